@@ -1,0 +1,35 @@
+"""cross and hash: operators on the text of values (SEMANTICS 5.3 and 5.4)."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import Any
+
+from featuregraph.convert import text_of
+from featuregraph.ir import Node
+from featuregraph.scalar.overflow import OVERFLOW, Kernel, strict2
+
+_UNIT_SEPARATOR = "\x1f"
+
+
+def cross(node: Node) -> Kernel:
+    """Return the kernel of cross: both texts with U+001F between them."""
+    left, right = (text_of(arg.scalar) for arg in node.args)
+    return strict2(lambda a, b: left(a) + _UNIT_SEPARATOR + right(b))
+
+
+def hash_row(node: Node) -> Kernel:
+    """Return the kernel of hash: an embedding's row from 1 to buckets - 1, row 0 for null."""
+    text = text_of(node.args[0].scalar)
+    rows = node["buckets"] - 1
+    # Copying a keyed state is cheaper than keying it anew.
+    keyed = blake2b(digest_size=8, key=node["seed"].to_bytes(8, "little"))
+
+    def kernel(a: Any) -> Any:
+        if a is None or a is OVERFLOW:
+            return 0 if a is None else a
+        state = keyed.copy()
+        state.update(text(a).encode())
+        return int.from_bytes(state.digest(), "little") % rows + 1
+
+    return kernel
