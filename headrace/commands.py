@@ -1,0 +1,64 @@
+"""The command table: which words call which function, as data.
+
+A row is one command: its words, the function that does it as "module:function", and its one line of help.
+The module is imported only when its command is called, so `headrace --help` costs nothing and cannot be
+broken by a room that does not import here. To add a command, write a plain function with typer annotations
+in the package's own cli module and add a row; the help is the first line of that function's docstring.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One row: what is typed after `headrace`, what it calls, and what it says of itself."""
+
+    words: tuple[str, ...]
+    target: str
+    help: str
+    panel: str
+
+
+def _row(panel: str, words: str, target: str, help: str) -> Command:
+    return Command(tuple(words.split()), target, help, panel)
+
+
+START, GRAPH, LOG, BENCH = "Start here", "Graphs and values", "Device logs", "Measurements"
+
+COMMANDS: tuple[Command, ...] = (
+    _row(START, "demo", "headrace.demo:command", "Rank real baskets by exact features and say the cost."),
+    _row(START, "doctor", "headrace.doctor:command", "Say what is wrong here and how to mend it."),
+    _row(GRAPH, "explain", "featuregraph.cli:explain", "Show what a graph shares, scans and keeps."),
+    _row(GRAPH, "why", "featuregraph.cli:why", "Show the rows behind one value, and which clause judged each."),
+    _row(GRAPH, "replay", "stream.cli:replay", "Compute features for recorded events and queries."),
+    _row(GRAPH, "verify", "stream.cli:verify", "Compare every executor with the reference, cell by cell."),
+    _row(LOG, "log stats", "stream.cli:log_stats", "Count the events, bytes and quarantined rows of a log."),
+    _row(LOG, "log import", "stream.cli:log_import", "Append recorded events to a log."),
+    _row(LOG, "log export", "stream.cli:log_export", "Write the events of a log to a file."),
+    _row(LOG, "log check", "stream.cli:log_check", "Read a whole log and report what is damaged."),
+    _row(BENCH, "bench device", "headrace.bench:device", "Time extraction in every engine mode, in one run."),
+)
+
+# What `headrace WORD --help` says of a word that only groups others.
+GROUPS: dict[str, str] = {
+    "log": "Look into, fill and check a device log.",
+    "bench": "Measure on this machine; ratios come from one run.",
+}
+
+# The extra that brings a third-party module, for the message of whoever lacks it.
+EXTRAS: dict[str, str] = {
+    "pyarrow": "replay",
+    "networkx": "replay",
+    "onnx": "build",
+    "torch": "train",
+    "faust": "kafka",
+    "aiokafka": "kafka",
+    "rocksdict": "kafka",
+}
+
+
+def find(words: tuple[str, ...]) -> Command | None:
+    """Return the row whose words WORDS begin with, or None."""
+    return next((row for row in COMMANDS if words[: len(row.words)] == row.words), None)
