@@ -1,8 +1,8 @@
-"""From raw values to internal ones (SEMANTICS section 2), and from internal values to text, JSON and public ones.
+"""From raw values to internal ones (SEMANTICS section 2), and from those to text, JSON and public values.
 
-Internal values: int64 and timestamp are int, float64 is float (never NaN, infinite or -0.0), boolean is bool, text is
-str, decimal(s) is the int value x 10**s, vector(n) is a tuple of floats, null is None. Every function here is asked
-once per type; the function it returns is called per value.
+Internal values: int64 and timestamp are int, float64 is float (never NaN, infinite or -0.0), boolean is bool,
+text is str, decimal(s) is the int value x 10**s, vector(n) is a tuple of floats, null is None. Every function
+here is asked once per type; the function it returns is called per value.
 """
 
 from featuregraph.convert.literal import literal

@@ -31,7 +31,7 @@ _FORMS: Final = {
 
 
 def literal(type: Type, raw: object) -> Any:
-    """Return the internal value of the literal RAW, None for null; raise CompileError if RAW is none of TYPE."""
+    """Return the internal value of the literal RAW (None: null); raise CompileError if RAW is not of TYPE."""
     if raw is None:
         return None
     form = _FORMS[type.kind]

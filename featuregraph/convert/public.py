@@ -23,7 +23,7 @@ def text_of(type: Type) -> Callable[[Any], str]:
     return _decimal_text(type.scale)
 
 
-def _boolean_text(value: bool) -> str:
+def _boolean_text(value: bool) -> str:  # noqa: FBT001 - the value itself, no option
     return "true" if value else "false"
 
 
@@ -39,7 +39,7 @@ def _decimal_text(scale: int) -> Callable[[int], str]:
 
 
 def to_public(type: AnyType) -> Form:
-    """Return the function from an internal value of TYPE to one that the caller owns: Decimal, list, dict or itself."""
+    """Return the function from an internal value of TYPE to a value that the caller owns."""
     match type:
         case MapType(key, value):
             of_key, of_value = to_public(key), to_public(value)
@@ -52,7 +52,7 @@ def to_public(type: AnyType) -> Form:
 
 
 def to_json_value(type: AnyType) -> Form:
-    """Return the function from an internal value of TYPE to GRAPH_JSON: decimals as text, maps as [[key, value], ...]."""
+    """Return the function from an internal value of TYPE to GRAPH_JSON: decimals as text, maps as pairs."""
     match type:
         case MapType(key, value):
             of_key, of_value = to_json_value(key), to_json_value(value)
@@ -63,7 +63,7 @@ def to_json_value(type: AnyType) -> Form:
 
 
 def _shared_form(type: AnyType, form: Callable[[AnyType], Form]) -> Form:
-    """Return what both forms have in common: lists, records of lists, vectors, and values that stand for themselves."""
+    """Return what both forms share: lists, records, vectors, and values that stand for themselves."""
     match type:
         case ListType(item):
             of_item = form(item)

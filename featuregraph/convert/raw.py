@@ -1,14 +1,14 @@
 """Raw values as events, requests and tables bring them -> internal values (SEMANTICS 2.1 and 2.2).
 
-Each converter asks first for the exact classes that come often; values of subclasses take one more turn as the plain
-number or text that they are. bool is a class of its own here: it is no number but for boolean.
+Each converter asks first for the exact classes that come often; values of subclasses take one more turn as
+the plain number or text that they are. bool is a class of its own here: it is a number for boolean only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache
 from math import isfinite
 from struct import Struct
 from typing import Any, Final, TypeVar
@@ -32,9 +32,9 @@ Converter = Callable[[object], Any]
 T = TypeVar("T")
 
 
-@lru_cache(maxsize=None)
+@cache
 def converter(type: Type) -> Converter:
-    """Return the function from a raw value to the internal value of TYPE: None for null, BAD for what is not of TYPE."""
+    """Return the function from a raw value to one of TYPE: None for null, BAD for what is not of TYPE."""
     match type.kind:
         case "int64" | "timestamp":
             return _to_int64

@@ -61,7 +61,8 @@ def arithmetic(node: Node) -> Kernel:
     if node.type is FLOAT64:
         return strict2(promoted(_FLOAT[node.op], to_float(left), to_float(right)))
     # The scales of a product add up: its factors stay as they are.
-    to_left, to_right = (None, None) if node.op is Op.MUL else (promotion(t, node.scalar) for t in (left, right))
+    to_left = None if node.op is Op.MUL else promotion(left, node.scalar)
+    to_right = None if node.op is Op.MUL else promotion(right, node.scalar)
     if to_left is None and to_right is None:
         return _INTEGER[node.op]
     return strict2(promoted(_CHECKED[node.op], to_left, to_right))
@@ -151,7 +152,7 @@ def clip(node: Node) -> Kernel:
     """Return the kernel of clip: x brought inside lo and hi, either of which may be missing."""
     lo, hi = node.get("lo"), node.get("hi")
     if lo is None:
-        return strict1(lambda a: hi if a > hi else a)
+        return strict1(lambda a: min(a, hi))
     if hi is None:
-        return strict1(lambda a: lo if a < lo else a)
-    return strict1(lambda a: lo if a < lo else hi if a > hi else a)
+        return strict1(lambda a: max(a, lo))
+    return strict1(lambda a: min(max(a, lo), hi))

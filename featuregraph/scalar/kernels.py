@@ -43,5 +43,5 @@ KERNELS: Final[Mapping[Op, Callable[[Node], Kernel]]] = {
 
 
 def kernel(node: Node) -> Kernel:
-    """Return the function from the internal values of NODE's arguments, null and OVERFLOW included, to NODE's value."""
+    """Return the function from the values of NODE's arguments (null and OVERFLOW too) to NODE's value."""
     return KERNELS[node.op](node)

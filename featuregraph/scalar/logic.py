@@ -1,4 +1,4 @@
-"""Comparison, two-valued logic and choice: the operators that null does not simply pass through (SEMANTICS 3.3, 5.3)."""
+"""Comparison, two-valued logic and choice: operators that null does not just pass (SEMANTICS 3.3, 5.3)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def compare(node: Node) -> Kernel:
     return strict2(promoted(_TESTS[node.op], promotion(left, target), promotion(right, target)), empty=False)
 
 
-def conjunction(node: Node) -> Kernel:
+def conjunction(_node: Node) -> Kernel:
     """Return the kernel of and: false from the first false or null on, whatever comes after."""
 
     def kernel(*args: Any) -> Any:
@@ -42,7 +42,7 @@ def conjunction(node: Node) -> Kernel:
     return kernel
 
 
-def disjunction(node: Node) -> Kernel:
+def disjunction(_node: Node) -> Kernel:
     """Return the kernel of or: true from the first true on, whatever comes after."""
 
     def kernel(*args: Any) -> Any:
@@ -54,12 +54,12 @@ def disjunction(node: Node) -> Kernel:
     return kernel
 
 
-def negation(node: Node) -> Kernel:
+def negation(_node: Node) -> Kernel:
     """Return the kernel of not: a null boolean counts as false."""
     return lambda a: a if a is OVERFLOW else not a
 
 
-def is_null(node: Node) -> Kernel:
+def is_null(_node: Node) -> Kernel:
     """Return the kernel of is_null."""
     return lambda a: a if a is OVERFLOW else a is None
 

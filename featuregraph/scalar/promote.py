@@ -34,7 +34,9 @@ def to_float(source: Type) -> Promotion | None:
     return lambda a: a / unit
 
 
-def promoted(function: Callable[[Any, Any], Any], left: Promotion | None, right: Promotion | None) -> Callable[[Any, Any], Any]:
+def promoted(
+    function: Callable[[Any, Any], Any], left: Promotion | None, right: Promotion | None
+) -> Callable[[Any, Any], Any]:
     """Return FUNCTION of the promoted arguments."""
     if left and right:
         return lambda a, b: function(left(a), right(b))

@@ -1,15 +1,15 @@
 """Hour and weekday of an instant in an IANA zone, from the installed tzdata package only (SEMANTICS 5.2).
 
-The system's own zone files differ from machine to machine, so they are never looked at. datetime ends at the year
-9999 and int64 does not: the Gregorian calendar, its weekdays and the yearly rules of a zone repeat every 400 years
-exactly, so an instant outside is moved by whole periods to years that are governed by the same rules.
+The system's own zone files differ from machine to machine, so they are never looked at. datetime ends at the
+year 9999 and int64 does not: the Gregorian calendar, its weekdays and the yearly rules of a zone repeat every
+400 years exactly, so an instant outside is moved by whole periods to years that the same rules govern.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cache
 from importlib import metadata, resources
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -17,8 +17,8 @@ from zoneinfo import ZoneInfo
 from featuregraph.errors import CompileError
 
 _PERIOD: Final = 146_097 * 86_400  # seconds of 400 years: 20871 whole weeks
-# From year 2 to year 9998: a zone's offset stays inside datetime's range on both ends. All rules that do not repeat
-# (tables of past transitions) lie far from either end.
+# From year 2 to year 9998, so that no zone's offset leads outside datetime. The table of past
+# transitions, which does not repeat, lies far from both ends.
 _FIRST: Final = -62_104_060_800
 _LAST: Final = 253_339_228_800
 _MAX_NAME: Final = 64
@@ -61,18 +61,18 @@ def zone(tz: object) -> ZoneInfo:
     return _load(tz)
 
 
-@lru_cache(maxsize=1)
+@cache
 def _names() -> frozenset[str]:
     return frozenset(resources.files("tzdata").joinpath("zones").read_text("ascii").split())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _load(tz: str) -> ZoneInfo:
     with resources.files("tzdata").joinpath("zoneinfo", *tz.split("/")).open("rb") as file:
         return ZoneInfo.from_file(file, key=tz)
 
 
-@lru_cache(maxsize=1)
+@cache
 def tzdata_version() -> str:
     """Return the version of the installed tzdata package."""
     return metadata.version("tzdata")

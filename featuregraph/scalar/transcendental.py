@@ -1,9 +1,10 @@
-"""log1p and exp2 of doubles: one fixed sequence of IEEE operations each, so that every executor returns the same bits.
+"""log1p and exp2 of doubles: fixed sequences of IEEE operations, so that all executors return the same bits.
 
-A platform's own log1p and exp2 differ in the last bit from one libm to the next. These kernels use only + - * / in a
-fixed order, and frexp and ldexp, which are exact. They hold no loop that depends on data, so the same steps can run
-on whole arrays. A number that one double cannot hold is an unevaluated sum of two (hi + lo): T. J. Dekker,
-"A floating-point technique for extending the available precision", Numerische Mathematik 18 (1971).
+A platform's own log1p and exp2 differ in the last bit from one libm to the next. These kernels use only +
+- * and / in a fixed order, and frexp and ldexp, which are exact. No loop depends on data, so the same
+steps can run on whole arrays. A number that one double cannot hold is an unevaluated sum of two, a value
+and its tail: T. J. Dekker, "A floating-point technique for extending the available precision", Numerische
+Mathematik 18 (1971).
 
 log1p(x), |x| >= 2**-54
  1. 1 + x = hi + lo                     exactly (Knuth's sum)
@@ -34,6 +35,7 @@ _LN2, _LN2_TAIL = float.fromhex("0x1.62e42fefa39efp-1"), float.fromhex("0x1.abc9
 _THIRD, _THIRD_TAIL = float.fromhex("0x1.5555555555555p-2"), float.fromhex("0x1.5555555555555p-56")
 
 _NEAREST: Final = 6755399441055744.0  # 1.5 * 2**52: adding it rounds to an integer, half to even
+_BEYOND: Final = 1100.0  # 2**1100 and 2**-1100 lie outside the doubles, subnormal ones included
 # 2**(j/16) rounded to nearest, and what is left of it.
 _POWERS: Final = tuple(
     (float.fromhex(hi), float.fromhex(lo))
@@ -114,17 +116,18 @@ def log1p(x: float) -> float | None:
 
 def exp2(x: float) -> float:
     """Return 2**X, 0.0 below and infinity above the doubles; at most 1 ulp from the exact value."""
-    x = -1100.0 if x < -1100.0 else 1100.0 if x > 1100.0 else x
+    x = min(max(x, -_BEYOND), _BEYOND)
     sixteenths = (x * 16.0 + _NEAREST) - _NEAREST
     r = x - sixteenths * 0.0625
     e, j = divmod(int(sixteenths), 16)
     power, power_tail = _POWERS[j]
     y = r * _LN2
     y_tail = _rest(r, _LN2, y) + r * _LN2_TAIL
-    bend = y * y * (1 / 2 + y * (1 / 6 + y * (1 / 24 + y * (1 / 120 + y * (1 / 720 + y * (1 / 5040 + y * (1 / 40320)))))))
+    bend = 1 / 120 + y * (1 / 720 + y * (1 / 5040 + y * (1 / 40320)))
+    bend = y * y * (1 / 2 + y * (1 / 6 + y * (1 / 24 + y * bend)))
     p = power * y
     total = power + p
     tail = (p - (total - power)) + (_rest(power, y, p) + (power * (y_tail + bend) + power_tail * (1.0 + y)))
-    # Two factors: 2**e alone may lie outside the doubles where the result does not. Only the last product rounds.
+    # Two factors, since 2**e alone may lie outside the doubles. Only the last product rounds.
     half = e // 2
     return (total + tail) * ldexp(1.0, half) * ldexp(1.0, e - half)
