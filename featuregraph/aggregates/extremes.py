@@ -1,0 +1,200 @@
+"""min(x) and max(x): of a sliding window in amortised constant time.
+
+The sliding state keeps, oldest first, the x that no later x beats: for min they ascend, so the first is the value.
+Of equal x all are kept: then the earliest row held is the first one kept if and only if its x equals it, and a pop
+needs no row numbers. Text compares by code point, which is the order of its UTF-8 bytes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from featuregraph.aggregates import codec
+from featuregraph.aggregates.algebra import Aggregate, Endless, State, kept
+from featuregraph.scalar import OVERFLOW
+from featuregraph.types import AnyType
+
+
+class SlidingMin(State):
+    """The x that no later x is below."""
+
+    __slots__ = ("queue",)
+
+    def __init__(self, config: Aggregate) -> None:
+        super().__init__(config)
+        self.queue: deque[Any] = deque()
+
+    def push(self, x: Any) -> None:
+        """Append a row, later than all held."""
+        if x is None:
+            return
+        if x is OVERFLOW:
+            self.bad += 1
+            return
+        queue = self.queue
+        while queue and queue[-1] > x:
+            queue.pop()
+        queue.append(x)
+
+    def pop(self, x: Any) -> None:
+        """Forget the earliest row held."""
+        if x is None:
+            return
+        if x is OVERFLOW:
+            self.bad -= 1
+        elif self.queue[0] == x:
+            self.queue.popleft()
+
+    def join(self, right: Self) -> None:
+        """Append all rows of RIGHT."""
+        self.bad += right.bad
+        if right.queue:
+            queue, least = self.queue, right.queue[0]
+            while queue and queue[-1] > least:
+                queue.pop()
+            queue.extend(right.queue)
+
+    def value(self, t: int) -> Any:
+        """Return the extreme x."""
+        if self.bad:
+            return OVERFLOW
+        return self.queue[0] if self.queue else None
+
+    def parts(self) -> list[Any]:
+        """Return [bad, queue]."""
+        return [self.bad, list(self.queue)]
+
+    def restore(self, parts: object) -> None:
+        """Become the state that gave PARTS."""
+        self.bad, queue = codec.parts_of(parts, codec.count, codec.listed(codec.value_of(self.config.x)))
+        self._check(queue)
+        self.queue = deque(queue)
+
+    def _check(self, queue: list[Any]) -> None:
+        codec.ascending(queue)
+
+
+class SlidingMax(SlidingMin):
+    """The x that no later x is above."""
+
+    __slots__ = ()
+
+    def push(self, x: Any) -> None:
+        """Append a row, later than all held."""
+        if x is None:
+            return
+        if x is OVERFLOW:
+            self.bad += 1
+            return
+        queue = self.queue
+        while queue and queue[-1] < x:
+            queue.pop()
+        queue.append(x)
+
+    def join(self, right: Self) -> None:
+        """Append all rows of RIGHT."""
+        self.bad += right.bad
+        if right.queue:
+            queue, most = self.queue, right.queue[0]
+            while queue and queue[-1] < most:
+                queue.pop()
+            queue.extend(right.queue)
+
+    def _check(self, queue: list[Any]) -> None:
+        codec.ascending(queue[::-1])
+
+
+class EndlessMin(Endless):
+    """The least x of rows that are never forgotten."""
+
+    __slots__ = ("best",)
+
+    def __init__(self, config: Aggregate) -> None:
+        super().__init__(config)
+        self.best: Any = None
+
+    def push(self, x: Any) -> None:
+        """Append a row, later than all held."""
+        if x is None:
+            return
+        if x is OVERFLOW:
+            self.bad += 1
+        elif self.best is None or x < self.best:
+            self.best = x
+
+    def join(self, right: Self) -> None:
+        """Append all rows of RIGHT."""
+        self.bad += right.bad
+        self.push(right.best)
+
+    def value(self, t: int) -> Any:
+        """Return the extreme x."""
+        return OVERFLOW if self.bad else self.best
+
+    def parts(self) -> list[Any]:
+        """Return [bad, best]."""
+        return [self.bad, self.best]
+
+    def restore(self, parts: object) -> None:
+        """Become the state that gave PARTS."""
+        self.bad, self.best = codec.parts_of(parts, codec.count, codec.optional(codec.value_of(self.config.x)))
+
+
+class EndlessMax(EndlessMin):
+    """The greatest x of rows that are never forgotten."""
+
+    __slots__ = ()
+
+    def push(self, x: Any) -> None:
+        """Append a row, later than all held."""
+        if x is None:
+            return
+        if x is OVERFLOW:
+            self.bad += 1
+        elif self.best is None or x > self.best:
+            self.best = x
+
+
+@dataclass(frozen=True, slots=True)
+class Min(Aggregate):
+    """Smallest x; text by UTF-8 bytes, false before true."""
+
+    name: ClassVar[str] = "min"
+
+    @property
+    def result(self) -> AnyType:
+        """Return x's own type."""
+        assert self.x is not None
+        return self.x
+
+    def zero(self, *, forgets: bool = True) -> State:
+        """Return the state of no rows."""
+        return SlidingMin(self) if forgets else EndlessMin(self)
+
+    def of(self, xs: Sequence[Any], t: int) -> Any:
+        """Return the smallest of XS."""
+        try:
+            return min(kept(xs), default=None)
+        except TypeError:
+            return OVERFLOW
+
+
+@dataclass(frozen=True, slots=True)
+class Max(Min):
+    """Largest x; text by UTF-8 bytes, false before true."""
+
+    name: ClassVar[str] = "max"
+
+    def zero(self, *, forgets: bool = True) -> State:
+        """Return the state of no rows."""
+        return SlidingMax(self) if forgets else EndlessMax(self)
+
+    def of(self, xs: Sequence[Any], t: int) -> Any:
+        """Return the largest of XS."""
+        try:
+            return max(kept(xs), default=None)
+        except TypeError:
+            return OVERFLOW
