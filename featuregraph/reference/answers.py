@@ -1,0 +1,173 @@
+"""From arrivals and queries to answers: the reference as it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING, Any
+
+from featuregraph.errors import FeatureOverflowError, RequestError
+from featuregraph.ir import Node
+from featuregraph.reference.events import Log
+from featuregraph.reference.exact import OutOfRangeError, fits
+from featuregraph.reference.expressions import Query, evaluate
+from featuregraph.reference.fields import UnparsableError, convert, convert_or_null
+from featuregraph.reference.rows import is_known, is_partial
+from featuregraph.types import IDENTIFIER, AnyType, ListType, MapType, RecordType
+
+if TYPE_CHECKING:
+    from featuregraph.graph import Graph
+
+_EXACT = Context(prec=40)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The features of one query by name, as owned public values (featuregraph.vector says their forms)."""
+
+    values: dict[str, object]
+    partial: tuple[str, ...] = ()
+
+
+def answer(
+    graph: Graph,
+    arrivals: Iterable[Mapping[str, object]],
+    queries: Sequence[Mapping[str, Any]],
+    *,
+    strict: bool = False,
+) -> list[Answer]:
+    """Return one answer per query, in their order.
+
+    Args:
+        graph: the features asked for.
+        arrivals: in order: events, {"clock": MS}, {"forget": {"before" | "key" | "event_id": VALUE}}.
+        queries: {"key", "t"} and perhaps "request", "as_known", "history_start_ms", "after"; "after": N
+            asks when only the first N entries have arrived.
+        strict: refuse events with unparsable fields (2.2).
+
+    Raises:
+        EventError: an event is refused.
+        RequestError: a query has another form than the graph asks for.
+        FeatureOverflowError: a value lies outside its type; names the feature.
+    """
+    entries = list(arrivals)
+    answers: dict[int, Answer] = {}
+    log = Log(graph.key, graph.events, strict=strict)
+    for arrived in range(len(entries) + 1):
+        for place, query in enumerate(queries):
+            if min(query.get("after", len(entries)), len(entries)) == arrived:
+                answers[place] = ask(graph, log, query)
+        if arrived < len(entries):
+            log.arrive(entries[arrived])
+    return [answers[place] for place in range(len(queries))]
+
+
+def value(
+    graph: Graph,
+    feature: str,
+    events: Iterable[Mapping[str, object]],
+    key: object,
+    t: int,
+    request: Mapping[str, object] | None = None,
+) -> object:
+    """Return the value of one feature for KEY at T (ms), after all EVENTS have arrived."""
+    log = Log(graph.key, graph.events)
+    for event in events:
+        log.arrive(event)
+    query = read_query(graph, log, {"key": key, "t": t, "request": request or {}})
+    return _feature(feature, graph.features[feature], query)
+
+
+def ask(graph: Graph, log: Log, raw: Mapping[str, Any]) -> Answer:
+    """Return all features of GRAPH at one query, with the events that LOG knows now."""
+    query = read_query(graph, log, raw)
+    history = raw.get("history_start_ms") if raw.get("as_known") else None
+    return Answer(
+        {name: _feature(name, node, query) for name, node in graph.features.items()},
+        tuple(
+            name
+            for name, node in graph.features.items()
+            if is_partial(node, query.t, history, include_now=graph.include_now)
+        ),
+    )
+
+
+def read_query(graph: Graph, log: Log, raw: Mapping[str, Any]) -> Query:
+    """Clauses 3.1, 3.5 and 5.1: return a query in its types, with the rows it may see; raise RequestError."""
+    t = raw.get("t")
+    if isinstance(t, bool) or not isinstance(t, int) or not fits(t):
+        raise RequestError(
+            f"expected t as int64 ms, found {t!r:.60} in a query; give the time that is asked for"
+        )
+    key, given = read_key(graph, raw.get("key")), raw.get("request") or {}
+    if not isinstance(given, Mapping):
+        raise RequestError(
+            f"expected a request as names with values, found {given!r:.60}; give {{NAME: VALUE}}"
+        )
+    rows = [] if key is None else log.ordered(key)  # 11.1: a null key sees no event
+    if raw.get("as_known"):
+        rows = [row for row in rows if is_known(row, t, raw.get("history_start_ms"))]
+    request = {name: convert_or_null(type, given.get(name)) for name, type in graph.requests.items()}
+    return Query(rows, t, graph.include_now, request, _candidates(graph, given))
+
+
+def read_key(graph: Graph, key: object) -> str | None:
+    """Clause 1.1: return a query's key as an identifier."""
+    try:
+        text = convert(IDENTIFIER, key)
+    except UnparsableError:
+        raise RequestError(
+            f"expected a value of {graph.key} as key, found {key!r:.60} in a query; give a text or an int64"
+        ) from None
+    assert text is None or isinstance(text, str)
+    return text
+
+
+def _candidates(graph: Graph, given: Mapping[str, object]) -> dict[str, object]:
+    """Clause 5.1: convert each candidate's list; a missing list is empty, all have one length."""
+    lists: dict[str, object] = {}
+    length: int | None = None
+    for name, type in graph.candidates.items():
+        items = given.get(name)
+        items = [] if items is None else items
+        if not isinstance(items, (list, tuple)):
+            raise RequestError(
+                f"expected a list as candidate {name!r}, found {items!r:.60}; give one value for each"
+            )
+        if length is not None and len(items) != length:
+            raise RequestError(
+                f"expected candidate lists of one length, found {length} and {len(items)}; align {name}"
+            )
+        length = len(items)
+        lists[name] = [convert_or_null(type, item) for item in items]
+    return lists
+
+
+def _feature(name: str, node: Node, query: Query) -> object:
+    """Clause 5.1: evaluate once, or once per candidate; clause 4.1: an overflow names the feature."""
+    try:
+        if not node.per_candidate:
+            return public(node.type, evaluate(node, query))
+        lists: dict[str, Any] = dict(query.candidate)
+        length = max(map(len, lists.values()))
+        chosen = [{name: items[place] for name, items in lists.items()} for place in range(length)]
+        return [public(node.type, evaluate(node, replace(query, candidate=one))) for one in chosen]
+    except OutOfRangeError as overflow:
+        raise FeatureOverflowError(name, str(overflow)) from None
+
+
+def public(type: AnyType, value: Any) -> object:
+    """Return an internal value in its public form: decimals as Decimal with all digits, vectors as lists."""
+    if value is None:
+        return None
+    match type:
+        case ListType(item):
+            return [public(item, v) for v in value]
+        case MapType(key, inner):
+            return {public(key, k): public(inner, v) for k, v in value.items()}
+        case RecordType(items):
+            return {name: [public(item, v) for v in value[name]] for name, item in items}
+    if type.kind == "decimal":
+        return Decimal(value).scaleb(-type.scale, _EXACT)
+    return list(value) if type.kind == "vector" else value
