@@ -1,4 +1,4 @@
-"""Windows as integer arithmetic on ms: durations in text, and which ts_ms a query at t admits (SEMANTICS 3.1, 3.2).
+"""Windows as integer arithmetic on ms: durations in text, and the ts_ms that a query at t admits (SEMANTICS 3).
 
 1. An interval is half-open: rows with lo <= ts_ms < hi. It is empty where hi <= lo, which no window is.
 2. hi - lo == over: a window of W admits exactly W different ts_ms, wherever t and the offset are.
@@ -23,7 +23,7 @@ _DURATION = re.compile(r"([0-9]{1,19})(ms|[smhdw])", re.ASCII)
 
 
 def parse_duration(text: object, what: str = "over") -> int:
-    """Return the ms that a text such as "7d" stands for; WHAT is named in the CompileError if it stands for none."""
+    """Return the ms that a text such as "7d" stands for; the CompileError names WHAT if it stands for none."""
     return _parse(text, what, least=1)
 
 
@@ -37,8 +37,8 @@ def _parse(text: object, what: str, least: int) -> int:
     if match is None:
         wanted = "positive" if least else "whole"
         raise CompileError(
-            f"{what}: expected a duration, one {wanted} number and one of {', '.join(MS)}, found {text!r:.60}; "
-            'write it like "90m" or "7d"'
+            f"{what}: expected a duration, one {wanted} number and one of {', '.join(MS)}, "
+            f'found {text!r:.60}; write it like "90m" or "7d"'
         )
     ms = int(match[1]) * MS[match[2]]
     if not least <= ms <= MAX_DURATION:
@@ -78,8 +78,8 @@ class Window:
         return INT64_MIN if self._lo is None else t + self._lo
 
     def is_partial(self, t: int, history_start: int | None) -> bool:
-        """Tell whether the window begins before the history that is held; None is a history from the beginning.
+        """Tell whether the window begins before the history that is held, as a lifetime always does.
 
-        A lifetime begins before every history.
+        history_start is the first ts_ms held; None is a history that misses nothing.
         """
         return history_start is not None and (self._lo is None or t + self._lo < history_start)

@@ -1,0 +1,79 @@
+"""One feature graph, one meaning: the words that people write, the contract's reference, and the plan that executors run."""
+
+from featuregraph import reference
+from featuregraph.errors import (
+    CompileError,
+    EventError,
+    FeatureGraphError,
+    FeatureOverflowError,
+    RequestError,
+    TableError,
+)
+from featuregraph.expr import Expr, GroupedExpr, Windows, age, cross, day_of_week, event_name, hour_of_day, lit, now, ts_ms, where
+from featuregraph.graph import Graph, GraphDiff
+from featuregraph.plan import Plan
+from featuregraph.rows import GroupedRows, LastRows, Rows, rows
+from featuregraph.schema import (
+    Candidate,
+    Event,
+    Field,
+    Request,
+    boolean,
+    candidate,
+    category,
+    decimal,
+    float64,
+    identifier,
+    int64,
+    request,
+    string,
+    timestamp,
+    vector,
+)
+from featuregraph.vector import FeatureSource, FeatureVector
+
+__all__ = [
+    "Candidate",
+    "CompileError",
+    "Event",
+    "EventError",
+    "Expr",
+    "FeatureGraphError",
+    "FeatureOverflowError",
+    "FeatureSource",
+    "FeatureVector",
+    "Field",
+    "Graph",
+    "GraphDiff",
+    "GroupedExpr",
+    "GroupedRows",
+    "LastRows",
+    "Plan",
+    "Request",
+    "RequestError",
+    "Rows",
+    "TableError",
+    "Windows",
+    "age",
+    "boolean",
+    "candidate",
+    "category",
+    "cross",
+    "day_of_week",
+    "decimal",
+    "event_name",
+    "float64",
+    "hour_of_day",
+    "identifier",
+    "int64",
+    "lit",
+    "now",
+    "reference",
+    "request",
+    "rows",
+    "string",
+    "timestamp",
+    "ts_ms",
+    "vector",
+    "where",
+]

@@ -1,0 +1,98 @@
+"""Turn nodes into one straight Python function: no dispatch, each shared node computed once.
+
+Nodes become statements in their order, `v3 = k3(v1, v2)`; kernels and literals are bound by name. Straight statements
+keep any depth of expression within the parser's limits, and a node used twice is one variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from featuregraph.ir import LEAVES, Node, Op
+from featuregraph.scalar import day_of_week, hour_of_day, kernel
+
+# Leaves that a query brings; all but the row's. `t` is the query's time, `q` its converted request values.
+_QUERY_LEAVES: Mapping[Op, str] = {Op.NOW: "t", Op.HOUR_OF_DAY: "{k}(t)", Op.DAY_OF_WEEK: "{k}(t)", Op.REQUEST: "q[{name!r}]"}
+
+
+class Source:
+    """Statements under construction, with the names they use."""
+
+    def __init__(self, places: Mapping[Node, str]) -> None:
+        """Start with PLACES: the text of each node that is given from outside (fields, states)."""
+        self.lines: list[str] = []
+        self.globals: dict[str, Any] = {}
+        self._text: dict[Node, str] = dict(places)
+
+    def add(self, roots: Sequence[Node]) -> list[str]:
+        """Add what ROOTS need; return the text of each root's value."""
+        pending = [r for r in roots if r not in self._text]
+        for node in _walk(pending, self._text):
+            self._text[node] = self._statement(node)
+        return [self._text[r] for r in roots]
+
+    def place(self, node: Node, text: str) -> None:
+        """Say that TEXT is NODE's value."""
+        self._text[node] = text
+
+    def bind(self, value: object, prefix: str = "k") -> str:
+        """Return a new name for VALUE."""
+        name = f"{prefix}{len(self.globals)}"
+        self.globals[name] = value
+        return name
+
+    def _statement(self, node: Node) -> str:
+        if node.op is Op.LIT:
+            return self.bind(node["value"], "c")
+        if node.op in _QUERY_LEAVES:
+            made = {Op.HOUR_OF_DAY: hour_of_day, Op.DAY_OF_WEEK: day_of_week}.get(node.op)
+            call = self.bind(made(node["tz"])) if made else ""
+            return self.assign(_QUERY_LEAVES[node.op].format(k=call, name=node.get("name")))
+        assert node.op not in LEAVES, f"{node.op} has no place here"
+        args = [self._text[a] for a in node.args]
+        return self.assign(self.call(self.bind(kernel(node)), node, args))
+
+    def call(self, function: str, node: Node, args: list[str]) -> str:
+        """Return the text of one call; over candidates, a list of calls."""
+        over = [i for i, a in enumerate(node.args) if a.per_candidate]
+        if not over:
+            return f"{function}({', '.join(args)})"
+        names = [f"e{i}" if i in over else a for i, a in enumerate(args)]
+        if len(over) == 1:
+            return f"[{function}({', '.join(names)}) for e{over[0]} in {args[over[0]]}]"
+        lists = ", ".join(args[i] for i in over)
+        return f"[{function}({', '.join(names)}) for {', '.join(f'e{i}' for i in over)} in zip({lists})]"
+
+    def assign(self, text: str) -> str:
+        """Add a statement that names TEXT's value; return the name."""
+        name = f"v{len(self.lines)}"
+        self.lines.append(f"{name} = {text}")
+        return name
+
+    def function(self, parameters: str, result: str) -> Callable[..., Any]:
+        """Return the function of PARAMETERS that runs the statements and returns RESULT."""
+        body = "\n    ".join([*self.lines, f"return {result}"])
+        exec(compile(f"def f({parameters}):\n    {body}\n", "<headrace>", "exec"), self.globals)  # noqa: S102 - our own text
+        return self.globals["f"]  # type: ignore[no-any-return]
+
+
+def _walk(roots: Sequence[Node], known: Mapping[Node, str]) -> list[Node]:
+    """Return the nodes under ROOTS that are not KNOWN, arguments first."""
+    done: dict[Node, None] = {}
+    stack = [(r, iter(r.args)) for r in reversed(roots) if r not in known]
+    while stack:
+        node, rest = stack[-1]
+        for arg in rest:
+            if arg not in done and arg not in known:
+                stack.append((arg, iter(arg.args)))
+                break
+        else:
+            done[node] = None
+            stack.pop()
+    return list(done)
+
+
+def tuple_of(texts: Sequence[str]) -> str:
+    """Return the text of a tuple."""
+    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"

@@ -1,0 +1,88 @@
+"""From graph to plan: rewrite, collect the aggregates, write the one function that reads their states."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from featuregraph import spec
+from featuregraph.codegen import Source, tuple_of
+from featuregraph.convert import BAD, converter, to_public
+from featuregraph.graph import Graph
+from featuregraph.ir import Node, Op, toposort
+from featuregraph.plan import LIFETIME, Plan
+from featuregraph.rules import ALL, rewrite
+from featuregraph.types import Type
+
+
+def compile_graph(graph: Graph) -> Plan:
+    """Return GRAPH's plan."""
+    spec.check(graph.features.values(), spec.GRAPH)
+    rewritten = rewrite(graph.features.values(), ALL)
+    features = {name: rewritten[node] for name, node in graph.features.items()}
+    spec.check(features.values(), spec.GRAPH)
+    aggregates = tuple(n for n in toposort(features.values()) if n.op is Op.AGG)
+    reach = {name: _reach(node) for name, node in graph.features.items()}
+    return Plan(
+        graph=graph,
+        features=features,
+        aggregates=aggregates,
+        read=reader(features, aggregates),
+        converters=tuple((i, c) for i, node in enumerate(features.values()) if (c := _publisher(node)) is not None),
+        given={name: _given(type) for name, type in (graph.requests | graph.candidates).items()},
+        reach={name: found for name, (_, found) in reach.items()},
+        windowless=frozenset(name for name, (any_stream, _) in reach.items() if not any_stream),
+        per_candidate=frozenset(name for name, node in features.items() if node.per_candidate),
+    )
+
+
+def reader(features: Mapping[str, Node], aggregates: Sequence[Node]) -> Callable[..., tuple[Any, ...]]:
+    """Return read(a, t, q): the values of FEATURES from the states A of AGGREGATES at T with the request values Q."""
+    index = {agg: i for i, agg in enumerate(aggregates)}
+    places: dict[Node, str] = {}
+    source = Source(places)
+    for node in toposort(features.values()):
+        if node.op is Op.CANDIDATE:
+            source.place(node, f"q[{node['name']!r}]")
+        elif node.op is Op.LOOKUP:
+            grouped, key = node.args
+            (text,) = source.add([key])
+            call = f"a[{index[grouped]}].lookup"
+            source.place(node, source.assign(f"[{call}(e, t) for e in {text}]" if key.per_candidate else f"{call}({text}, t)"))
+        elif node.op is Op.TOP:
+            source.place(node, source.assign(f"a[{index[node.args[0]]}].top({node['k']}, t)"))
+        elif node.op is Op.AGG and _read_whole(node, features):
+            source.place(node, source.assign(f"a[{index[node]}].value(t)"))
+    return source.function("a, t, q", tuple_of(source.add(list(features.values()))))
+
+
+def _read_whole(agg: Node, features: Mapping[str, Node]) -> bool:
+    """Tell whether someone needs AGG's whole value; a grouped one may be looked into only."""
+    return isinstance(agg.type, Type) or agg in features.values() or agg["agg"] in ("topk", "sequence")
+
+
+def _publisher(node: Node) -> Callable[[Any], Any] | None:
+    """Return what makes NODE's value public and owned; None where the value is so already."""
+    one = to_public(node.type)
+    plain = isinstance(node.type, Type) and node.type.kind not in ("decimal", "vector")
+    if node.per_candidate:
+        return list if plain else lambda values: [one(v) for v in values]
+    return None if plain else one
+
+
+def _given(type: Type) -> Callable[[Any], Any]:
+    convert = converter(type)
+
+    def given(raw: Any) -> Any:
+        value = convert(raw)
+        return None if value is BAD else value
+
+    return given
+
+
+def _reach(node: Node) -> tuple[bool, int | None]:
+    """Return whether a stream stands in NODE, and how far back its windows begin; LIFETIME decides."""
+    spans = [n["over"] if n["over"] is None else n["over"] + n["offset"] for n in toposort([node]) if n.op is Op.AGG]
+    if not spans or None in spans:
+        return bool(spans), LIFETIME
+    return True, max(s for s in spans if s is not None)

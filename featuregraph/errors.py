@@ -1,0 +1,59 @@
+"""What can go wrong between a graph and its values.
+
+FeatureGraphError
+├── CompileError        (ValueError)       the graph breaks a rule of the contract
+├── EventError          (ValueError)       an event is refused
+├── RequestError        (ValueError)       a query's key, request or candidates have another form
+├── FeatureOverflowError(ArithmeticError)  a value does not fit its type; names the feature
+└── TableError          (ValueError)       a table is missing or one of its rows is refused
+
+Every message is one line: what was expected, what was found, where, and the next step.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class FeatureGraphError(Exception):
+    """Root of the errors that this package raises on purpose."""
+
+    kind: ClassVar[str] = "error"
+
+
+class CompileError(FeatureGraphError, ValueError):
+    """Say that a graph does not compile, and where."""
+
+    kind = "compile"
+    place: object = None  # a featuregraph.place.Place once it is known
+
+
+class EventError(FeatureGraphError, ValueError):
+    """Say that an event is refused."""
+
+    kind = "event"
+
+
+class RequestError(FeatureGraphError, ValueError):
+    """Say that a query has another form than the graph asks for."""
+
+    kind = "request"
+
+
+class FeatureOverflowError(FeatureGraphError, ArithmeticError):
+    """Say that a feature's value lies outside its type."""
+
+    kind = "overflow"
+
+    def __init__(self, feature: str, detail: str = "") -> None:
+        self.feature = feature
+        super().__init__(
+            f"feature {feature!r}: expected a value inside its type, found an overflow"
+            f"{f' in {detail}' if detail else ''}; widen the type, shorten the window or scale the input down"
+        )
+
+
+class TableError(FeatureGraphError, ValueError):
+    """Say that a table is missing or refused."""
+
+    kind = "table"

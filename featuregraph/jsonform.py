@@ -1,0 +1,372 @@
+"""The graph as JSON and back (GRAPH_JSON): what a graph IS when it is stored, diffed, hashed or shipped.
+
+Reading: `Reader` turns each Expr into a node through featuregraph.build; a reference to another feature becomes that
+feature's node, so a reference has no node of its own. Writing: a part that is itself a feature is written as a reference
+to the first feature of that meaning, so shared parts stay shared in the text too. Both are inverse of each other, and
+equal graphs have equal bytes: sorted keys, no spaces, UTF-8, defaults left out, durations in the largest unit that divides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from featuregraph import build
+from featuregraph.convert import to_json_value
+from featuregraph.errors import CompileError
+from featuregraph.ir import Node, Op, toposort
+from featuregraph.rows import check_field
+from featuregraph.schema import EventSchema, nearest
+from featuregraph.types import Type
+from featuregraph.windows import format_duration, parse_duration, parse_offset
+
+FORMAT = 1
+MAX_TEXT = 16 << 20  # bytes of a graph's JSON
+MAX_WRITTEN = 200_000  # operators in the text, where unnamed shared parts are written again
+
+Json = dict[str, Any]
+
+
+def canonical(value: object) -> str:
+    """Return VALUE as canonical JSON text."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def parse(text: str | bytes) -> Json:
+    """Return the JSON object in TEXT; raise CompileError if it is none."""
+    if len(text) > MAX_TEXT:
+        raise CompileError(f"expected a graph of at most {MAX_TEXT} bytes, found {len(text)}; split it")
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise CompileError(f"expected a graph as JSON, found {str(error) or 'too deep a nesting'!r:.80}; see GRAPH_JSON") from None
+    return _object(value, "graph")
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _object(value: object, what: str) -> Json:
+    if not isinstance(value, dict):
+        raise CompileError(f"{what}: expected an object, found {value!r:.60}; see GRAPH_JSON for its form")
+    return value
+
+
+def _known(value: Json, what: str, names: Sequence[str]) -> None:
+    if extra := sorted(set(value) - set(names)):
+        raise CompileError(f"{what}: expected the keys {', '.join(names)}, found {extra[0]!r}; {nearest(extra[0], dict.fromkeys(names))}")
+
+
+# ---------------------------------------------------------------- reading
+
+
+class Reader:
+    """Reads the features of one JSON graph."""
+
+    def __init__(self, events: Mapping[str, EventSchema], features: Json) -> None:
+        self._events = events
+        self._features = features
+        self._done: dict[str, Node] = {}
+        self._path: list[str] = []
+
+    def feature(self, name: object) -> Node:
+        """Return the node of the feature NAME; raise CompileError for an unknown name or a cycle, with its path."""
+        if not isinstance(name, str) or name not in self._features:
+            raise CompileError(f"expected a feature of this graph, found {name!r}; {nearest(str(name), self._features)}")
+        if name in self._path:
+            cycle = " -> ".join([*self._path[self._path.index(name) :], name])
+            raise CompileError(f"feature {name!r}: expected no feature that needs itself, found {cycle}; break the cycle")
+        if name not in self._done:
+            self._path.append(name)
+            self._done[name] = self._expr(self._features[name], None, 0)
+            self._path.pop()
+        return self._done[name]
+
+    def _expr(self, value: object, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+        """Return the node of one Expr; STREAM is that of the rows it stands in, None outside."""
+        if depth > build.MAX_DEPTH:
+            raise CompileError(f"expected expressions at most {build.MAX_DEPTH} operators deep, found more; split the expression")
+        expr = _object(value, "expression")
+        for tag in _TAGS:
+            if tag in expr and (tag != "field" or "table" not in expr):
+                return _READ[tag](self, expr, stream, depth + 1)
+        raise CompileError(f"expected an expression ({', '.join(_TAGS)}), found {sorted(expr)}; see GRAPH_JSON for its form")
+
+    # one method per form, in the order of GRAPH_JSON
+    def _lit(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+        _known(e, "literal", ("lit", "type"))
+        return build.lit(Type.parse(e.get("type")), e["lit"])
+
+    def _field(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+        _known(e, "field", ("field",))
+        schemas = self._inside("field", stream)
+        node = build.field(e["field"], schemas[0].type_of(e["field"]))
+        check_field(schemas, node)
+        return node
+
+    def _leaf(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+        (tag,) = (name for name in _ROW_LEAVES if name in e)
+        _known(e, tag, (tag,))
+        self._inside(tag, stream)
+        return self._true(e, tag, _ROW_LEAVES[tag])
+
+    def _now(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+        _known(e, "now", ("now",))
+        return self._true(e, "now", build.NOW)
+
+    def _calendar(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+        op = Op.HOUR_OF_DAY if "hour_of_day" in e else Op.DAY_OF_WEEK
+        _known(e, op.value, (op.value,))
+        return build.calendar(op, e[op.value])
+
+    def _given(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+        op = Op.REQUEST if "request" in e else Op.CANDIDATE
+        _known(e, op.value, (op.value, "type"))
+        return build.given(op, e[op.value], Type.parse(e.get("type")))
+
+    def _reference(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+        _known(e, "feature", ("feature",))
+        if stream is not None:
+            raise CompileError(f"expected fields, requests and literals inside a stream, found feature {e['feature']!r}; use it outside")
+        return self.feature(e["feature"])
+
+    def _later(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+        raise CompileError(f"expected no table, found {e['table']!r}; tables come with columnar replay, give its value as a request")
+
+    def _aggregate(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+        agg = e["agg"]
+        if stream is not None:
+            raise CompileError(f"expected fields, requests and literals inside a stream, found the aggregate {agg!r}; use it outside")
+        if not isinstance(agg, str) or agg not in build.AGGREGATES:
+            raise CompileError(f"expected an aggregate ({', '.join(build.AGGREGATES)}), found {agg!r}; {nearest(str(agg), build.AGGREGATES)}")
+        _, parameters, _ = build.AGGREGATES[agg]
+        forms = ("items", "distinct") if agg == "sequence" else ("x",)
+        _known(e, agg, ("agg", "stream", *forms, *parameters))
+        schemas, words = self._stream(e.get("stream"), depth)
+        parts: dict[str, Any] = {name: e[name] for name in parameters if name in e}
+        if "half_life" in parts:
+            parts["half_life"] = parse_duration(parts["half_life"])
+        for name in ("x", "distinct"):
+            if name in e:
+                parts[name] = self._expr(e[name], schemas, depth)
+        if "items" in e:
+            parts["items"] = {n: self._expr(i, schemas, depth) for n, i in _object(e["items"], "items").items()}
+        return build.aggregate(agg, [s.name for s in schemas], **words, **parts)
+
+    def _stream(self, value: object, depth: int) -> tuple[list[EventSchema], dict[str, Any]]:
+        s = _object(value, "stream")
+        _known(s, "stream", ("events", "where", "over", "offset", "last", "by", "ahead"))
+        if "ahead" in s:
+            raise CompileError("ahead: expected a window that looks back, found a label; labels come with columnar replay")
+        names = s.get("events")
+        if not isinstance(names, list) or not names:
+            raise CompileError(f"stream: expected a list of events, found {names!r:.60}; name one or more")
+        schemas = [self._event(name) for name in sorted(set(map(str, names)))]
+        words: dict[str, Any] = {}
+        if "over" in s:
+            words["over"] = self._over(s["over"])
+        if "offset" in s:
+            words["offset"] = parse_offset(s["offset"])
+        if "last" in s:
+            words["last"] = build.whole(s["last"], "last", 1, 2**31)
+        for name in ("where", "by"):
+            if name in s:
+                words[name] = self._expr(s[name], schemas, depth)
+        return schemas, words
+
+    def _event(self, name: str) -> EventSchema:
+        if name not in self._events:
+            raise CompileError(f"expected a declared event, found {name!r}; {nearest(name, self._events)}")
+        return self._events[name]
+
+    def _over(self, text: object) -> int:
+        if text == "session":
+            raise CompileError("over='session': expected a stream of sessions, found events; sessions come with derived streams")
+        return parse_duration(text)
+
+    def _lookup(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+        _known(e, "lookup", ("lookup", "key"))
+        return build.lookup(self._expr(e["lookup"], stream, depth), self._expr(e.get("key"), stream, depth))
+
+    def _top(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+        _known(e, "top", ("top", "k"))
+        return build.top(self._expr(e["top"], stream, depth), e.get("k"))
+
+    def _op(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+        try:
+            op = Op(e["op"])
+            _, _, parameters, _ = build.RULES[op]
+        except (ValueError, KeyError):
+            raise CompileError(f"expected an operator, found {e['op']!r}; {nearest(str(e['op']), build.RULES)}") from None
+        _known(e, op.value, ("op", "args", *parameters))
+        args = e.get("args")
+        if not isinstance(args, list):
+            raise CompileError(f"{op.value}: expected args as a list, found {args!r:.60}; see GRAPH_JSON")
+        nodes = [self._expr(a, stream, depth) for a in args]
+        return build.scalar(op, nodes, **{name: e[name] for name in parameters if name in e})
+
+    def _inside(self, what: str, stream: Sequence[EventSchema] | None) -> Sequence[EventSchema]:
+        if stream is None:
+            raise CompileError(f"{what}: expected it inside a stream, found it outside; aggregate it first")
+        return stream
+
+    def _true(self, e: Json, tag: str, node: Node) -> Node:
+        if e[tag] is not True:
+            raise CompileError(f"{tag}: expected true, found {e[tag]!r}; write {{{tag!r}: true}}")
+        return node
+
+
+_ROW_LEAVES = {"event_name": build.EVENT_NAME, "ts": build.TS, "age": build.AGE}
+_READ: Mapping[str, Callable[[Reader, Json, Sequence[EventSchema] | None, int], Node]] = {
+    "op": Reader._op,
+    "agg": Reader._aggregate,
+    "lookup": Reader._lookup,
+    "top": Reader._top,
+    "lit": Reader._lit,
+    "event_name": Reader._leaf,
+    "ts": Reader._leaf,
+    "age": Reader._leaf,
+    "now": Reader._now,
+    "hour_of_day": Reader._calendar,
+    "day_of_week": Reader._calendar,
+    "request": Reader._given,
+    "candidate": Reader._given,
+    "feature": Reader._reference,
+    "table": Reader._later,
+    "field": Reader._field,
+}
+_TAGS = tuple(_READ)
+
+
+def read_events(value: object) -> dict[str, EventSchema]:
+    """Return the declared events of a JSON graph."""
+    events = _object(value, "events")
+    return {
+        name: EventSchema.of(name, {f: Type.parse(t) for f, t in _object(fields, f"event {name!r}").items()})
+        for name, fields in events.items()
+    }
+
+
+def refuse_later(graph: Json) -> None:
+    """Refuse the parts of GRAPH_JSON that this version does not build."""
+    _known(graph, "graph", ("format", "graph", "key", "include_now", "events", "derived", "tables", "features"))
+    if graph.get("format") != FORMAT:
+        raise CompileError(f"expected graph format {FORMAT}, found {graph.get('format')!r}; use a release that reads it")
+    for name, comes in (("derived", "derived streams"), ("tables", "columnar replay")):
+        if graph.get(name):
+            raise CompileError(f"expected no {name}, found {sorted(graph[name])}; they come with {comes}")
+
+
+# ---------------------------------------------------------------- writing
+
+
+def write_features(features: Mapping[str, Node]) -> dict[str, Json]:
+    """Return each feature's Expr, shared features as references."""
+    names: dict[Node, str] = {}
+    for name in sorted(features, reverse=True):
+        if features[name].args:
+            names[features[name]] = name
+    writer = _Writer(names)
+    return {name: writer.feature(name, node) for name, node in sorted(features.items())}
+
+
+class _Writer:
+    def __init__(self, names: Mapping[Node, str]) -> None:
+        self._names = names
+        self._memo: dict[tuple[Node, bool], tuple[Json, int]] = {}
+        self._written = 0
+
+    def feature(self, name: str, node: Node) -> Json:
+        first = self._names.get(node, name)
+        if first != name:
+            return {"feature": first}
+        for inner in toposort([node]):
+            for inside in (False, True):
+                self._memo.setdefault((inner, inside), self._form(inner, inside))
+        form, size = self._memo[node, False]
+        self._written += size
+        if self._written > MAX_WRITTEN:
+            raise CompileError(f"feature {name!r}: expected at most {MAX_WRITTEN} operators in the text, found more; name the shared parts as features")
+        return form
+
+    def _form(self, node: Node, inside: bool) -> tuple[Json, int]:
+        """Return NODE's own JSON, and how many operators it writes."""
+        size = 1
+
+        def part(arg: Node, inside: bool = inside) -> Json:
+            nonlocal size
+            if not inside and arg in self._names:
+                return {"feature": self._names[arg]}
+            form, count = self._memo[arg, inside]
+            size += count
+            return form
+
+        return _WRITE.get(node.op, _write_op)(node, part), size
+
+
+Part = Callable[..., Json]
+
+
+def _write_op(node: Node, part: Part) -> Json:
+    form: Json = {"op": node.op.value, "args": [part(a) for a in node.args]}
+    if node.op is Op.CAST:
+        form["to"] = str(node.type)
+    for name, value in node.attrs:
+        if name in ("lo", "hi"):
+            if value is not None:
+                form[name] = to_json_value(node.args[0].type)(value)
+        elif name in ("edges", "values"):
+            form[name] = [to_json_value(node.args[0].type)(v) for v in value]
+        elif not (name == "seed" and value == 0):
+            form[name] = value
+    return form
+
+
+def _write_aggregate(node: Node, part: Part) -> Json:
+    form: Json = {"agg": node["agg"]}
+    for name in build.AGGREGATES[node["agg"]][1]:
+        value = node[name]
+        form[name] = format_duration(value) if name == "half_life" else float(value) if name == "q" else value
+    for name in ("x", "distinct"):
+        if (arg := node.role(name)) is not None:
+            form[name] = part(arg, True)
+    if items := node.items:
+        form["items"] = {name: part(item, True) for name, item in items}
+    stream: Json = {"events": list(node["events"])}
+    if node["over"] is not None:
+        stream["over"] = format_duration(node["over"])
+    if node["offset"]:
+        stream["offset"] = format_duration(node["offset"])
+    if node["last"] is not None:
+        stream["last"] = node["last"]
+    for name in ("where", "by"):
+        if (arg := node.role(name)) is not None:
+            stream[name] = part(arg, True)
+    return form | {"stream": stream}
+
+
+def _write_top(node: Node, part: Part) -> Json:
+    return {"top": part(node.args[0]), "k": node["k"]}
+
+
+def _write_lookup(node: Node, part: Part) -> Json:
+    return {"lookup": part(node.args[0]), "key": part(node.args[1])}
+
+
+_WRITE: Mapping[Op, Callable[[Node, Part], Json]] = {
+    Op.LIT: lambda n, part: {"lit": to_json_value(n.type)(n["value"]), "type": str(n.type)},
+    Op.FIELD: lambda n, part: {"field": n["name"]},
+    Op.EVENT_NAME: lambda n, part: {"event_name": True},
+    Op.TS: lambda n, part: {"ts": True},
+    Op.AGE: lambda n, part: {"age": True},
+    Op.NOW: lambda n, part: {"now": True},
+    Op.HOUR_OF_DAY: lambda n, part: {"hour_of_day": n["tz"]},
+    Op.DAY_OF_WEEK: lambda n, part: {"day_of_week": n["tz"]},
+    Op.REQUEST: lambda n, part: {"request": n["name"], "type": str(n.type)},
+    Op.CANDIDATE: lambda n, part: {"candidate": n["name"], "type": str(n.type)},
+    Op.AGG: _write_aggregate,
+    Op.LOOKUP: _write_lookup,
+    Op.TOP: _write_top,
+}

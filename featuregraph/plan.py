@@ -1,0 +1,109 @@
+"""The plan: what an executor runs for one graph, and the frozen bytes that ship it.
+
+A plan's bytes are the graph's canonical JSON in an envelope: the meaning is frozen, the steps are derived from it by
+whatever compiler reads it, so that a better compiler never orphans a model. `plan.id == graph.id`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from featuregraph import jsonform
+from featuregraph.errors import CompileError, FeatureOverflowError, RequestError
+from featuregraph.graph import Graph
+from featuregraph.ir import Node
+from featuregraph.layout import Demand
+from featuregraph.scalar import OVERFLOW
+from featuregraph.vector import FeatureSource, FeatureVector
+
+FORMAT = 1
+LIFETIME = None
+
+__all__ = ["FeatureSource", "FeatureVector", "Plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A compiled graph: the aggregates it needs and the one function from their states to values."""
+
+    graph: Graph
+    features: Mapping[str, Node]  # rewritten, by name in order
+    aggregates: tuple[Node, ...]  # in the order in which `read` takes their states
+    read: Callable[[Sequence[Any], int, Mapping[str, Any]], tuple[Any, ...]] = field(repr=False)
+    converters: tuple[tuple[int, Callable[[Any], Any]], ...] = field(repr=False)  # outputs that are not public as they are
+    given: Mapping[str, Callable[[Any], Any]] = field(repr=False)  # converters of requests and candidates
+    reach: Mapping[str, int | None]  # ms from t to where each feature's windows begin; LIFETIME before every history
+    windowless: frozenset[str]  # features without any stream
+    per_candidate: frozenset[str]
+
+    @property
+    def id(self) -> str:
+        """Return the graph's id."""
+        return self.graph.id
+
+    @property
+    def demands(self) -> tuple[Demand, ...]:
+        """Return the aggregates as a layout takes them."""
+        return tuple((agg, self.graph.include_now) for agg in self.aggregates)
+
+    def to_bytes(self) -> bytes:
+        """Return the canonical bytes of this plan."""
+        return jsonform.canonical({"plan": FORMAT, "id": self.id, "graph": self.graph.to_dict()}).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Plan:
+        """Return the plan in DATA; raise CompileError if it is none or its id is not its graph's."""
+        form = jsonform.parse(data)
+        if form.get("plan") != FORMAT or not isinstance(form.get("graph"), dict):
+            raise CompileError(f"expected a plan of format {FORMAT}, found {json.dumps(form)[:60]}; compile it again")
+        graph = Graph.from_json(form["graph"])
+        if graph.id != form.get("id"):
+            raise CompileError(f"expected the plan of graph {form.get('id')!r:.16}, found one of {graph.id[:12]}; the bytes were changed")
+        return graph.compile()
+
+    # ---- what every executor does around `read`
+
+    def bind_request(self, request: Mapping[str, Any] | None, candidates: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the converted request and candidate values; missing ones are null, missing lists empty (SEMANTICS 5.1)."""
+        found: dict[str, Any] = {}
+        request = request or {}
+        for name in self.graph.requests:
+            found[name] = self.given[name](request.get(name))
+        lengths: dict[str, int] = {}
+        for name in self.graph.candidates:
+            values = (candidates or {}).get(name, request.get(name))
+            if values is None:
+                values = ()
+            elif isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__len__"):
+                raise RequestError(f"candidate {name!r}: expected a list with one value each, found {values!r:.60}; give a list")
+            convert = self.given[name]
+            found[name] = [convert(v) for v in values]
+            lengths[name] = len(found[name])
+        if len(set(lengths.values())) > 1:
+            raise RequestError(f"expected candidate lists of one length, found {lengths}; give each candidate a value in each list")
+        return found
+
+    def publish(self, raw: tuple[Any, ...]) -> dict[str, Any]:
+        """Return the outputs of `read` as owned public values by feature; raise FeatureOverflowError for the first overflow."""
+        values = dict(zip(self.features, raw, strict=True))
+        if OVERFLOW in raw:
+            raise FeatureOverflowError(next(n for n, v in values.items() if v is OVERFLOW))
+        for name in self.per_candidate:
+            if any(v is OVERFLOW for v in values[name]):
+                raise FeatureOverflowError(name)
+        names = list(self.features)
+        for position, convert in self.converters:
+            values[names[position]] = convert(raw[position])
+        return values
+
+    def partial(self, at_ms: int, history_start_ms: int | None) -> tuple[str, ...]:
+        """Return the features whose windows begin before the history that the executor holds (SEMANTICS 3.5)."""
+        if history_start_ms is None:
+            return ()
+        first = at_ms - history_start_ms + (1 if self.graph.include_now else 0)
+        return tuple(
+            name for name, reach in self.reach.items() if name not in self.windowless and (reach is LIFETIME or reach > first)
+        )

@@ -1,0 +1,238 @@
+"""What an application declares: events with their fields, requests and candidates.
+
+    class Purchase(fg.Event, name="purchase"):
+        item_id = fg.identifier()
+        quantity = fg.int64()
+
+A declared field is an expression: `Purchase.quantity * 2` is the start of a feature.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from featuregraph import build, types
+from featuregraph.errors import CompileError
+from featuregraph.expr import Expr
+from featuregraph.ir import Op
+from featuregraph.place import Place, here, placed
+from featuregraph.types import Type
+
+RESERVED = frozenset({"known_ms"})  # SEMANTICS 1.7: it takes no part in any value
+
+
+@dataclass(frozen=True, slots=True)
+class EventSchema:
+    """An event's name and its declared fields, sorted by name."""
+
+    name: str
+    fields: tuple[tuple[str, Type], ...]
+
+    @staticmethod
+    def of(name: object, fields: Mapping[str, Type]) -> EventSchema:
+        """Return the schema, or raise CompileError naming the field that breaks a rule."""
+        if not isinstance(name, str) or not name:
+            raise CompileError(f"expected an event name, found {name!r}; give it a text")
+        for field, type in fields.items():
+            if not isinstance(field, str) or not field or field in RESERVED:
+                raise CompileError(f"event {name!r}: expected a field name, found {field!r}; known_ms and '' are none")
+            if type.kind == "vector":
+                raise CompileError(f"event {name!r}, field {field!r}: expected a scalar type, found {type}; a vector comes with a request")
+        return EventSchema(name, tuple(sorted(fields.items())))
+
+    def type_of(self, field: str) -> Type:
+        """Return the type of FIELD; raise CompileError with the nearest names if it is not declared."""
+        for name, type in self.fields:
+            if name == field:
+                return type
+        raise CompileError(f"event {self.name!r}: expected a declared field, found {field!r}; {nearest(field, dict(self.fields))}")
+
+
+def nearest(name: str, names: Mapping[str, object]) -> str:
+    """Return the advice that lists the names most like NAME."""
+    close = difflib.get_close_matches(name, names, 3) or sorted(names)[:5]
+    return f"did you mean {', '.join(map(repr, close))}?" if close else "none is declared"
+
+
+class Field(Expr):
+    """A declared field: it becomes an expression once its class gives it a name."""
+
+    def __init__(self, type: Type, place: Place | None = None) -> None:
+        self.type = type
+        self.field_name = ""
+        self.place = place or here()
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        if not self.field_name:
+            self.field_name = name
+
+    def bind(self, op: Op, schema: EventSchema | None) -> Field:
+        """Return the expression that this field stands for in its class."""
+        bound = Field(self.type, self.place)
+        bound.field_name = self.field_name
+        node = build.field(self.field_name, self.type) if op is Op.FIELD else build.given(op, self.field_name, self.type)
+        Expr.__init__(bound, node, frozenset([schema]) if schema else frozenset(), self.place)
+        return bound
+
+
+def int64() -> Field:
+    """Declare a whole number of 64 bits."""
+    return Field(types.INT64)
+
+
+def float64() -> Field:
+    """Declare an IEEE double; NaN and infinities are null."""
+    return Field(types.FLOAT64)
+
+
+def boolean() -> Field:
+    """Declare true or false."""
+    return Field(types.BOOLEAN)
+
+
+def string() -> Field:
+    """Declare a text."""
+    return Field(types.STRING)
+
+
+def category() -> Field:
+    """Declare a text out of few, stored as a dictionary."""
+    return Field(types.CATEGORY)
+
+
+def identifier() -> Field:
+    """Declare an opaque text; a whole number stands for its decimal text."""
+    return Field(types.IDENTIFIER)
+
+
+def timestamp() -> Field:
+    """Declare a point in time, int64 milliseconds UTC."""
+    return Field(types.TIMESTAMP)
+
+
+def decimal(scale: int) -> Field:
+    """Declare an exact decimal with SCALE digits (0 to 18) after the point."""
+    return Field(types.decimal(scale))
+
+
+def vector(length: int) -> Field:
+    """Declare exactly LENGTH float32 numbers; for requests and candidates only."""
+    return Field(types.vector(length))
+
+
+TypeLike = str | Type | Field | Callable[[], Field]
+
+
+def type_of(wanted: TypeLike) -> Type:
+    """Return the type that a text, a field or a field's constructor names."""
+    if isinstance(wanted, Type):
+        return wanted
+    if isinstance(wanted, Field):
+        return wanted.type
+    if callable(wanted):
+        return wanted().type
+    return Type.parse(wanted)
+
+
+class _Declared(type):
+    """Class of the declared classes: binds their fields, and reads awkward names as View["count"]."""
+
+    _op: Op
+    _fields: Mapping[str, Field]
+    schema: EventSchema | None
+
+    def __getitem__(cls, name: str) -> Field:
+        with placed():
+            if name not in cls._fields:
+                raise CompileError(f"{cls.__name__}: expected a declared field, found {name!r}; {nearest(name, cls._fields)}")
+        return cls._fields[name]
+
+    def _bind(cls, schema: EventSchema | None) -> None:
+        cls.schema = schema
+        cls._fields = {name: field.bind(cls._op, schema) for name, field in cls._declared().items()}
+        for name, field in cls._fields.items():
+            setattr(cls, name, field)
+
+    def _declared(cls) -> dict[str, Field]:
+        found: dict[str, Field] = {}
+        for base in reversed(cls.__mro__):
+            found.update({f.field_name: f for f in vars(base).values() if isinstance(f, Field)})
+        return found
+
+
+class Event(metaclass=_Declared):
+    """Base of the declared events: class Purchase(fg.Event, name="purchase")."""
+
+    _op: ClassVar[Op] = Op.FIELD
+    _fields: ClassVar[Mapping[str, Field]] = {}
+    schema: ClassVar[EventSchema | None] = None
+
+    def __init_subclass__(cls, *, name: str | None = None, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        with placed():
+            declared = {n: f.type for n, f in cls._declared().items()}
+            cls._bind(EventSchema.of(_snake(cls.__name__) if name is None else name, declared))
+
+    @staticmethod
+    def of(name: str, fields: Mapping[str, TypeLike]) -> type[Event]:
+        """Return an event class made at run time: fg.Event.of("view", {"item_id": fg.identifier()})."""
+        with placed():
+            return _Declared.__call__(_Declared, _camel(name), (Event,), _named(fields), name=name)  # type: ignore[no-any-return]
+
+
+def _named(fields: Mapping[str, TypeLike]) -> dict[str, Any]:
+    # Attribute names are only for editors: a field keeps its real name whatever it is called.
+    namespace: dict[str, Any] = {}
+    for position, (name, wanted) in enumerate(fields.items()):
+        field = Field(type_of(wanted))
+        field.field_name = name
+        namespace[f"_field_{position}"] = field
+    return namespace
+
+
+class Request(metaclass=_Declared):
+    """Base of the declared request values: one each per query."""
+
+    _op: ClassVar[Op] = Op.REQUEST
+    _fields: ClassVar[Mapping[str, Field]] = {}
+    schema: ClassVar[EventSchema | None] = None
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        cls._bind(None)
+
+
+class Candidate(metaclass=_Declared):
+    """Base of the declared candidate values: one each per candidate."""
+
+    _op: ClassVar[Op] = Op.CANDIDATE
+    _fields: ClassVar[Mapping[str, Field]] = {}
+    schema: ClassVar[EventSchema | None] = None
+
+    def __init_subclass__(cls, **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        cls._bind(None)
+
+
+def request(name: str, type: TypeLike) -> Expr:
+    """Return a value that comes with the query: fg.request("hour", fg.int64)."""
+    with placed():
+        return Expr(build.given(Op.REQUEST, name, type_of(type)), frozenset(), here())
+
+
+def candidate(name: str, type: TypeLike) -> Expr:
+    """Return a value that comes once per candidate: fg.candidate("item_id", fg.identifier)."""
+    with placed():
+        return Expr(build.given(Op.CANDIDATE, name, type_of(type)), frozenset(), here())
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in re.split(r"\W|_", str(name)) if part) or "Event"

@@ -1,0 +1,41 @@
+"""What one extraction gives: the place where stream and inference meet without knowing each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureVector:
+    """The features of one query as owned public values, with the graph and the time they stand for.
+
+    Values: decimal as Decimal, sequence as dict of lists, map as dict, vector as list of floats; the value of a feature
+    that uses a candidate is a list with one element per candidate.
+    """
+
+    values: dict[str, object]
+    graph_id: str
+    at_ms: int
+    known_until: int | None = None  # ms of the newest event that was known
+    partial: tuple[str, ...] = ()  # features whose window begins before the history held (SEMANTICS 3.5)
+
+    def __getitem__(self, feature: str) -> object:
+        return self.values[feature]
+
+
+class FeatureSource(Protocol):
+    """Whatever can extract features: the device engine, a replayed table, a fake in a test."""
+
+    def extract(
+        self,
+        graph_id: str,
+        *,
+        key: object = None,
+        at_ms: int | None = None,
+        request: Mapping[str, object] | None = None,
+        candidates: Mapping[str, Sequence[object]] | None = None,
+    ) -> FeatureVector:
+        """Return the features of GRAPH_ID for one key at one time; candidate lists have one length."""
+        ...

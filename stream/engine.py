@@ -1,0 +1,353 @@
+"""The device engine: many plans over one log, every value equal to the reference in every mode.
+
+    naive        per feature and aggregate: retrieve, decode, filter, compute
+    fused        one retrieval per reach, one decoding per event, filters and windows shared
+    cached       fused, with the decoded rows kept from query to query
+    incremental  cached, with running states: a query costs the rows that came and went
+    auto         incremental inside the memory budget, else fused
+
+One lock per engine: an extraction moves states forward. A query before an earlier one is answered by a scan of the log.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Literal, get_args
+
+from featuregraph import CompileError, EventError, FeatureVector, Plan, RequestError
+from featuregraph.compiler import reader
+from featuregraph.convert import BAD, converter
+from featuregraph.ir import Op, toposort
+from featuregraph.layout import lay_out
+from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
+from stream.decode import Unparsable
+from stream.event import COLUMNS, Receipt, Row
+from stream.log import EventLog
+from stream.sizes import parse_size
+from stream.state import Binding, KeyCache, KeyRows, KeyState
+
+Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
+MODES: tuple[Mode, ...] = get_args(Mode)
+_KEPT: Mapping[Mode, type[KeyCache]] = {"cached": KeyCache, "incremental": KeyState, "auto": KeyState}
+
+_identifier = converter(IDENTIFIER)
+
+
+class Installed:
+    """One plan with the bindings that the modes use."""
+
+    def __init__(self, plan: Plan, unparsable: Unparsable) -> None:
+        self.plan = plan
+        self._unparsable = unparsable
+        self.numbers: list[int] = []  # of its cells in the engine's shared layout
+
+    @cached_property
+    def alone(self) -> Binding:
+        """Return the plan's own binding, for scans."""
+        return Binding(lay_out(self.plan.demands), self._unparsable)
+
+    @cached_property
+    def features(self) -> list[tuple[list[Binding], Any]]:
+        """Return, per feature, a binding for each of its aggregates and the feature's own reader (naive mode)."""
+        include_now = self.plan.graph.include_now
+        found = []
+        for name, node in self.plan.features.items():
+            aggregates = [n for n in toposort([node]) if n.op is Op.AGG]
+            bindings = [Binding(lay_out([(agg, include_now)]), self._unparsable) for agg in aggregates]
+            found.append((bindings, reader({name: node}, aggregates)))
+        return found
+
+
+class Engine:
+    """Features of the device's events; see the module for the modes."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        key: str | int | None = None,
+        *,
+        memory_budget: str | int = "16MiB",
+        mode: Mode = "auto",
+        strict: bool = False,
+    ) -> None:
+        """Open an engine on LOG.
+
+        Args:
+            key: the key of queries and of appended events that name none: the device's own user.
+            memory_budget: bytes that rows and states may hold, estimated; beyond it keys are dropped, least recent first.
+            mode: how values are computed; never what they are.
+            strict: refuse an event with a value that is not of its declared type (SEMANTICS 2.2).
+        """
+        if mode not in MODES:
+            raise ValueError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
+        self.log = log
+        self.key = None if key is None else _key(key)
+        self.mode: Mode = mode
+        self.strict = strict
+        self._budget = parse_size(memory_budget)
+        self._lock = threading.RLock()
+        self._plans: dict[str, Installed] = {}
+        self._unparsable = Unparsable()
+        self._binding = Binding(lay_out([]), self._unparsable)
+        self._kept: OrderedDict[str, KeyCache] = OrderedDict()
+        self._cursor = log.last_id
+        self._generation = log.generation
+
+    # ---- plans
+
+    def install(self, plan: Plan) -> str:
+        """Take PLAN in and return its graph id; a plan that is installed already changes nothing."""
+        if plan.graph.key != self.log.key:
+            raise CompileError(
+                f"graph {plan.graph.name!r}: expected the key {self.log.key!r} of this device's log, found {plan.graph.key!r}; "
+                "compute it in the cloud and bring its values as a table or a request"
+            )
+        with self._lock:
+            if plan.id not in self._plans:
+                self._plans[plan.id] = Installed(plan, self._unparsable)
+                self._bind()
+            return plan.id
+
+    def remove(self, graph_id: str) -> None:
+        """Take the plan GRAPH_ID out."""
+        with self._lock:
+            self._plan(graph_id)
+            del self._plans[graph_id]
+            self._bind()
+
+    @property
+    def plans(self) -> dict[str, Plan]:
+        """Return the installed plans by graph id."""
+        return {graph_id: installed.plan for graph_id, installed in self._plans.items()}
+
+    def _bind(self) -> None:
+        """Lay out all plans together; states of the old layout are rebuilt from the log at the next query."""
+        layout = lay_out(demand for installed in self._plans.values() for demand in installed.plan.demands)
+        self._binding = Binding(layout, self._unparsable)
+        for installed in self._plans.values():
+            installed.numbers = [layout.index[demand] for demand in installed.plan.demands]
+        self._kept.clear()
+
+    def _plan(self, graph_id: str) -> Installed:
+        installed = self._plans.get(graph_id)
+        if installed is None:
+            have = ", ".join(p.graph.name + " " + i[:12] for i, p in self.plans.items()) or "none"
+            raise RequestError(f"expected the id of an installed plan ({have}), found {graph_id!r:.20}; install it first")
+        return installed
+
+    # ---- events
+
+    def append(self, event: Mapping[str, Any]) -> Receipt:
+        """Append one event to the log; see append_many."""
+        return self.append_many([event])
+
+    def append_many(self, events: Iterable[Mapping[str, Any]]) -> Receipt:
+        """Append EVENTS to the log, all or none; those that name no key get the engine's.
+
+        Raises:
+            EventError: an event is refused; none of them is kept.
+            LogError: the log can not take them; none of them is kept.
+        """
+        with self._lock:
+            mine = [self._own(event) for event in events]
+            if self.strict:
+                for event in mine:
+                    self._check(event)
+            receipt, rows = self.log.append_rows(mine)
+            if rows and self._cursor + len(rows) >= self.log.last_id and self._generation == self.log.generation:
+                self._take(rows)
+            return receipt
+
+    def _own(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self.key is None or not isinstance(event, Mapping) or self.log.key in event:
+            return event
+        return {**event, self.log.key: self.key}
+
+    def _check(self, event: Mapping[str, Any]) -> None:
+        """Refuse EVENT if a value is not of the type that an installed plan declares."""
+        attrs = event.get("attrs") or {}
+        for installed in self._plans.values():
+            schema = installed.plan.graph.schemas.get(event.get("event", ""))
+            for name, type in schema.fields if schema else ():
+                raw = event[name] if name in event or name in COLUMNS and name in event else attrs.get(name)
+                if name in COLUMNS and name not in event:
+                    continue
+                if converter(type)(raw) is BAD:
+                    raise EventError(
+                        f"event {event.get('event')!r}, field {name!r}: expected {type}, found {raw!r:.60}; "
+                        "correct it, or open the engine without strict"
+                    )
+
+    def forget(self, **what: Any) -> int:
+        """Remove events as EventLog.forget does: before=, key= or event_id=; return how many."""
+        with self._lock:
+            return self.log.forget(**what)
+
+    def _take(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            kept = self._kept.get(row.key)
+            if kept is not None:
+                kept.push(row)
+        self._cursor = rows[-1].id
+
+    def _catch_up(self) -> None:
+        """Take in what was appended or forgotten behind the engine's back."""
+        if self.log.generation != self._generation:
+            self._kept.clear()
+            self._generation = self.log.generation
+            self._cursor = self.log.last_id
+        elif self.log.last_id > self._cursor:
+            if self._kept:
+                self._take(self.log.rows_after(self._cursor))
+            self._cursor = self.log.last_id
+
+    # ---- queries
+
+    def extract(
+        self,
+        graph_id: str,
+        *,
+        key: object = None,
+        at_ms: int | None = None,
+        request: Mapping[str, Any] | None = None,
+        candidates: Mapping[str, Sequence[Any]] | None = None,
+        as_known: bool = False,
+        history_start_ms: int | None = None,
+    ) -> FeatureVector:
+        """Return the features of the plan GRAPH_ID for KEY at AT_MS.
+
+        Args:
+            key: defaults to the engine's.
+            at_ms: int64 ms; defaults to the clock, but after the latest event, so that the click that asked is seen.
+            request: a value per request name.
+            candidates: a list per candidate name, all of one length.
+            as_known: count an event only if it was known at AT_MS (SEMANTICS 3.5); a device's own queries need not ask.
+            history_start_ms: with as_known, count only events from then on.
+
+        Raises:
+            RequestError: the query has another form than the graph asks for.
+            FeatureOverflowError: a feature's value lies outside its type.
+        """
+        with self._lock:
+            installed = self._plan(graph_id)
+            plan = installed.plan
+            who = self._who(key)
+            self._catch_up()
+            t = self._now(who) if at_ms is None else _time(at_ms)
+            q = plan.bind_request(request, candidates)
+            if as_known:
+                rows = self._scan(who, installed.alone, t, history_start_ms, known_by=t)
+                raw = plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q)
+                start = history_start_ms
+            else:
+                raw = self._raw(installed, who, t, q)
+                start = self.log.history_start_ms
+            self._unparsable.until = self._cursor
+            return FeatureVector(plan.publish(raw), plan.id, t, self.log.known_until, plan.partial(t, start))
+
+    def _raw(self, installed: Installed, key: str, t: int, q: Mapping[str, Any]) -> tuple[Any, ...]:
+        plan = installed.plan
+        if self.mode == "naive":
+            values: list[Any] = []
+            for bindings, read in installed.features:
+                states = [self._scan(key, binding, t).fold([0], t, q)[0] for binding in bindings]
+                values.extend(read(states, t, q))
+            return tuple(values)
+        kept = self._keep(key, t)
+        if kept is None:
+            return plan.read(self._scan(key, installed.alone, t).fold(range(len(plan.aggregates)), t, q), t, q)
+        return plan.read(kept.states(installed.numbers, t, q), t, q)
+
+    def _keep(self, key: str, t: int) -> KeyCache | None:
+        """Return what is kept of KEY for a query at T, None where a scan must answer it."""
+        if self.mode not in _KEPT:
+            return None
+        kept = self._kept.get(key)
+        if kept is not None and kept.stale:
+            del self._kept[key]
+            kept = None
+        if kept is None:
+            kept = _KEPT[self.mode](self._binding, t)
+            kept.load(self._rows(key, self._binding, t, INT64_MAX))
+            self._kept[key] = kept
+        elif t < kept.t:
+            return None
+        self._kept.move_to_end(key)
+        self._fit()
+        return kept
+
+    def _fit(self) -> None:
+        """Drop what is kept, least recent key first, until the rest fits the budget."""
+        while self._kept and self.state_bytes > self._budget:
+            self._kept.popitem(last=False)
+
+    def _scan(
+        self, key: str, binding: Binding, t: int, history_start: int | None = None, known_by: int | None = None
+    ) -> KeyRows:
+        """Return the rows that BINDING needs at T, read from the log."""
+        rows = self._rows(key, binding, t, t + 1)
+        if known_by is not None:
+            first = INT64_MIN if history_start is None else history_start
+            rows = [r for r in rows if (r.known_ms is None or r.known_ms <= known_by) and r.ts_ms >= first]
+        found = KeyRows(binding)
+        found.load(rows)
+        return found
+
+    def _rows(self, key: str, binding: Binding, t: int, hi: int) -> list[Row]:
+        by_reach: dict[int | None, list[str]] = {}
+        for scan in binding.layout.scans:
+            by_reach.setdefault(scan.reach, []).append(scan.event)
+        rows: list[Row] = []
+        for reach, names in by_reach.items():
+            lo = INT64_MIN if reach is None else max(t - reach, INT64_MIN)
+            rows.extend(self.log.scan(key, names, lo, min(hi, INT64_MAX)))
+        return rows
+
+    def _who(self, key: object) -> str:
+        if key is None and self.key is None:
+            raise RequestError("expected a key, found none; pass key=, or open the engine with one")
+        return self.key if key is None else _key(key)  # type: ignore[return-value]
+
+    def _now(self, key: str) -> int:
+        latest = self.log.max_ts(key)
+        clock = self.log.clock.now_ms()
+        return clock if latest is None else max(clock, latest + 1)
+
+    # ---- what people ask about
+
+    @property
+    def state_bytes(self) -> int:
+        """Return an estimate of the bytes that rows and states hold."""
+        return sum(kept.bytes for kept in self._kept.values())
+
+    @property
+    def unparsable(self) -> dict[tuple[str, str], int]:
+        """Return how many values were not of their declared type, by (event, field)."""
+        return dict(self._unparsable.counts)
+
+    @property
+    def memory_budget(self) -> int:
+        """Return the bytes that rows and states may hold; setting it is obeyed at once."""
+        return self._budget
+
+    @memory_budget.setter
+    def memory_budget(self, budget: str | int) -> None:
+        with self._lock:
+            self._budget = parse_size(budget)
+            self._fit()
+
+
+def _key(key: object) -> str:
+    text = _identifier(key)
+    if text is None or text is BAD:
+        raise RequestError(f"expected a key as text or a whole number, found {key!r:.60}; pass the user's id")
+    return str(text)
+
+
+def _time(at_ms: object) -> int:
+    if type(at_ms) is not int or not INT64_MIN <= at_ms <= INT64_MAX:
+        raise RequestError(f"expected at_ms as int64 milliseconds, found {at_ms!r:.40}; pass a whole number")
+    return at_ms

@@ -1,0 +1,69 @@
+"""The rows of one track of one key, in total order, and the ranges that windows cut out of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
+
+from featuregraph.layout import Span, Track
+from stream.decode import TrackRow
+
+
+class TrackRows:
+    """Rows sorted by (ts, seq, tie), with their times beside them for fast bounds.
+
+    1. `ts[i] == rows[i][0]`, and rows ascend strictly by their first three parts.
+    2. `broken` holds the times of rows whose filter overflows: no window that admits one has a value.
+    """
+
+    __slots__ = ("broken", "floor", "rows", "track", "ts")
+
+    def __init__(self, track: Track) -> None:
+        self.track = track
+        self.rows: list[TrackRow] = []
+        self.ts: list[int] = []
+        self.broken: list[int] = []
+        self.floor: tuple[int, int, str] | None = None  # the position of the latest row dropped though windows hold it
+
+    def load(self, rows: Iterable[TrackRow]) -> None:
+        """Take ROWS, in any order, in place of all before."""
+        self.rows = sorted(rows, key=_position)
+        self.ts = [row[0] for row in self.rows]
+
+    def insert(self, row: TrackRow) -> int:
+        """Take one more row; return where it stands."""
+        if not self.rows or _position(row) > _position(self.rows[-1]):
+            self.rows.append(row)
+            self.ts.append(row[0])
+            return len(self.rows) - 1
+        at = bisect_right(self.rows, _position(row), key=_position)
+        self.rows.insert(at, row)
+        self.ts.insert(at, row[0])
+        return at
+
+    def break_at(self, ts: int) -> None:
+        """Take note of a row at TS whose filter overflows."""
+        insort(self.broken, ts)
+
+    def is_broken(self, lo: int, hi: int) -> bool:
+        """Tell whether a row whose filter overflows stands in [LO, HI)."""
+        return bool(self.broken) and bisect_left(self.broken, hi) > bisect_left(self.broken, lo)
+
+    def trim(self, count: int) -> None:
+        """Drop the COUNT earliest rows."""
+        del self.rows[:count]
+        del self.ts[:count]
+
+
+def _position(row: TrackRow) -> tuple[int, int, str]:
+    return row[:3]  # type: ignore[return-value]
+
+
+def cut(rows: TrackRows, span: Span, t: int) -> tuple[int, int]:
+    """Return the half-open range of row numbers that SPAN keeps at T: window, then the latest N."""
+    lo, hi = span.window.bounds(t)
+    end = bisect_left(rows.ts, hi)
+    start = bisect_left(rows.ts, lo, 0, end)
+    if span.last is not None and end - start > span.last:
+        start = end - span.last
+    return start, end

@@ -1,0 +1,272 @@
+"""What the engine keeps for one key: rows per track, and for running windows a state per aggregate."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from featuregraph.layout import FIRST_SLOT, Layout, Span
+from stream.cells import BROKEN, CellKernel, Readable, Running
+from stream.decode import BuildRow, Decoder, Unparsable, row_builder
+from stream.event import Row
+from stream.rows import TrackRows, cut
+
+_LEAST_TRIM = 512  # rows; fewer are not worth moving the rest
+_ROW_BYTES, _SLOT_BYTES, _STATE_BYTES = 140, 40, 24  # measured on CPython 3.11, averages
+
+
+class Binding:
+    """A layout with its compiled functions; shared by all keys."""
+
+    def __init__(self, layout: Layout, unparsable: Unparsable) -> None:
+        self.layout = layout
+        self.records = {scan.event: Decoder(scan, unparsable).record for scan in layout.scans}
+        self.kernels = [CellKernel(cell, layout.tracks[layout.spans[cell.span].track]) for cell in layout.cells]
+        self.by_span: list[list[int]] = [[] for _ in layout.spans]
+        for number, cell in enumerate(layout.cells):
+            self.by_span[cell.span].append(number)
+        # The rows of a track may go once every state has taken them.
+        self.keeps_rows = [False] * len(layout.tracks)
+        for span, numbers in zip(layout.spans, self.by_span, strict=True):
+            if span.window.over is not None or span.last is not None or any(self.kernels[n].scanned for n in numbers):
+                self.keeps_rows[span.track] = True
+        self._builders: dict[str, list[tuple[int, BuildRow]]] = {scan.event: [] for scan in layout.scans}
+        for scan in layout.scans:
+            for number, track in enumerate(layout.tracks):
+                if scan.event in track.events:
+                    self._builders[scan.event].append((number, row_builder(track, scan.event, scan.fields)))
+
+    def built(self, row: Row) -> list[tuple[int, Any]]:
+        """Return (track number, track row) for each track whose filter takes the stored ROW or breaks on it."""
+        builders = self._builders.get(row.name)
+        if not builders:
+            return []
+        record = self.records[row.name](row)
+        ts, seq, tie = row.ts_ms, row.seq, row.user_id or ""
+        made = [(number, build(ts, seq, tie, record)) for number, build in builders]
+        return [pair for pair in made if pair[1] is not None]
+
+
+class KeyRows:
+    """The rows of every track of one key: what a scan gives, and what the cache keeps."""
+
+    def __init__(self, binding: Binding) -> None:
+        self.binding = binding
+        self.tracks = [TrackRows(track) for track in binding.layout.tracks]
+
+    def load(self, rows: Iterable[Row]) -> None:
+        """Take all ROWS at once."""
+        found: list[list[Any]] = [[] for _ in self.tracks]
+        for row in rows:
+            for number, built in self.binding.built(row):
+                if type(built) is tuple:
+                    found[number].append(built)
+                else:
+                    self.tracks[number].break_at(row.ts_ms)
+        for track, built_rows in zip(self.tracks, found, strict=True):
+            track.load(built_rows)
+
+    def fold(self, numbers: Sequence[int], t: int, q: Mapping[str, Any]) -> list[Readable]:
+        """Return the states of the cells NUMBERS at T, folded from the rows; equal spans are cut once."""
+        cuts: dict[int, tuple[Sequence[Any], bool]] = {}
+        states: list[Readable] = []
+        for number in numbers:
+            at = self.binding.layout.cells[number].span
+            if at not in cuts:
+                cuts[at] = self._cut(self.binding.layout.spans[at], t)
+            rows, broken = cuts[at]
+            states.append(BROKEN if broken else self.binding.kernels[number].fold(rows, t, q))
+        return states
+
+    def _cut(self, span: Span, t: int) -> tuple[Sequence[Any], bool]:
+        rows = self.tracks[span.track]
+        start, end = cut(rows, span, t)
+        return rows.rows[start:end], rows.is_broken(*span.window.bounds(t))
+
+
+class RunningSpan:
+    """One window that moves forward over its track: rows enter at the end and leave at the start.
+
+    1. The states hold exactly rows[start:end], folded in order.
+    2. `start` and `end` only grow, but for rows that arrive late before `end`: then the window is dirty and built anew.
+    """
+
+    __slots__ = ("_bounds", "_forgets", "_last", "_pops", "_pushes", "dirty", "end", "kernels", "numbers", "rows", "span", "start", "states")
+
+    def __init__(self, span: Span, rows: TrackRows, numbers: Sequence[int], kernels: Sequence[CellKernel], states: list[Any]) -> None:
+        self.span = span
+        self._bounds = span.window.bounds
+        self._forgets = span.window.over is not None
+        self._last = span.last
+        self.rows = rows
+        self.numbers = [n for n in numbers if not kernels[n].scanned]
+        self.kernels = kernels
+        self.states = states  # by cell number, shared by all spans of the key
+        self.start = self.end = 0
+        self.dirty = True
+
+    def advance(self, t: int) -> None:
+        """Bring the window to T, which never goes back."""
+        if self.dirty:
+            self._rebuild(t)
+            return
+        ts = self.rows.ts
+        lo, hi = self._bounds(t)
+        start, end, n = self.start, self.end, len(ts)
+        if end < n and ts[end] < hi:
+            until = bisect_left(ts, hi, end)
+            entering = self.rows.rows[end:until]
+            for push in self._pushes:
+                for row in entering:
+                    push(row)
+            self.end = end = until
+        leave = start
+        if self._forgets and start < end and ts[start] < lo:
+            leave = bisect_left(ts, lo, start, end)
+        if self._last is not None and end - leave > self._last:
+            leave = end - self._last
+        if leave > start:
+            leaving = self.rows.rows[start:leave]
+            for pop in self._pops:
+                for row in leaving:
+                    pop(row)
+            self.start = leave
+
+    def _rebuild(self, t: int) -> None:
+        self.start, self.end = cut(self.rows, self.span, t)
+        running: list[Running] = [self.kernels[n].running() for n in self.numbers]
+        for number, state in zip(self.numbers, running, strict=True):
+            self.states[number] = state.readable(self)
+        self._pushes = [s.push for s in running if s.push is not None]
+        self._pops = [s.pop for s in running if s.pop is not None]
+        rows = self.rows.rows[self.start : self.end]
+        for push in self._pushes:
+            for row in rows:
+                push(row)
+        self.dirty = False
+
+    def inserted(self, at: int) -> None:
+        """Take note that a row was inserted at number AT."""
+        if self.dirty or at >= self.end:
+            return
+        if at < self.start:
+            self.start += 1
+            self.end += 1
+        else:
+            self.dirty = True
+
+    def trimmed(self, count: int) -> None:
+        """Take note that the COUNT earliest rows are gone."""
+        self.start -= count
+        self.end -= count
+
+
+class KeyCache(KeyRows):
+    """The rows of one key, kept from query to query (cached mode)."""
+
+    def __init__(self, binding: Binding, t: int) -> None:
+        super().__init__(binding)
+        self.t = t  # the latest query: rows that only earlier ones need may be gone
+        self.stale = False
+
+    def push(self, row: Row) -> None:
+        """Take one more event, early or late."""
+        for number, built in self.binding.built(row):
+            if type(built) is tuple:
+                self._insert(number, built)
+            else:
+                self.tracks[number].break_at(row.ts_ms)
+
+    def _insert(self, number: int, built: Any) -> None:
+        self.tracks[number].insert(built)
+
+    def states(self, numbers: Sequence[int], t: int, q: Mapping[str, Any]) -> list[Readable]:
+        """Return the states of the cells NUMBERS at T, which is not before an earlier query's."""
+        self.t = t
+        self.trim(t)
+        return self.fold(numbers, t, q)
+
+    def trim(self, t: int) -> None:
+        """Drop rows that no query from T on can see, once they are most of the rows."""
+        for number, rows in enumerate(self.tracks):
+            if rows.track.reach is not None and rows.ts and rows.ts[0] < t - rows.track.reach:
+                gone = bisect_left(rows.ts, t - rows.track.reach)
+                if gone > _LEAST_TRIM and 2 * gone > len(rows.ts):
+                    self._trim(number, gone)
+
+    def _trim(self, number: int, count: int) -> None:
+        self.tracks[number].trim(count)
+
+    @property
+    def bytes(self) -> int:
+        """Return an estimate of the memory held."""
+        return sum(len(rows.rows) * (_ROW_BYTES + _SLOT_BYTES * len(rows.track.slots)) for rows in self.tracks)
+
+
+class KeyState(KeyCache):
+    """The rows of one key with the running windows over them (incremental mode)."""
+
+    def __init__(self, binding: Binding, t: int) -> None:
+        super().__init__(binding, t)
+        layout = binding.layout
+        self._states: list[Any] = [None] * len(layout.cells)
+        self._spans = [
+            RunningSpan(span, self.tracks[span.track], binding.by_span[i], binding.kernels, self._states)
+            for i, span in enumerate(layout.spans)
+        ]
+        self._by_track: list[list[RunningSpan]] = [[] for _ in layout.tracks]
+        for running in self._spans:
+            self._by_track[running.span.track].append(running)
+        self._scanned = [n for n, kernel in enumerate(binding.kernels) if kernel.scanned]
+
+    def _insert(self, number: int, built: Any) -> None:
+        rows = self.tracks[number]
+        if rows.floor is not None and built[:FIRST_SLOT] < rows.floor:
+            self.stale = True  # it belongs among rows that are gone: the log has them
+            return
+        at = rows.insert(built)
+        if at + 1 < len(rows.rows):
+            for running in self._by_track[number]:
+                running.inserted(at)
+
+    def states(self, numbers: Sequence[int], t: int, q: Mapping[str, Any]) -> list[Readable]:
+        """Return the states of the cells NUMBERS at T, which is not before an earlier query's."""
+        for running in self._spans:
+            running.advance(t)
+        self.t = t
+        self.trim(t)
+        found = [self._states[n] for n in numbers]
+        broken = any(rows.broken for rows in self.tracks)
+        if self._scanned or broken:
+            folded = [n for n in numbers if self.binding.kernels[n].scanned]
+            again = dict(zip(folded, self.fold(folded, t, q), strict=True))
+            if broken:
+                again |= {n: BROKEN for n in numbers if self._is_broken(n, t)}
+            found = [again.get(n, state) for n, state in zip(numbers, found, strict=True)]
+        return found
+
+    def _is_broken(self, number: int, t: int) -> bool:
+        span = self.binding.layout.spans[self.binding.layout.cells[number].span]
+        return self.tracks[span.track].is_broken(*span.window.bounds(t))
+
+    def trim(self, t: int) -> None:
+        """Drop rows that no window from T on can take in again."""
+        super().trim(t)
+        for number, rows in enumerate(self.tracks):
+            if not self.binding.keeps_rows[number] and len(rows.rows) > _LEAST_TRIM:
+                entered = min(running.end for running in self._by_track[number])
+                if entered > _LEAST_TRIM and not any(running.dirty for running in self._by_track[number]):
+                    rows.floor = rows.rows[entered - 1][:FIRST_SLOT]
+                    self._trim(number, entered)
+
+    def _trim(self, number: int, count: int) -> None:
+        super()._trim(number, count)
+        for running in self._by_track[number]:
+            running.trimmed(count)
+
+    @property
+    def bytes(self) -> int:
+        """Return an estimate of the memory held."""
+        held = sum((r.end - r.start) * _STATE_BYTES * len(r.numbers) for r in self._spans if r.span.window.over is not None)
+        return super().bytes + held
