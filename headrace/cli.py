@@ -59,14 +59,14 @@ def build(called: Command | None = None) -> typer.Typer:
     """Return the application; CALLED's function is imported, the other rows only hold their help."""
     app = _application()
     app.callback()(_front_door)
-    groups = {word: _application(help=text) for word, text in GROUPS.items()}
+    panels = {row.words[0]: row.panel for row in COMMANDS if len(row.words) > 1}
+    groups = {word: _application(help=GROUPS[word]) for word in panels}
     for row in COMMANDS:
         home = app if len(row.words) == 1 else groups[row.words[0]]
         if row is called:
             home.command(row.words[-1], rich_help_panel=row.panel)(load(row))
         else:
             home.command(row.words[-1], help=row.help, rich_help_panel=row.panel)(_not_called)
-    panels = {row.words[0]: row.panel for row in COMMANDS if len(row.words) > 1}
     for word, group in groups.items():
         app.add_typer(group, name=word, rich_help_panel=panels[word])
     return app

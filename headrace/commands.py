@@ -31,7 +31,7 @@ COMMANDS: tuple[Command, ...] = (
     _row(START, "demo", "headrace.demo:command", "Rank real baskets by exact features and say the cost."),
     _row(START, "doctor", "headrace.doctor:command", "Say what is wrong here and how to mend it."),
     _row(GRAPH, "explain", "featuregraph.cli:explain", "Show what a graph shares, scans and keeps."),
-    _row(GRAPH, "why", "featuregraph.cli:why", "Show the rows behind one value, and which clause judged each."),
+    _row(GRAPH, "why", "featuregraph.cli:why", "Show the rows behind one value, each with its clause."),
     _row(GRAPH, "replay", "stream.cli:replay", "Compute features for recorded events and queries."),
     _row(GRAPH, "verify", "stream.cli:verify", "Compare every executor with the reference, cell by cell."),
     _row(LOG, "log stats", "stream.cli:log_stats", "Count the events, bytes and quarantined rows of a log."),

@@ -153,7 +153,7 @@ def disk(folder: Path) -> Iterator[Check]:
             yield space(shutil.disk_usage(folder).free)
             yield sqlite(Path(scratch) / "log.db", sqlite3.sqlite_version_info)
     except OSError as error:
-        yield Check(where, Verdict.FAIL, error.strerror or str(error), "choose another folder or change its rights")
+        yield Check(where, Verdict.FAIL, error.strerror or str(error), "choose another or change its rights")
 
 
 def space(free: int) -> Check:

@@ -1,0 +1,67 @@
+# One virtual environment, .venv, made and kept by these rules. Written for GNU make 3.81 (macOS) and later.
+#   make demo     install and run the demo            make test   lint, types, imports and all tests
+#   make wheel    build dist/*.whl                     make bench  measure on this machine
+#   make clean    remove everything that was made
+# PYTHON=/path/to/python3.11 chooses the interpreter; ARGS="--out out" goes to the command.
+
+# The first Python that runs and is new enough; a name on the PATH may be a shim that does not run.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS ?=
+PYTEST_ARGS ?= -n 2
+
+.PHONY: help demo test lint types imports tests wheel bench clean
+
+help:
+	@sed -n '2,6s/^# *//p' Makefile
+
+demo: $(VENV)/.demo
+	@$(BIN)/headrace demo $(ARGS)
+
+test: lint types imports tests
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+tests: $(VENV)/.dev
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+wheel: $(VENV)/.dev
+	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+bench: $(VENV)/.demo
+	@$(BIN)/headrace bench device $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.demo: pyproject.toml $(VENV)/.made
+	@echo "installing headrace with what the demo needs"
+	@$(PIP) install -e '.[replay]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.made
+	@echo "installing headrace with what its tests need"
+	@$(PIP) install -e '.[dev]'
+	@touch $@
+
+$(VENV)/.made:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "headrace: expected Python 3.11 or newer, found $(if $(PYTHON),$(PYTHON),none on the PATH);" \
+	    "install it, or run: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)" >&2; exit 2; }
+	@"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo "headrace: expected Python's venv module, found none in $(PYTHON);" \
+	    "on Debian or Ubuntu run: apt install python3-venv" >&2; exit 2; }
+	@rm -rf $(VENV)
+	@"$(PYTHON)" -m venv $(VENV)
+	@touch $@

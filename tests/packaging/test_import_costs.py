@@ -1,0 +1,87 @@
+"""What an import costs: a device pays it at every start, so heavy packages wait until they are needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.device
+
+HEAVY = {
+    "aiokafka",
+    "duckdb",
+    "faust",
+    "networkx",
+    "onnx",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "rocksdict",
+    "torch",
+}
+FOR_PEOPLE = {"rich", "typer"}
+ROOMS = {"deploy", "featuregraph", "inference", "stream"}
+SECONDS_MAX = 0.25  # of process time, for both packages together
+
+PROBE = """
+import json, logging, os, sys, threading, time
+before, env = set(sys.modules), dict(os.environ)
+began = time.process_time()
+import {names}
+seconds = time.process_time() - began
+print(json.dumps({{
+    "seconds": seconds,
+    "loaded": sorted({{name.partition(".")[0] for name in set(sys.modules) - before}}),
+    "threads": threading.active_count(),
+    "handlers": len(logging.root.handlers),
+    "environment_kept": env == dict(os.environ),
+}}))
+"""
+
+
+def probe(names: str) -> dict[str, object]:
+    """Import NAMES in a fresh interpreter and return what that did to it."""
+    args = [sys.executable, "-c", PROBE.format(names=names)]
+    run = subprocess.run(args, check=True, capture_output=True, text=True)
+    found: dict[str, object] = json.loads(run.stdout)
+    return found
+
+
+def loaded(names: str) -> set[str]:
+    """Return the top-level names that importing NAMES loads."""
+    found = probe(names)["loaded"]
+    assert isinstance(found, list)
+    return set(found)
+
+
+@pytest.mark.parametrize("package", ["featuregraph", "stream", "inference"])
+def test_the_device_path_loads_nothing_heavy(package: str) -> None:
+    """Importing a room of the device path loads no package of an extra and nothing that is for people."""
+    assert loaded(package) & (HEAVY | FOR_PEOPLE) == set()
+
+
+@pytest.mark.parametrize("package", ["featuregraph", "stream"])
+def test_features_need_no_model_runtime(package: str) -> None:
+    """Extracting features does not load the model runtime."""
+    assert "onnxruntime" not in loaded(package)
+
+
+def test_importing_takes_a_quarter_of_a_second_at_most() -> None:
+    """`import featuregraph, stream` takes 0.25 s of processor time at most, the best of three."""
+    seconds = [probe("featuregraph, stream")["seconds"] for _ in range(3)]
+    assert min(s for s in seconds if isinstance(s, float)) <= SECONDS_MAX
+
+
+@pytest.mark.parametrize("package", ["featuregraph", "stream", "inference", "deploy", "headrace"])
+def test_importing_does_nothing_else(package: str) -> None:
+    """No thread is started, no log handler added, no environment variable changed."""
+    found = probe(package)
+    assert (found["threads"], found["handlers"], found["environment_kept"]) == (1, 0, True)
+
+
+def test_the_front_door_loads_no_room() -> None:
+    """The command line knows its commands by name only, so that one broken room cannot break its help."""
+    assert loaded("headrace.cli") & (ROOMS | HEAVY) == set()
