@@ -1,4 +1,4 @@
-"""Windows as integer arithmetic on ms: durations in text, and the ts_ms that a query at t admits (SEMANTICS 3).
+"""Windows as integer arithmetic: durations in text, and the ts_ms that a query at t admits (SEMANTICS 3).
 
 1. An interval is half-open: rows with lo <= ts_ms < hi. It is empty where hi <= lo, which no window is.
 2. hi - lo == over: a window of W admits exactly W different ts_ms, wherever t and the offset are.
@@ -23,7 +23,7 @@ _DURATION = re.compile(r"([0-9]{1,19})(ms|[smhdw])", re.ASCII)
 
 
 def parse_duration(text: object, what: str = "over") -> int:
-    """Return the ms that a text such as "7d" stands for; the CompileError names WHAT if it stands for none."""
+    """Return the ms that a text such as "7d" stands for; WHAT is named where it stands for none."""
     return _parse(text, what, least=1)
 
 

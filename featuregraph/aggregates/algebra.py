@@ -3,16 +3,20 @@
 Let fold(R) be the state that results from pushing the rows R, in total order, onto zero.
 
 1. Order: `push(x)` appends a row that is later, in total order, than all rows held.
-2. Inverse: `pop(x)` forgets the earliest row held; the caller passes what it pushed for it. After any interleaving
-   the state equals fold of the rows still held, bit for bit. An aggregate with `invertible = False` has no pop.
+2. Inverse: `pop(x)` forgets the earliest row held; the caller passes what it pushed for it. After any
+   interleaving the state equals fold of the rows still held, bit for bit. An aggregate with `invertible =
+   False` has no pop.
 3. Combine: fold(A).join(fold(B)) equals fold(A + B); B is left as it was, and shares nothing with the result.
-4. Code: decode(encode(s)) continues exactly like s. Equal rows held give equal bytes, whatever came before them.
+4. Code: decode(encode(s)) continues exactly like s. Equal rows held give equal bytes, whatever came before.
 5. Batch: `of(xs, t)` equals fold(xs).value(t).
-6. Value: `value(t)` changes nothing a caller can see, and never raises. None is null; the value is owned by the caller.
-7. Null: a row whose x is None changes nothing (count() of rows counts it). It is pushed and popped all the same.
-8. Overflow: while a held row has OVERFLOW for x, the value is OVERFLOW; so it is where the value leaves its type.
+6. Value: `value(t)` changes nothing a caller can see, and never raises. None is null; the caller owns the
+   value.
+7. Null: a row whose x is None changes nothing (count() of rows counts it). It is pushed and popped all the
+   same.
+8. Overflow: while a held row has OVERFLOW for x, the value is OVERFLOW; so it is where it leaves its type.
 
-x is an internal value: int (int64, timestamp, and a decimal times 10**scale), finite float without -0.0, bool, str.
+x is an internal value: int (int64, timestamp, a decimal times 10**scale), finite float without -0.0, bool,
+str.
 """
 
 from __future__ import annotations
@@ -79,7 +83,9 @@ class Endless(State):
 
     def pop(self, x: Any) -> None:
         """Refuse: this state was asked for with forgets=False, or its aggregate has no inverse."""
-        raise TypeError(f"{self.config}: expected a state that forgets, found an endless one; fold the rows left anew")
+        raise TypeError(
+            f"{self.config}: expected a state that forgets, found an endless one; fold the rows anew"
+        )
 
     def label(self) -> str:
         """Return the name under which the state is encoded."""
@@ -98,7 +104,7 @@ class Aggregate(ABC):
 
     @abstractmethod
     def zero(self, *, forgets: bool = True) -> State:
-        """Return the state of no rows; forgets=False promises that it is never popped, and may make it smaller."""
+        """Return the state of no rows; forgets=False promises that it is never popped: it may keep less."""
 
     @property
     def result(self) -> AnyType:

@@ -1,7 +1,7 @@
-"""States as bytes: msgpack of [version, configuration, parts], and the checks that parts pass on the way back.
+"""States as bytes: msgpack of [version, configuration, parts], and the checks on the way back.
 
-A check takes what was decoded and returns it, or raises ValueError. Whoever wrote the bytes is not trusted: every
-number, length and type is checked before it becomes part of a state.
+A check takes what was decoded and returns it, or raises ValueError. Whoever wrote the bytes is not trusted:
+every number, length and type is checked before it becomes part of a state.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def unpack(config: str, data: bytes) -> object:
     except (msgspec.MsgspecError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
         raise ValueError(f"state of {config}: expected msgpack, found {error}; fold the rows anew") from error
     if len(whole) != 3 or whole[:2] != [VERSION, config]:
-        raise ValueError(f"state of {config}: expected version {VERSION} of it, found {whole[:2]!r:.100}; fold the rows anew")
+        found = f"{whole[:2]!r:.100}"
+        raise ValueError(
+            f"state of {config}: expected version {VERSION} of it, found {found}; fold the rows anew"
+        )
     return whole[2]
 
 
@@ -173,14 +176,17 @@ def _text(found: object) -> str:
 
 
 def rowly(row: object, depth: int = 0) -> object:
-    """Return a row in a form that msgpack can hold; raise TypeError unless it is of plain values and tuples of them."""
+    """Return a row as msgpack can hold it; raise TypeError unless it is plain values and tuples of them."""
     if type(row) is tuple and depth < MAX_NESTING:
         return [rowly(part, depth + 1) for part in row]
     if row is OVERFLOW:
         return msgspec.msgpack.Ext(_OVERFLOW_CODE, b"")
     if row is None or type(row) in (bool, int, float, str):
         return row
-    raise TypeError(f"expected a row of None, bool, int, float, str and tuples of them, found {type(row).__name__}; keep these")
+    wanted = "None, bool, int, float, str and tuples of them"
+    raise TypeError(
+        f"expected a row of {wanted}, found {type(row).__name__}; encode states of such rows only"
+    )
 
 
 def row(found: object, depth: int = 0) -> object:

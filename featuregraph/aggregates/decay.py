@@ -1,8 +1,9 @@
 """decayed_sum(x, half_life): sum of x * 2**(-(t - ts) / half_life).
 
-The one aggregate with a tolerance (1e-12 of the sum of absolute terms), yet with the same bits everywhere: each term
-is computed by the shared kernel, with the whole half-lives taken out as an exact power of two, and the terms are
-summed exactly. It has no inverse: the terms change with t, so the state is the rows themselves.
+The one aggregate with a tolerance (1e-12 of the sum of absolute terms), yet with the same bits everywhere:
+each term is computed by the shared kernel, with the whole half-lives taken out as an exact power of two,
+and the terms are summed exactly. It has no inverse: the terms change with t, so the state is the rows
+themselves.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """first(x), last(x), since_first() and since_last(): the two ends of the rows held.
 
-The latest x is known for as long as any row is held: one value and a count. The earliest one is not, once rows are
-forgotten: then all x wait in a queue.
+The latest x is known for as long as any row is held: one value and a count. The earliest one is not, once
+rows are forgotten: then all x wait in a queue.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """min(x) and max(x): of a sliding window in amortised constant time.
 
-The sliding state keeps, oldest first, the x that no later x beats: for min they ascend, so the first is the value.
-Of equal x all are kept: then the earliest row held is the first one kept if and only if its x equals it, and a pop
-needs no row numbers. Text compares by code point, which is the order of its UTF-8 bytes.
+The sliding state keeps, oldest first, the x that no later x beats: for min they ascend, so the first is the
+value. Of equal x all are kept: then the earliest row held is the first one kept if and only if its x equals
+it, and a pop needs no row numbers. Text compares by code point, which is the order of its UTF-8 bytes.
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ class EndlessMin(Endless):
 
     def restore(self, parts: object) -> None:
         """Become the state that gave PARTS."""
-        self.bad, self.best = codec.parts_of(parts, codec.count, codec.optional(codec.value_of(self.config.x)))
+        check = codec.optional(codec.value_of(self.config.x))
+        self.bad, self.best = codec.parts_of(parts, codec.count, check)
 
 
 class EndlessMax(EndlessMin):

@@ -1,8 +1,8 @@
 """Doubles as integers on a fixed grid, so that sums of them are exact and can be undone.
 
-Every double is a multiple of 2**-1074 (the fine grid). Most are also multiples of 2**-128: all whose magnitude is 0
-or in [LOW, HIGH]. Those are summed on that coarse grid, where the integers are short; the others, on the fine one.
-The choice depends on the double alone, so that push and pop make the same one.
+Every double is a multiple of 2**-1074 (the fine grid). Most are also multiples of 2**-128: all whose
+magnitude is 0 or in [LOW, HIGH]. Those are summed on that coarse grid, where the integers are short; the
+others, on the fine one. The choice depends on the double alone, so that push and pop make the same one.
 """
 
 from __future__ import annotations

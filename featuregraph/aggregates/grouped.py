@@ -1,7 +1,7 @@
 """Any aggregate by group: one state per group that holds a row.
 
-Groups stand in the order of their latest rows: a push takes its group out and puts it in again, at the end. Popping
-the earliest row never changes that order: a group whose latest row leaves is gone.
+Groups stand in the order of their latest rows: a push takes its group out and puts it in again, at the end.
+Popping the earliest row never changes that order: a group whose latest row leaves is gone.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _value = itemgetter(0)
 
 
 class Groups(ABC):
-    """What a grouped aggregate remembers; made by `Grouped.zero`. The laws of the algebra hold, with (group, x) for x.
+    """What a grouped aggregate remembers; made by `Grouped.zero`.
 
-    A row whose group is null is no row of it. While a row whose group is OVERFLOW is held, every answer is OVERFLOW:
-    it might belong to any group.
+    The laws of the algebra hold, with (group, x) for x. A row whose group is null is no row of it. While a
+    row whose group is OVERFLOW is held, every answer is OVERFLOW: it might belong to any group.
     """
 
     __slots__ = ("bad", "config", "empty")
@@ -37,11 +37,11 @@ class Groups(ABC):
         self.empty = config.aggregate.empty
 
     @abstractmethod
-    def push(self, group: Any, x: Any = None) -> None:
+    def push(self, group: Any, x: Any) -> None:
         """Append a row, later than all held."""
 
     @abstractmethod
-    def pop(self, group: Any, x: Any = None) -> None:
+    def pop(self, group: Any, x: Any) -> None:
         """Forget the earliest row held; group and x are what was pushed for it."""
 
     @abstractmethod
@@ -72,7 +72,9 @@ class Groups(ABC):
         return OVERFLOW if any(value is OVERFLOW for value in found.values()) else found
 
     def lookup(self, group: Any, t: int) -> Any:
-        """Return the value of a group at T, the empty value if it is null or holds no row. Other groups do not matter."""
+        """Return the value of one group at T, the empty value if it is null or holds no row."""
+        if group is None:
+            return self.empty
         if self.bad or group is OVERFLOW:
             return OVERFLOW
         return self.at(group, t)
@@ -122,7 +124,7 @@ class GroupedStates(Groups):
     def _cell(self) -> Cell:
         return Cell(self.config.aggregate.zero(forgets=self.forgets))
 
-    def push(self, group: Any, x: Any = None) -> None:
+    def push(self, group: Any, x: Any) -> None:
         """Append a row, later than all held."""
         if group is None:
             return
@@ -137,7 +139,7 @@ class GroupedStates(Groups):
         cell.n += 1
         cell.state.push(x)
 
-    def pop(self, group: Any, x: Any = None) -> None:
+    def pop(self, group: Any, x: Any) -> None:
         """Forget the earliest row held."""
         if group is None:
             return
@@ -200,7 +202,7 @@ class GroupedCount(Groups):
         self.counts: dict[Any, int] = {}
         self.spoilt: dict[Any, int] = {}  # group -> how many of its rows have OVERFLOW for x
 
-    def push(self, group: Any, x: Any = None) -> None:
+    def push(self, group: Any, x: Any) -> None:
         """Append a row, later than all held."""
         if group is None:
             return
@@ -212,7 +214,7 @@ class GroupedCount(Groups):
         if x is OVERFLOW:
             self.spoilt[group] = self.spoilt.get(group, 0) + 1
 
-    def pop(self, group: Any, x: Any = None) -> None:
+    def pop(self, group: Any, x: Any) -> None:
         """Forget the earliest row held."""
         if group is None:
             return

@@ -1,7 +1,8 @@
-"""sequence(n, distinct): the n latest rows, or the n latest of the rows that are the latest of their distinct key.
+"""sequence(n, distinct): the n latest rows, or the n latest of those that are the latest of their key.
 
-A state is pushed (key, row). The row is opaque and kept by reference; whoever asks turns rows into items. Only the
-oldest rows ever leave, so a row that n later ones stand before can not come back: it need not be kept.
+A state is pushed (key, row). The row is opaque and kept by reference; whoever asks turns rows into items.
+Only the oldest rows ever leave, so a row that n later ones stand before can not come back: it need not be
+kept.
 """
 
 from __future__ import annotations
@@ -76,9 +77,9 @@ class LatestRows(State):
 class LatestPerKey(State):
     """The latest row of each key, in total order, as key -> (number of the row, row).
 
-    Rows are numbered as they are pushed. `gone` is the number of the earliest row held, so that a pop knows by the
-    number whether the row that leaves is the one kept for its key. At most 2 * n keys are kept: cutting down to n once
-    there are more costs a constant per push.
+    Rows are numbered as they are pushed. `gone` is the number of the earliest row held, so that a pop knows
+    by the number whether the row that leaves is the one kept for its key. At most 2 * n keys are kept:
+    cutting down to n once there are more costs a constant per push.
     """
 
     __slots__ = ("come", "gone", "latest")
@@ -137,7 +138,11 @@ class LatestPerKey(State):
 
     def value(self, t: int) -> Any:
         """Return the rows, oldest first."""
-        return OVERFLOW if self.bad else [row for _, (_, row) in self._shown()]
+        if self.bad:
+            return OVERFLOW
+        rows = [row for _, row in islice(reversed(self.latest.values()), self.config.n)]
+        rows.reverse()
+        return rows
 
     def parts(self) -> list[Any]:
         """Return [bad, rows held, [[key, number from the earliest row held, row], ...]]."""
@@ -152,13 +157,15 @@ class LatestPerKey(State):
         self.latest = {key: (number, row) for key, number, row in shown}
         numbers = [number for _, number, _ in shown]
         codec.ascending(numbers, strictly=True)
-        if (numbers[-1] if numbers else -1) != self.come - 1 or len(self.latest) < len(shown) or len(shown) > self.config.n:
+        if self.come != (numbers[-1] + 1 if numbers else 0):
+            raise codec.bad(f"the latest of {self.come} rows", shown)
+        if len(self.latest) < len(shown) or len(shown) > self.config.n:
             raise codec.bad(f"at most {self.config.n} keys, each once", shown)
 
 
 @dataclass(frozen=True, slots=True)
 class Sequence(Aggregate):
-    """The n latest rows, oldest first; with distinct, only the latest row of each key, rows without a key left out."""
+    """The n latest rows, oldest first; with distinct, only the latest of each key, none without a key."""
 
     n: int = 1
     distinct: Type | None = None

@@ -1,4 +1,4 @@
-"""var(x) and std(x): population variance as an exact rational, (n * S2 - S1**2) / n**2, rounded once; and its root."""
+"""var(x) and std(x): the exact population variance (n * S2 - S1**2) / n**2, rounded once; its root."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ class IntSpread(State):
 
     def restore(self, parts: object) -> None:
         """Become the state that gave PARTS."""
-        self.bad, self.n, self.s1, self.s2 = codec.parts_of(parts, codec.count, codec.count, codec.wide, codec.wide)
+        checked = codec.parts_of(parts, codec.count, codec.count, codec.wide, codec.wide)
+        self.bad, self.n, self.s1, self.s2 = checked
         _check(self.n, self.s1, self.s2)
 
 

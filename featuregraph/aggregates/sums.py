@@ -1,7 +1,8 @@
 """sum(x) and mean(x): exact, rounded once.
 
 int64 and decimal sums are Python integers, checked at the value: in between they may pass over the top.
-float64 sums are integers on the grids of featuregraph.aggregates.grid: s on the coarse one, rest on the fine one.
+float64 sums are integers on the grids of featuregraph.aggregates.grid: s on the coarse one, rest on the
+fine one.
 """
 
 from __future__ import annotations
@@ -265,7 +266,7 @@ class Sum(Aggregate):
         """Return the sum of XS."""
         try:
             return math.fsum(kept(xs)) + 0.0 if is_float(self.x) else in_int64(sum(kept(xs)))
-        except (TypeError, OverflowError):  # an OVERFLOW among XS; doubles that pass over the top on their way
+        except (TypeError, OverflowError):  # an OVERFLOW in XS; doubles that pass over the top on their way
             return self.fold(xs).value(t)
 
 
@@ -290,7 +291,8 @@ class Mean(Aggregate):
         try:
             numbers = grid.coarse(known) if is_float(self.x) else known
             if numbers:
-                return ratio(sum(numbers), len(numbers) * (COARSE_UNIT if is_float(self.x) else unit_of(self.x)))
+                unit = COARSE_UNIT if is_float(self.x) else unit_of(self.x)
+                return ratio(sum(numbers), len(numbers) * unit)
         except TypeError:
             return OVERFLOW
         return self.fold(known).value(t)

@@ -77,8 +77,8 @@ class Occurrences(State):
 class Ranking(Occurrences):
     """How often each x occurs, in the order of their latest occurrences.
 
-    A push takes x out and puts it in again, at the end. A pop never changes the order: an x whose latest occurrence
-    leaves is gone.
+    A push takes x out and puts it in again, at the end. A pop never changes the order: an x whose latest
+    occurrence leaves is gone.
     """
 
     __slots__ = ("top",)
@@ -100,8 +100,18 @@ class Ranking(Occurrences):
 
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""
+        if x is None:
+            return
+        if x is OVERFLOW:
+            self.bad -= 1
+            return
         self.top = None
-        super().pop(x)
+        counts = self.counts
+        left = counts[x] - 1
+        if left:
+            counts[x] = left
+        else:
+            del counts[x]
 
     def join(self, right: Self) -> None:
         """Append all rows of RIGHT."""
@@ -130,7 +140,7 @@ class Ranking(Occurrences):
 
 
 def _leaders(k: int, counts: Iterable[tuple[Any, int]]) -> list[Any]:
-    """Return the K most frequent values; COUNTS give the value with the latest occurrence first, so it wins a tie."""
+    """Return the K most frequent values; COUNTS give those that occurred latest first, so they win ties."""
     return [x for x, _ in nlargest(k, counts, _count)]
 
 
