@@ -1,0 +1,130 @@
+"""Between an event's fields and the bytes that the log keeps of them: one flat JSON object in UTF-8.
+
+JSON keeps every value that a field can have exactly: text, integers of any size, finite floats (shortest form that
+reads back to the same bits), booleans and null. What no declared type can be (SEMANTICS 2.1) is stored as null.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from math import isfinite
+from typing import Any, Final, cast
+
+import msgspec
+
+Value = str | int | float | bool | None
+Fields = dict[str, Any]  # of Value
+
+# Beyond it an integer is out of the range of every number type, float64 included.
+HUGE: Final = 2**1024
+_EXACT_DIGITS: Final = 400  # a Decimal with more becomes text, not an integer
+
+_SIMPLE: Final = frozenset({str, bool, type(None)})
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+def encode(fields: Fields, bad: list[str]) -> bytes:
+    """Return FIELDS as stored, and put null in FIELDS for what no type can be; append the names of those to BAD."""
+    if not _SIMPLE.issuperset(map(type, fields.values())):
+        for name, value in fields.items():
+            if value.__class__ is float:
+                if isfinite(value):
+                    continue
+            elif value.__class__ in _SIMPLE or (value.__class__ is int and -HUGE < value < HUGE):
+                continue
+            fields[name] = _plain(value, name, bad)
+    try:
+        return _encode(fields)
+    except UnicodeEncodeError:  # half of a surrogate pair: the one text that is no UTF-8
+        return _encode({name: _utf8(value, name, bad) for name, value in fields.items()})
+
+
+def _plain(value: object, name: str, bad: list[str]) -> Value:
+    """Return a value of another class as the plain one that it stands for, null if it stands for none."""
+    if isinstance(value, Decimal) and value.is_finite():
+        small = abs(value.adjusted()) < _EXACT_DIGITS
+        return int(value) if small and value == value.to_integral_value() else str(value)
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
+        value = cast(Any, value).item()  # a NumPy scalar
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int) and -HUGE < value < HUGE:
+        return int(value)
+    if isinstance(value, float) and isfinite(value):
+        return float(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    if value is not None:
+        bad.append(name)
+    return None
+
+
+def is_utf8(text: str) -> bool:
+    """Tell whether TEXT can be written as UTF-8: a lone surrogate cannot."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _utf8(value: object, name: str, bad: list[str]) -> object:
+    if isinstance(value, str) and not is_utf8(value):
+        bad.append(name)
+        return None
+    return value
+
+
+def full_decoder() -> Callable[[bytes], Fields]:
+    """Return the function from stored bytes to all fields; it raises ValueError on bytes that are damaged."""
+    return _decode
+
+
+def typed_decoder(names: Iterable[str]) -> Callable[[bytes], Any]:
+    """Return the function from stored bytes to an object that holds the fields NAMES only: about 4x faster than all of them.
+
+    The object's attributes are f0, f1, ... in the order of NAMES; a field that is absent is None. Other fields are
+    skipped without being decoded. Attribute tuples come from operator.attrgetter.
+    """
+    attributes = {f"f{place}": name for place, name in enumerate(names)}
+    # Any, since a field may hold any JSON scalar; values are converted to the declared type afterwards. gc=False:
+    # scalars cannot make a cycle.
+    shape = msgspec.defstruct("Projection", [(a, Any, None) for a in attributes], rename=attributes, gc=False, frozen=True)
+    return msgspec.json.Decoder(shape).decode
+
+
+# ---------------------------------------------------------------- columns
+
+
+def column(value: object, name: str, bad: list[str]) -> str | int | bytes | None:
+    """Return VALUE as SQLite keeps it exactly: text, an int64, or the JSON of any other scalar as bytes."""
+    if value is None or value.__class__ is str:
+        return cast("str | None", _utf8(value, name, bad))
+    if value.__class__ is int and -(2**63) <= value < 2**63:  # type: ignore[operator]
+        return cast(int, value)
+    plain = _utf8(_plain(value, name, bad), name, bad)
+    if plain is None or isinstance(plain, str):
+        return plain
+    return _encode(plain)
+
+
+def column_value(stored: str | int | bytes | None) -> Value:
+    """Return the value that `column` stored."""
+    return cast(Value, json.loads(stored)) if isinstance(stored, bytes) else stored
+
+
+# ---------------------------------------------------------------- damage
+
+
+def checksum(*parts: object) -> int:
+    """Return the CRC-32 of a row: of its texts, numbers and payload (the last of PARTS)."""
+    *columns, payload = parts
+    head = "\x1f".join([part.decode() if isinstance(part, bytes) else str(part) for part in columns])
+    return zlib.crc32(cast(bytes, payload), zlib.crc32(head.encode()))

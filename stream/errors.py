@@ -1,0 +1,80 @@
+"""What can go wrong between the world and the log.
+
+StreamError
+├── EventFileError    (ValueError)  a file of events cannot be read; names file, row and column
+└── LogError          (OSError)     the log cannot do what it was asked
+    ├── LogLockedError              another process writes to it
+    ├── LogFormatError              the file is no log, or one of another format or key
+    ├── LogFullError                no room is left
+    ├── LogReadOnlyError            the file or its folder may not be written
+    └── LogCorruptError             the file is damaged
+
+Every message is one line: what was expected, what was found, where, and the next step. An event that breaks the
+contract is an EventError of featuregraph.errors.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import ClassVar
+
+
+class StreamError(Exception):
+    """Root of the errors that this package raises on purpose."""
+
+    kind: ClassVar[str] = "stream"
+
+
+class EventFileError(StreamError, ValueError):
+    """Say that a file of events cannot be read or written, and where."""
+
+    kind = "file"
+
+
+class LogError(StreamError, OSError):
+    """Say that the log cannot do what it was asked."""
+
+    kind = "log"
+
+
+class LogLockedError(LogError):
+    """Say that another process holds the log."""
+
+
+class LogFormatError(LogError):
+    """Say that a file is no log that this version can read."""
+
+
+class LogFullError(LogError):
+    """Say that no room is left; nothing of the refused call was kept."""
+
+
+class LogReadOnlyError(LogError):
+    """Say that the file or its folder may not be written."""
+
+
+class LogCorruptError(LogError):
+    """Say that the file is damaged."""
+
+
+def translated(error: sqlite3.Error, path: str, doing: str) -> LogError:
+    """Return the LogError that says what ERROR of SQLite means while DOING something with the log at PATH."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the bits that only refine it
+    said = str(error).replace("\n", " ")
+    if code in _MEANING:
+        kind, expected, step = _MEANING[code]
+        return kind(f"{path}: expected {expected} while {doing}, found: {said}; {step}")
+    return LogError(f"{path}: expected SQLite to succeed while {doing}, found: {said}; run `headrace log check` on it")
+
+
+# Primary result codes of SQLite, by number: not all have a name in the oldest Python we run on.
+_MEANING: dict[int, tuple[type[LogError], str, str]] = {
+    5: (LogLockedError, "the file to be free", "let the other process finish, then try again"),
+    6: (LogLockedError, "the table to be free", "let the other reader finish, then try again"),
+    8: (LogReadOnlyError, "a file that may be written", "give write permission to it and its folder, or open it with read_only=True"),
+    10: (LogError, "the disk to read and write", "check the disk, its free space and its limits; nothing of this call was kept"),
+    11: (LogCorruptError, "a sound file", "run `headrace log check` on it, export what it still holds and start a new log"),
+    13: (LogFullError, "free space", "free some space or forget old events; nothing of this call was kept"),
+    14: (LogError, "a file that can be opened", "check the path, that its folder exists, and the permissions of both"),
+    26: (LogFormatError, "a log", "give the path of a log, or of a new file; a damaged log must come back from a copy"),
+}

@@ -1,0 +1,40 @@
+"""Taking events out of the file for good (SEMANTICS 8.1).
+
+Steps: 1. rows, ids kept apart and texts that nothing refers to any more are deleted in one transaction (their bytes
+are overwritten: `secure_delete`); 2. free pages are given back; 3. the write-ahead log, which still holds the old
+pages, is copied into the file and cut to nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from stream.store import add_meta, set_meta, transaction
+
+_USED: Final = "SELECT key FROM event UNION SELECT user FROM event UNION SELECT name FROM event"
+_EVENT: Final = {
+    "before": "ts_ms < ?",
+    "key": "key = (SELECT id FROM text WHERE value = ?)",
+    "event_id": "event_id = ?",
+}
+_QUARANTINE: Final = {"before": "ts_ms < ?", "key": "key = ?", "event_id": "event_id = ?"}
+
+
+def forget(connection: sqlite3.Connection, what: str, value: int | str, **marks: int) -> int:
+    """Delete the events that WHAT = VALUE means and note MARKS, the largest ids ever given; return how many went."""
+    with transaction(connection):
+        events = connection.execute(f"DELETE FROM event WHERE {_EVENT[what]}", (value,)).rowcount
+        apart = connection.execute(f"DELETE FROM quarantine WHERE {_QUARANTINE[what]}", (value,)).rowcount
+        if events:
+            connection.execute(f"DELETE FROM text WHERE id NOT IN ({_USED})")
+            set_meta(connection, **marks)
+            add_meta(connection, generation=1)
+    return events + apart
+
+
+def wipe(connection: sqlite3.Connection) -> bool:
+    """Give free pages back and empty the write-ahead log; False if a reader kept it from being emptied."""
+    connection.executescript("PRAGMA incremental_vacuum")  # execute() would stop after its first page
+    busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    return not busy

@@ -1,0 +1,110 @@
+"""What a log holds, in numbers, and whether it is sound."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from stream.codec import checksum, full_decoder
+from stream.schema import FORMAT
+from stream.store import meta
+
+# What opening the file anew should not have to count: totals since the log was made.
+COUNTERS: Final = ("duplicate", "quarantined", "quarantine_evicted", "late", "keyless")
+_UNPARSABLE: Final = "unparsable "
+_MAX_FINDINGS: Final = 100
+
+_ROWS: Final = (
+    "SELECT event.id, k.value, n.value, ts_ms, seq, u.value, user, event_id, known_ms, session_id, page_id, item_id, payload, crc"
+    " FROM event LEFT JOIN text k ON k.id = key LEFT JOIN text n ON n.id = name LEFT JOIN text u ON u.id = user ORDER BY event.id"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogStats:
+    """One log in numbers."""
+
+    path: str
+    format: int
+    key: str
+    history_start_ms: int | None  # None: all history
+    events: int
+    by_name: dict[str, int]
+    keys: int
+    first_ts_ms: int | None
+    last_ts_ms: int | None
+    file_bytes: int
+    wal_bytes: int
+    free_bytes: int  # in the file, to be used again
+    held_apart: int  # events in quarantine now
+    counters: dict[str, int]  # totals since the log was made
+    unparsable: dict[str, int]  # values that no type can be, by field
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with a log."""
+
+    what: str  # structure, text, checksum, payload
+    where: str
+    detail: str
+
+
+def stats(connection: sqlite3.Connection, path: str) -> LogStats:
+    """Count what the log holds; takes time in proportion to it."""
+    about = meta(connection)
+    names = connection.execute("SELECT value, count(*) FROM event JOIN text ON text.id = name GROUP BY name ORDER BY value")
+    by_name = dict(names.fetchall())
+    first, last = connection.execute("SELECT min(ts_ms), max(ts_ms) FROM event").fetchone()
+    page_bytes = _one(connection, "PRAGMA page_size")
+    history_start_ms = about.get("history_start_ms")
+    return LogStats(
+        path=path,
+        format=FORMAT,
+        key=str(about["key"]),
+        history_start_ms=history_start_ms if isinstance(history_start_ms, int) else None,
+        events=sum(by_name.values()),
+        by_name=by_name,
+        keys=_one(connection, "SELECT count(DISTINCT key) FROM event"),
+        first_ts_ms=first,
+        last_ts_ms=last,
+        file_bytes=_size(path),
+        wal_bytes=_size(f"{path}-wal"),
+        free_bytes=_one(connection, "PRAGMA freelist_count") * page_bytes,
+        held_apart=_one(connection, "SELECT count(*) FROM quarantine"),
+        counters={name: int(about.get(name) or 0) for name in COUNTERS},
+        unparsable={name[len(_UNPARSABLE) :]: int(n or 0) for name, n in sorted(about.items()) if name.startswith(_UNPARSABLE)},
+    )
+
+
+def check(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Find what is wrong with the file: its structure by SQLite's own check, then each row by its checksum."""
+    for (line,) in connection.execute(f"PRAGMA integrity_check({_MAX_FINDINGS})"):
+        if line != "ok":
+            yield Finding("structure", "file", str(line))
+    decode = full_decoder()
+    for id, key, name, ts_ms, seq, user, user_number, *rest, crc in connection.execute(_ROWS):
+        where = f"row {id}"
+        if key is None or name is None or (user is None and user_number):
+            yield Finding("text", where, "expected its key, name and user in the table of texts, found one missing")
+        elif checksum(key, name, ts_ms, seq, user, *rest) != crc:
+            yield Finding("checksum", where, f"expected the bytes that were written of event {name!r:.60} at {ts_ms}, found others")
+        else:
+            try:
+                decode(rest[-1])
+            except ValueError as error:
+                yield Finding("payload", where, f"expected fields as JSON, found: {error}")
+
+
+def _one(connection: sqlite3.Connection, query: str) -> int:
+    return int(connection.execute(query).fetchone()[0])
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0

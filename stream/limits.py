@@ -1,0 +1,23 @@
+"""The bounds on what a log takes from outside."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds of one log; an event beyond one of them is refused with EventError."""
+
+    max_event_bytes: int = MIB  # of an event's fields, as JSON in UTF-8
+    max_attrs: int = 4_096  # fields of one event
+    max_text: int = 4 * KIB  # characters of an event's name, key, ids and field names
+    max_line_bytes: int = 16 * MIB  # of one line of a JSON lines or CSV file
+    max_quarantined: int = 1_000  # events kept apart (SEMANTICS 1.5): the oldest go first
+    max_quarantined_bytes: int = 8 * MIB  # and their size together
+    cached_texts: int = 65_536  # keys and names held in memory
+    cache_bytes: int = 4 * MIB  # pages of the file held in memory; more makes scans of long histories faster
+    busy_ms: int = 5_000  # to wait for another process that holds the file for a moment

@@ -1,0 +1,90 @@
+"""The single writer's lock: a file beside the log that only one process holds, with its pid inside.
+
+SQLite's own locks last as long as one transaction; this one lasts as long as a writer is open, so that positions,
+ids and `known_ms` can be kept in memory. The operating system releases it when the process dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from typing import Any
+
+from stream.errors import LogError, LogLockedError, LogReadOnlyError
+
+fcntl: Any
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None
+
+
+class LockFile:
+    """The lock of the log at PATH, held from construction until `release`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = f"{path}.lock"
+        self._fd = _hold(self.path, path) if fcntl else _create(self.path, path)
+
+    def release(self) -> None:
+        """Let others write; the file stays where the system releases it by itself (removing it would race)."""
+        if not fcntl:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+        os.close(self._fd)
+
+
+def _hold(path: str, log: str) -> int:
+    fd = _open(path, log, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = _holder(fd)
+        os.close(fd)
+        raise _locked(log, holder, "close it there") from None
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+    return fd
+
+
+def _create(path: str, log: str) -> int:
+    """Hold the lock by the file's existence, where nothing better is at hand: it outlives a process that is killed."""
+    try:
+        fd = _open(path, log, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    except FileExistsError:
+        with open(path, "rb") as file:
+            raise _locked(log, _holder(file.fileno()), f"close it there, or remove {path} if that process is gone") from None
+    os.write(fd, b"%d\n" % os.getpid())
+    return fd
+
+
+def _open(path: str, log: str, flags: int) -> int:
+    try:
+        return os.open(path, flags, 0o644)
+    except FileExistsError:
+        raise
+    except PermissionError as error:
+        raise LogReadOnlyError(
+            f"{log}: expected a folder that may be written, found: {error.strerror}; "
+            "give write permission, or open the log with read_only=True"
+        ) from error
+    except OSError as error:
+        kind = LogReadOnlyError if error.errno == errno.EROFS else LogError
+        raise kind(
+            f"{log}: expected to make its lock file {path}, found: {error.strerror}; check the path and that its folder exists"
+        ) from error
+
+
+def _holder(fd: int) -> str:
+    text = os.read(fd, 32).strip()
+    return text.decode("ascii") if text.isdigit() else "unknown"
+
+
+def _locked(log: str, holder: str, step: str) -> LogLockedError:
+    return LogLockedError(
+        f"{log}: expected no other writer, found process {holder} holding it; {step}, or open the log with read_only=True"
+    )
+
+
+

@@ -1,0 +1,304 @@
+"""The device log: events, appended durably and read by key, name and time, in one SQLite file.
+
+    with EventLog("events.db") as log:
+        log.append({"event": "view", "ts_ms": 1, "user_id": "u", "attrs": {"item": "7"}})
+        rows = log.scan("u", ["view"], 0, 10)
+
+One process writes (a lock file beside the log says which), any number reads with `read_only=True`. An EventLog may be
+used by several threads: each call holds its lock; `check` and `export` read through a connection of their own, so that
+they do not hold up the others.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from os import PathLike, fspath
+from threading import RLock
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+from featuregraph.convert import converter
+from featuregraph.errors import EventError
+from featuregraph.types import IDENTIFIER
+from featuregraph.windows import parse_duration
+from stream import inspect, quarantine
+from stream import forget as forgetting
+from stream.appender import Appender
+from stream.clock import Clock, SystemClock
+from stream.errors import LogError, LogFormatError, LogReadOnlyError, translated
+from stream.event import Form, Receipt, Row
+from stream.inspect import Finding, LogStats
+from stream.limits import Limits
+from stream.lockfile import LockFile
+from stream.reader import INT64_MIN, Reader, row_of
+from stream.store import Sync, connect, meta, set_meta, transaction
+from stream.texts import Texts
+
+_FORGET: Final = ("before", "key", "event_id")
+
+
+class EventLog:
+    """A log file, open.
+
+    path: the file, made if there is none (and not `read_only`).
+    sync: when an append returns, "full": the event is on the disk (one sync a call) and survives a power cut;
+        "batch": it is with the operating system and survives the death of the process; it reaches the disk some
+        thousand events later, or at `flush` or `close`.
+    key: the column that owns events (SEMANTICS 1.1); kept in the file.
+    max_future: how far ahead of the clock an event may be before it is quarantined (1.5); None: any time.
+    history_start_ms: from which time on the log holds all events (3.5): when None, the clock's now as the file is
+        made; "all": it holds all there ever were. Kept in the file.
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        *,
+        sync: Sync = "batch",
+        key: str = "user_id",
+        clock: Clock | None = None,
+        max_future: str | None = "5m",
+        history_start_ms: int | Literal["all"] | None = None,
+        read_only: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
+        if sync not in ("batch", "full"):
+            raise ValueError(f'expected sync "batch" or "full", found {sync!r}; choose one')
+        self.path = fspath(path)
+        self.sync = sync
+        self.read_only = read_only
+        self.limits = limits or Limits()
+        self.clock = clock or SystemClock()
+        self._max_future_ms = None if max_future is None else parse_duration(max_future)
+        self._lock = RLock()
+        self._file = None if read_only else LockFile(self.path)
+        self._connection: sqlite3.Connection | None = None
+        try:
+            self._connection = connect(self.path, self.limits, read_only=read_only, sync=sync)
+            with self._using("opening the log") as connection:
+                self._begin(connection, key, history_start_ms)
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self, connection: sqlite3.Connection, key: str, history_start_ms: int | Literal["all"] | None) -> None:
+        about = meta(connection)
+        if "key" not in about and not self.read_only:
+            start = self.clock.now_ms() if history_start_ms is None else history_start_ms
+            about = {"key": key, "history_start_ms": None if start == "all" else start}
+            with transaction(connection):
+                set_meta(connection, **about)
+        if about.get("key") != key:
+            raise LogFormatError(
+                f"{self.path}: expected a log with the key {key!r}, found {about.get('key')!r}; open it with that key, or start a new log"
+            )
+        self.key = key
+        start = about.get("history_start_ms")
+        self._history_start_ms = start if isinstance(start, int) else None
+        self._wiped = True
+        self._form = Form(key, self.limits)
+        self._texts = Texts(connection, self.limits.cached_texts)
+        self._reader = Reader(connection, self._texts, key)
+        self._appender = None if self.read_only else self._new_appender(connection, about)
+
+    def _new_appender(self, connection: sqlite3.Connection, about: Mapping[str, Any]) -> Appender:
+        return Appender(
+            connection,
+            self._texts,
+            self._reader,
+            key=self.key,
+            clock=self.clock,
+            limits=self.limits,
+            max_future_ms=self._max_future_ms,
+            marks=(about.get("known_ms", INT64_MIN), about.get("known_id", 0)),
+        )
+
+    # ---------------------------------------------------------------- writing
+
+    def append(self, event: Mapping[str, object]) -> Receipt:
+        """Take one event; raise EventError if it breaks the contract, LogError if it cannot be kept."""
+        return self._append([self._form.read(event)], keep_known=False)[0]
+
+    def append_many(self, events: Iterable[Mapping[str, object]], *, keep_known: bool = False) -> Receipt:
+        """Take EVENTS in one transaction: an error names the event's number in the call, and nothing of the call is kept.
+
+        keep_known: events carry their known_ms (SEMANTICS 1.7), null stays null; else the clock gives it.
+        """
+        return self.append_rows(events, keep_known=keep_known)[0]
+
+    def append_rows(self, events: Iterable[Mapping[str, object]], *, keep_known: bool = False) -> tuple[Receipt, list[Row]]:
+        """Do as append_many, and return the new rows too, in the order of arrival."""
+        drafts = []
+        for place, event in enumerate(events):
+            try:
+                drafts.append(self._form.read(event))
+            except EventError as error:
+                raise EventError(f"{error} (number {place} of the call; nothing of it was kept)") from None
+        return self._append(drafts, keep_known=keep_known)
+
+    def _append(self, drafts: list[Any], *, keep_known: bool) -> tuple[Receipt, list[Row]]:
+        with self._using("appending") as connection:
+            return self._writer().append(drafts, keep_known=keep_known)
+
+    def forget(self, *, before: int | None = None, key: str | int | None = None, event_id: str | int | None = None) -> int:
+        """Remove events as if they had never been (SEMANTICS 8.1), with their bytes; return how many.
+
+        Give exactly one: events with ts_ms < BEFORE, of KEY, or with EVENT_ID (of any key). Events in quarantine count.
+        """
+        given = {name: value for name, value in zip(_FORGET, (before, key, event_id), strict=True) if value is not None}
+        if len(given) != 1:
+            raise EventError(f"expected one of before, key, event_id to forget by, found {', '.join(given) or 'none'}; give exactly one")
+        ((what, value),) = given.items()
+        if what != "before":
+            value = converter(IDENTIFIER)(value)
+        if not isinstance(value, str if what != "before" else int):
+            raise EventError(f"expected {what} as {'ms' if what == 'before' else 'text'}, found {given[what]!r:.60}; correct it")
+        with self._using("forgetting") as connection:
+            writer = self._writer()
+            marks = {"known_ms": writer.known_ms, "known_id": writer.last_id, "last_id": writer.last_id, "last_text": self._texts.last()}
+            removed = forgetting.forget(connection, what, value, **marks)
+            writer.drop()
+            self._wiped = forgetting.wipe(connection)
+        return removed
+
+    def flush(self) -> None:
+        """See to it that all events are on the disk, in the log file itself."""
+        with self._using("flushing") as connection:
+            self._writer()
+            connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+            self._wiped = self._wiped or forgetting.wipe(connection)
+
+    def _writer(self) -> Appender:
+        if self._appender is None:
+            raise LogReadOnlyError(f"{self.path}: expected a log open for writing, found read_only=True; open it without")
+        return self._appender
+
+    # ---------------------------------------------------------------- reading
+
+    def scan(
+        self, key: str, names: Sequence[str] | None, lo_ms: int | None, hi_ms: int | None, *, after_id: int | None = None
+    ) -> list[Row]:
+        """Return the rows of KEY with one of NAMES (None: any) and LO_MS <= ts_ms < HI_MS (None: no bound), in total order."""
+        return list(map(row_of, self.scan_columns(key, names, lo_ms, hi_ms, Row._fields, after_id=after_id)))
+
+    def scan_columns(
+        self,
+        key: str,
+        names: Sequence[str] | None,
+        lo_ms: int | None,
+        hi_ms: int | None,
+        columns: Sequence[str],
+        *,
+        after_id: int | None = None,
+    ) -> list[tuple[Any, ...]]:
+        """Return COLUMNS of the same rows as plain tuples: the fast way. The first two must be ts_ms and seq.
+
+        session_id, page_id and item_id are as stored: pass them through codec.column_value.
+        """
+        with self._using("reading"):
+            return self._reader.scan(key, names, lo_ms, hi_ms, columns, after_id)
+
+    def rows_after(self, id: int, limit: int | None = None) -> list[Row]:
+        """Return the rows that arrived after the row ID (0: from the first), by arrival, LIMIT of them at most."""
+        with self._using("reading"):
+            return self._reader.rows_after(id, limit)
+
+    def max_ts(self, key: str) -> int | None:
+        """Return the greatest ts_ms of KEY; None if it has no event."""
+        with self._using("reading"):
+            return self._reader.max_ts(key)
+
+    def keys(self) -> list[str]:
+        """Return the keys of the events held, sorted."""
+        with self._using("reading"):
+            return self._reader.keys()
+
+    def quarantined(self) -> list[quarantine.Quarantined]:
+        """Return the events kept apart, in the order of arrival."""
+        with self._using("reading") as connection:
+            return quarantine.listed(connection)
+
+    @property
+    def count(self) -> int:
+        """The number of events held; takes time in proportion to it."""
+        with self._using("reading"):
+            return self._reader.count()
+
+    @property
+    def last_id(self) -> int:
+        """The largest id ever given to a row, 0 before the first."""
+        with self._using("reading"):
+            return self._appender.last_id if self._appender else self._reader.last_id()
+
+    @property
+    def generation(self) -> int:
+        """A number that changes whenever events were removed: what was computed before may hold them."""
+        with self._using("reading") as connection:
+            row = connection.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
+            return int(row[0]) if row else 0
+
+    @property
+    def history_start_ms(self) -> int | None:
+        """From which time on the log holds all events (SEMANTICS 3.5); None: it holds all there ever were."""
+        return self._history_start_ms
+
+    def stats(self) -> LogStats:
+        """Return the log in numbers."""
+        with self._using("counting") as connection:
+            return inspect.stats(connection, self.path)
+
+    def check(self) -> list[Finding]:
+        """Return what is wrong with the file, nothing if it is sound; reads all of it."""
+        findings: list[Finding] = []
+        try:
+            with self.reading() as connection:
+                findings.extend(inspect.check(connection))
+        except LogError as error:
+            findings.append(Finding("structure", "file", str(error)))
+        return findings
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Give a connection that sees the log as it is now, for long reads beside other calls."""
+        with self._using("reading"):
+            connection = connect(self.path, self.limits, read_only=True)
+        try:
+            connection.execute("BEGIN")
+            yield connection
+        except sqlite3.Error as error:
+            raise translated(error, self.path, "reading") from error
+        finally:
+            connection.close()
+
+    # ---------------------------------------------------------------- open and closed
+
+    @contextmanager
+    def _using(self, doing: str) -> Iterator[sqlite3.Connection]:
+        """Hold the lock of the log, and say what SQLite's errors mean."""
+        with self._lock:
+            if self._connection is None:
+                raise LogError(f"{self.path}: expected an open log while {doing}, found a closed one; open it again")
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                raise translated(error, self.path, doing) from error
+
+    def close(self) -> None:
+        """Bring all events to the log file and let others write; a closed log may be closed again."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            try:
+                if connection is not None:
+                    connection.close()  # the last connection copies the write-ahead log into the file
+            finally:
+                file, self._file = self._file, None
+                if file is not None:
+                    file.release()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()

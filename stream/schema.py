@@ -1,0 +1,49 @@
+"""The tables of a log file, and the steps from each format to the next.
+
+`event` is the row tail of the log: one row an event, in the order of arrival, with
+- `position`: (user, ts_ms, seq) is unique (SEMANTICS 1.2); user 0 stands for null, which is a value here,
+- `identity`: an event_id is known once per key (1.3),
+- `stream`: what a scan reads, by key, name and time.
+Keys, users and names are numbers of `text`, so that indexes stay small. An id is given once and never again: `meta`
+remembers the largest ones when the rows that had them are forgotten.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+APPLICATION_ID: Final = 0x68726C67  # "hrlg"
+
+_FORMAT_1: Final = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE text (id INTEGER PRIMARY KEY, value TEXT NOT NULL UNIQUE);
+CREATE TABLE event (
+    id INTEGER PRIMARY KEY,
+    key INTEGER NOT NULL,
+    name INTEGER NOT NULL,
+    ts_ms INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    user INTEGER NOT NULL,
+    event_id TEXT,
+    known_ms INTEGER,
+    session_id, page_id, item_id,
+    payload BLOB NOT NULL,
+    crc INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX position ON event (user, ts_ms, seq);
+CREATE UNIQUE INDEX identity ON event (key, event_id) WHERE event_id IS NOT NULL;
+CREATE INDEX stream ON event (key, name, ts_ms, seq);
+CREATE TABLE quarantine (
+    id INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    name TEXT NOT NULL,
+    ts_ms INTEGER NOT NULL,
+    event_id TEXT,
+    payload BLOB NOT NULL
+);
+"""
+
+# Step i brings a file from format i to format i + 1, in one transaction; an empty file has format 0.
+STEPS: Final = (_FORMAT_1,)
+FORMAT: Final = len(STEPS)

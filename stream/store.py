@@ -1,0 +1,131 @@
+"""One connection to a log file: opened with care, checked to be ours, set up, and closed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from stream.errors import LogError, LogFormatError, translated
+from stream.limits import Limits
+from stream.schema import APPLICATION_ID, FORMAT, STEPS
+
+Sync = Literal["batch", "full"]
+_LEVEL: Final = {"batch": "NORMAL", "full": "FULL"}
+_WAL_KEPT_BYTES: Final = 4 * 1024 * 1024
+
+
+def connect(path: str, limits: Limits, *, read_only: bool, sync: Sync = "batch") -> sqlite3.Connection:
+    """Return a connection to the log at PATH, made and brought to this format if it may write; raise LogError."""
+    if os.path.isdir(path):
+        raise LogError(f"{path}: expected a file, found a folder; give the path of the log file inside")
+    if read_only and not os.path.exists(path):
+        raise LogError(f"{path}: expected a log, found nothing; check the path, or open it for writing to make one")
+    connection = None
+    try:
+        connection = _open(path, limits, read_only=read_only)
+        _set_up(connection, path, limits, sync, read_only=read_only)
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise translated(error, path, "opening the log") from error
+    except BaseException:
+        if connection is not None:
+            connection.close()
+        raise
+    return connection
+
+
+def _open(path: str, limits: Limits, *, read_only: bool) -> sqlite3.Connection:
+    uri = Path(path).absolute().as_uri() + ("?mode=ro" if read_only else "?mode=rwc")
+    # Without a write-ahead log beside it, a file that may not be written is read as it stands.
+    wal = Path(f"{path}-wal")
+    if read_only and not os.access(os.path.dirname(path) or ".", os.W_OK) and not (wal.exists() and wal.stat().st_size):
+        uri += "&immutable=1"
+    return sqlite3.connect(
+        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=limits.busy_ms / 1000, cached_statements=256
+    )
+
+
+def _set_up(connection: sqlite3.Connection, path: str, limits: Limits, sync: Sync, *, read_only: bool) -> None:
+    connection.execute(f"PRAGMA cache_size = -{limits.cache_bytes // 1024}")
+    found = _format(connection, path)
+    if read_only:
+        if found != FORMAT:
+            raise _other_format(path, found)
+        return
+    if found == 0:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute(f"PRAGMA synchronous = {_LEVEL[sync]}")
+    connection.execute("PRAGMA secure_delete = ON")
+    connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
+    if found < FORMAT:
+        _migrate(connection, found)
+
+
+def _format(connection: sqlite3.Connection, path: str) -> int:
+    """Return the format of a log, 0 for a file without any table; refuse every other file untouched."""
+    owner = connection.execute("PRAGMA application_id").fetchone()[0]
+    found = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if owner == APPLICATION_ID and 0 < found <= FORMAT:
+        return found
+    if owner == APPLICATION_ID:
+        raise _other_format(path, found)
+    if tables or owner:
+        raise LogFormatError(f"{path}: expected a log, found a database of another program; give the path of a log or of a new file")
+    return 0
+
+
+def _other_format(path: str, found: int) -> LogFormatError:
+    if found == 0:
+        return LogFormatError(f"{path}: expected a log, found an empty file; give the path of a log, or open it for writing")
+    step = "install a newer headrace" if found > FORMAT else "open it once for writing, which brings it to this format"
+    return LogFormatError(f"{path}: expected a log of format {FORMAT}, found format {found}; {step}")
+
+
+def _migrate(connection: sqlite3.Connection, found: int) -> None:
+    """Run the missing steps in one transaction, so that a file has one format or the other at any moment."""
+    with transaction(connection):
+        for step in STEPS[found:]:
+            for statement in step.split(";"):
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is done inside, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        # A full disk or an I/O error may have rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def meta(connection: sqlite3.Connection) -> dict[str, int | str | None]:
+    """Return all of `meta`."""
+    return dict(connection.execute("SELECT name, value FROM meta"))
+
+
+def set_meta(connection: sqlite3.Connection, **values: int | str | None) -> None:
+    """Set the VALUES of `meta`."""
+    connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+
+def add_meta(connection: sqlite3.Connection, **amounts: int) -> None:
+    """Add AMOUNTS to the counters in `meta`; those that are 0 cost nothing."""
+    for name, amount in amounts.items():
+        if amount:
+            connection.execute(
+                "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value", (name, amount)
+            )
