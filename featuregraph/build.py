@@ -234,9 +234,13 @@ def _attributes(op: Op, types: Sequence[Type], raw: Mapping[str, Any]) -> dict[s
             return {"lo": lo, "hi": hi}
         case Op.BUCKETIZE:
             # The number of edges <= x does not depend on their order: sorted, equal meanings are one node.
-            return {"edges": tuple(sorted(_literals(op, types[0], raw.get("edges"), "edges")))}
+            edges = _literals(op, types[0], raw.get("edges"), "edges")
+            if None in edges:
+                raise CompileError(f"bucketize: expected edges without null, found {raw['edges']!r:.60}; take it out")
+            return {"edges": tuple(sorted(edges))}
         case Op.IS_IN:
-            return {"values": tuple(sorted(set(_literals(op, types[0], raw.get("values"), "values"))))}
+            # A null is never equal to anything, and order does not matter.
+            return {"values": tuple(sorted({v for v in _literals(op, types[0], raw.get("values"), "values") if v is not None}))}
         case Op.CAST:
             to = raw.get("to")
             return {"to": to if isinstance(to, Type) else Type.parse(to)}
@@ -250,8 +254,6 @@ def _attributes(op: Op, types: Sequence[Type], raw: Mapping[str, Any]) -> dict[s
 def _literals(op: Op, type: Type, raw: object, name: str) -> tuple[Any, ...]:
     if not isinstance(raw, (list, tuple)) or len(raw) > MAX_LIST:
         raise CompileError(f"{op.value}: expected {name} as a list of at most {MAX_LIST} literals, found {raw!r:.60}; give one")
-    if any(value is None for value in raw):
-        raise CompileError(f"{op.value}: expected {name} without null, found {raw!r:.60}; test null with is_null()")
     return tuple(literal_value(type, value) for value in raw)
 
 

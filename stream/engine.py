@@ -144,8 +144,11 @@ class Engine:
         """Append one event to the log; see append_many."""
         return self.append_many([event])
 
-    def append_many(self, events: Iterable[Mapping[str, Any]]) -> Receipt:
+    def append_many(self, events: Iterable[Mapping[str, Any]], *, keep_known: bool = False) -> Receipt:
         """Append EVENTS to the log, all or none; those that name no key get the engine's.
+
+        Args:
+            keep_known: events carry their own known_ms, as imported ones do.
 
         Raises:
             EventError: an event is refused; none of them is kept.
@@ -156,7 +159,7 @@ class Engine:
             if self.strict:
                 for event in mine:
                     self._check(event)
-            receipt, rows = self.log.append_rows(mine)
+            receipt, rows = self.log.append_rows(mine, keep_known=keep_known)
             if rows and self._cursor + len(rows) >= self.log.last_id and self._generation == self.log.generation:
                 self._take(rows)
             return receipt
@@ -172,9 +175,7 @@ class Engine:
         for installed in self._plans.values():
             schema = installed.plan.graph.schemas.get(event.get("event", ""))
             for name, type in schema.fields if schema else ():
-                raw = event[name] if name in event or name in COLUMNS and name in event else attrs.get(name)
-                if name in COLUMNS and name not in event:
-                    continue
+                raw = event.get(name) if name in event or name in COLUMNS else attrs.get(name)
                 if converter(type)(raw) is BAD:
                     raise EventError(
                         f"event {event.get('event')!r}, field {name!r}: expected {type}, found {raw!r:.60}; "
@@ -246,7 +247,7 @@ class Engine:
                 raw = self._raw(installed, who, t, q)
                 start = self.log.history_start_ms
             self._unparsable.until = self._cursor
-            return FeatureVector(plan.publish(raw), plan.id, t, self.log.known_until, plan.partial(t, start))
+            return FeatureVector(plan.publish(raw), plan.id, t, self.log.known_ms, plan.partial(t, start))
 
     def _raw(self, installed: Installed, key: str, t: int, q: Mapping[str, Any]) -> tuple[Any, ...]:
         plan = installed.plan
