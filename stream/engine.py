@@ -33,6 +33,8 @@ Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 _KEPT: Mapping[Mode, type[KeyCache]] = {"cached": KeyCache, "incremental": KeyState, "auto": KeyState}
 
+_MOST_PENDING = 4096  # rows that wait for the next query
+
 _identifier = converter(IDENTIFIER)
 
 
@@ -93,7 +95,8 @@ class Engine:
         self._unparsable = Unparsable()
         self._binding = Binding(lay_out([]), self._unparsable)
         self._kept: OrderedDict[str, KeyCache] = OrderedDict()
-        self._cursor = log.last_id
+        self._pending: list[Row] = []
+        self._cursor = log.last_id  # rows up to this id are pending or taken
         self._generation = log.generation
 
     # ---- plans
@@ -160,8 +163,11 @@ class Engine:
                 for event in mine:
                     self._check(event)
             receipt, rows = self.log.append_rows(mine, keep_known=keep_known)
-            if rows and self._cursor + len(rows) >= self.log.last_id and self._generation == self.log.generation:
-                self._take(rows)
+            if rows and rows[0].id == self._cursor + 1:
+                self._pending.extend(rows)
+                self._cursor = rows[-1].id
+                if len(self._pending) > _MOST_PENDING:
+                    self._drain()
             return receipt
 
     def _own(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -187,23 +193,27 @@ class Engine:
         with self._lock:
             return self.log.forget(**what)
 
-    def _take(self, rows: Sequence[Row]) -> None:
-        for row in rows:
+    def _drain(self) -> None:
+        """Push the rows that arrived since the last query into what is kept of their keys."""
+        for row in self._pending:
             kept = self._kept.get(row.key)
             if kept is not None:
                 kept.push(row)
-        self._cursor = rows[-1].id
+        self._pending.clear()
 
     def _catch_up(self) -> None:
-        """Take in what was appended or forgotten behind the engine's back."""
+        """Take in what was appended or forgotten since the last query, by whomever."""
         if self.log.generation != self._generation:
             self._kept.clear()
+            self._pending.clear()
             self._generation = self.log.generation
             self._cursor = self.log.last_id
-        elif self.log.last_id > self._cursor:
-            if self._kept:
-                self._take(self.log.rows_after(self._cursor))
-            self._cursor = self.log.last_id
+        while self._cursor < self.log.last_id:
+            found = self.log.rows_after(self._cursor, _MOST_PENDING)
+            self._pending.extend(found)
+            self._cursor = found[-1].id if found else self.log.last_id
+            self._drain()
+        self._drain()
 
     # ---- queries
 

@@ -1,0 +1,103 @@
+"""A seeded workload for measurements: events of an app with wide payloads, and a graph of many features over them.
+
+The shape follows what is published about on-device feature extraction (AutoFeature, SenSys 2026): few event sets shared
+by many features, windows of an hour to a week, most of an event's attributes used by nobody.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from featuregraph.expr import Expr
+from featuregraph.graph import Graph
+from featuregraph.rows import LastRows, rows
+from featuregraph.schema import Event, category, float64, int64
+from featuregraph.schema import decimal as decimal_field
+
+HOUR, DAY = 3_600_000, 86_400_000
+WINDOWS = ("1h", "6h", "1d", "7d")
+FUNCTIONS = ("count", "sum", "mean", "max", "min", "last", "distinct", "topk", "sequence")
+FUNCTIONS_OF = {
+    "count": lambda r, f: r.count(),
+    "sum": lambda r, f: r.sum(f["price"]),
+    "mean": lambda r, f: r.mean(f["score"]),
+    "max": lambda r, f: r.max(f["duration"]),
+    "min": lambda r, f: r.min(f["score"]),
+    "last": lambda r, f: r.last(f["item"]),
+    "distinct": lambda r, f: r.distinct(f["item"]),
+    "topk": lambda r, f: r.topk(f["kind"], 5),
+    "sequence": lambda r, f: r.sequence(20, {"item": f["item"], "duration": f["duration"]}),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large and how redundant a workload is."""
+
+    features: int = 100
+    types: int = 20
+    event_sets: int = 25
+    events: int = 20_000
+    days: int = 7
+    last_day_share: float = 0.25
+    attributes: int = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A graph, the events before the first request, and a stream of what comes after."""
+
+    graph: Graph
+    history: list[dict[str, Any]]
+    start_ms: int
+    seed: int
+    shape: Shape
+
+    def stream(self, per_second: float = 1.0) -> Iterator[dict[str, Any]]:
+        """Yield the events after the start, PER_SECOND of them."""
+        rng = random.Random(self.seed + 1)
+        at = self.start_ms
+        while True:
+            yield _event(rng, int(at), self.shape)
+            at += 1000 / per_second
+
+
+def workload(seed: int = 1, shape: Shape | None = None, start_ms: int = 1_750_000_000_000) -> Workload:
+    """Return the workload of SEED: the same for the same arguments, on any machine."""
+    shape = shape or Shape()
+    rng = random.Random(seed)
+    recent = int(shape.events * shape.last_day_share)
+    times = [start_ms - rng.randrange(1, DAY) for _ in range(recent)]
+    times += [start_ms - rng.randrange(DAY, shape.days * DAY) for _ in range(shape.events - recent)]
+    history = [_event(rng, at, shape) for at in sorted(times)]
+    return Workload(_graph(rng, shape), history, start_ms, seed, shape)
+
+
+def _graph(rng: random.Random, shape: Shape) -> Graph:
+    fields: dict[str, Any] = {"item": category(), "kind": category(), "price": decimal_field(2), "score": float64(), "duration": int64()}
+    types = [Event.of(f"type_{i:02}", dict(fields)) for i in range(shape.types)]
+    sets = [rng.sample(types, rng.choice((1, 1, 1, 2, 2, 3, 4))) for _ in range(shape.event_sets)]
+    features: dict[str, Expr] = {}
+    for number in range(shape.features):
+        members = rng.choice(sets)
+        stream: LastRows = rows(*members).over(rng.choice(WINDOWS))
+        name = FUNCTIONS[number % len(FUNCTIONS)]
+        features[f"f{number:03}_{name}"] = FUNCTIONS_OF[name](stream, members[0])
+    return Graph("workload", features)
+
+
+def _event(rng: random.Random, ts_ms: int, shape: Shape) -> dict[str, Any]:
+    attrs: dict[str, Any] = {
+        "item": f"i{min(int(rng.paretovariate(0.8)), 5000)}",
+        "kind": f"k{rng.randrange(12)}",
+        "price": f"{rng.randrange(1, 20_000) / 100:.2f}",
+        "score": rng.random(),
+        "duration": rng.randrange(60_000),
+    }
+    for number in range(shape.attributes - len(attrs)):
+        attrs[f"attribute_{number:02}"] = f"{rng.getrandbits(32):08x}" if number % 2 else rng.randrange(10_000)
+    kind = min(int(rng.paretovariate(0.7)) - 1, shape.types - 1)
+    return {"event": f"type_{kind:02}", "ts_ms": ts_ms, "attrs": attrs}
