@@ -20,8 +20,8 @@ BAD: Final = Bad.BAD
 
 # [0-9], since \d and str.isdigit() also take the digits of other scripts.
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_REAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-_PARTS = re.compile(r"([+-]?)([0-9]*)\.?([0-9]*)(?:[eE]([+-]?[0-9]+))?")
+# One way only to split a run of digits: a long text that fails at its end must not be tried in every way.
+_REAL = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]?[0-9]+))?")
 _INT64_DIGITS: Final = 19
 _FAR: Final = 10**18  # stands for any exponent beyond it: no text has that many digits to make up for it
 
@@ -33,6 +33,8 @@ def checked(number: int) -> int | Bad:
 
 def int_of_text(text: str) -> int | Bad:
     """Return the int64 that TEXT writes in base 10."""
+    if len(text) < _INT64_DIGITS and text.isdigit() and text.isascii():
+        return int(text)
     if not _INTEGER.fullmatch(text):
         return BAD
     digits = text.lstrip("+-0")
@@ -69,11 +71,11 @@ def finite(number: float) -> float | Bad:
 
 def scaled_of_text(text: str, scale: int) -> int | Bad:
     """Return the number that TEXT writes x 10**SCALE as an int64, rounded half-even."""
-    if not _REAL.fullmatch(text):
+    match = _REAL.fullmatch(text)
+    if match is None:
         return BAD
-    match = _PARTS.fullmatch(text)
-    assert match is not None
-    sign, whole, part, power = match.groups()
+    sign, whole, after_whole, alone, power = match.groups("")
+    part = after_whole or alone
     digits = (whole + part).lstrip("0")
     if not digits:
         return 0
@@ -91,12 +93,10 @@ def scaled_of_text(text: str, scale: int) -> int | Bad:
     return checked(-number if sign == "-" else number)
 
 
-def _exponent(text: str | None) -> int:
-    if text is None:
-        return 0
+def _exponent(text: str) -> int:
     digits = text.lstrip("+-0")
     size = int(digits or "0") if len(digits) <= 18 else _FAR
-    return -size if text[0] == "-" else size
+    return -size if text.startswith("-") else size
 
 
 def scaled_of_float(number: float, scale: int) -> int | Bad:

@@ -198,6 +198,13 @@ def test_huge_exponents_cost_nothing(type: Type) -> None:
     assert convert("1" + "0" * 5000 + "e-5000") == (100 if type is not FLOAT64 else 1.0)
 
 
+@pytest.mark.parametrize("type", [INT64, FLOAT64, decimal(2), BOOLEAN], ids=str)
+@pytest.mark.parametrize("before", ["", "-", "1.", ".", "1e"])
+def test_long_bad_texts_are_refused_in_one_pass(type: Type, before: str) -> None:
+    """A million digits with a bad end are refused at once: the time does not grow with the square."""
+    assert converter(type)(before + "1" * 10**6 + "x") is BAD
+
+
 # ---------------------------------------------------------------- booleans, text
 
 
