@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help demo test lint types imports tests wheel bench clean
+.PHONY: help demo test lint types pyright imports tests wheel bench clean
 
 help:
 	@sed -n '2,6s/^# *//p' Makefile
@@ -29,6 +29,10 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+# A second type checker reads the public words; apart from `test` because it is large.
+pyright: $(VENV)/.pyright
+	$(BIN)/basedpyright
+
 imports: $(VENV)/.dev
 	$(BIN)/lint-imports
 
@@ -36,6 +40,7 @@ tests: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 wheel: $(VENV)/.dev
+	rm -rf dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 bench: $(VENV)/.demo
@@ -53,6 +58,11 @@ $(VENV)/.demo: pyproject.toml $(VENV)/.made
 $(VENV)/.dev: pyproject.toml $(VENV)/.made
 	@echo "installing headrace with what its tests need"
 	@$(PIP) install -e '.[dev]'
+	@touch $@
+
+$(VENV)/.pyright: $(VENV)/.dev
+	@echo "installing basedpyright"
+	@$(PIP) install 'basedpyright>=1.31'
 	@touch $@
 
 $(VENV)/.made:

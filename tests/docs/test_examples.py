@@ -1,0 +1,46 @@
+"""The README and the documents: every Python block runs, and the values beside its lines are true."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.checkout
+
+TOP = Path(__file__).parents[2]
+PAGES = [TOP / "README.md", *sorted((TOP / "docs").rglob("*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of a page run in order in one namespace; `expression  # value` gives that value."""
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": page.stem}
+    text = page.read_text(encoding="utf-8")
+    for block in BLOCK.finditer(text):
+        first_line = text.count("\n", 0, block.start(1))
+        run("\n" * first_line + block[1], page, namespace)
+
+
+def run(code: str, page: Path, namespace: dict[str, object]) -> None:
+    """Execute CODE statement by statement; compare an expression with the remark that ends its line."""
+    lines = code.splitlines()
+    for statement in ast.parse(code, str(page)).body:
+        said = lines[(statement.end_lineno or 0) - 1].partition("  # ")[2]
+        if isinstance(statement, ast.Expr) and said:
+            value = eval(compile(ast.Expression(statement.value), str(page), "eval"), namespace)  # noqa: S307
+            assert repr(value) == said, f"{page.name}:{statement.lineno}"
+        else:
+            exec(compile(ast.Module([statement], []), str(page), "exec"), namespace)  # noqa: S102
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """A link to a file of the repository leads to one."""
+    targets = LINK.findall(page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
