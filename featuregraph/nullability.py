@@ -1,7 +1,7 @@
-"""Which expressions can be null: decided from the nodes alone, for those who cannot take a null (a model's dense input).
+"""Which expressions can be null: decided from the nodes alone, for a model's dense inputs.
 
-The answer errs on one side: False is a promise, True means "perhaps". Each rule is a row of `RULES`; an operator without
-a row is perhaps null. Overflow is no null: it raises (SEMANTICS 4.1).
+The answer errs on one side: False is a promise, True means "perhaps". Each rule is a row of `RULES`; an
+operator without a row is perhaps null. Overflow is no null: it raises (SEMANTICS 4.1).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from featuregraph.ir import Node, Op, toposort
-from featuregraph.types import FLOAT64, INT64, Type
+from featuregraph.types import FLOAT64, Type
 
 Known = Mapping[Node, bool]
 
@@ -19,7 +19,8 @@ FULL_AGGREGATES = frozenset({"count", "sum", "distinct", "topk", "sequence", "de
 NEVER = frozenset(
     {
         *(Op.NOW, Op.HOUR_OF_DAY, Op.DAY_OF_WEEK, Op.EVENT_NAME, Op.TS, Op.AGE),
-        *(Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.AND, Op.OR, Op.NOT, Op.IS_NULL, Op.IS_IN),  # two-valued: 3.3, 5.3
+        *(Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.IS_NULL, Op.IS_IN),  # two-valued: 5.3
+        *(Op.AND, Op.OR, Op.NOT),  # a null counts as false: 3.3
         Op.HASH,  # null gives row 0: 5.4
         Op.TOP,  # a list, perhaps an empty one
     }
@@ -54,7 +55,7 @@ def _arithmetic(node: Node, known: Known) -> bool:
 def _division(node: Node, known: Known) -> bool:
     divided, divisor = node.args
     size = _literal_size(divisor)
-    # An int64 or decimal over a literal stays far inside float64; a float64 does if the literal is at least 1.
+    # An int64 or decimal over a literal stays far inside float64; a float64 does over one of at least 1.
     least = 1.0 if divided.type is FLOAT64 else 1e-18
     return known[divided] or size is None or size < least
 
@@ -70,8 +71,9 @@ def _cast(node: Node, known: Known) -> bool:
 RULES: Mapping[Op, Callable[[Node, Known], bool]] = {
     Op.LIT: lambda node, known: node["value"] is None,
     Op.AGG: lambda node, known: "by" not in node["roles"] and node["agg"] not in FULL_AGGREGATES,
-    Op.LOOKUP: lambda node, known: node.args[0]["agg"] not in FULL_AGGREGATES,  # a missing group gives the empty value
-    **{op: _any for op in STRICT},
+    # a missing group gives the empty value
+    Op.LOOKUP: lambda node, known: node.args[0]["agg"] not in FULL_AGGREGATES,
+    **dict.fromkeys(STRICT, _any),
     Op.ADD: _arithmetic,
     Op.SUB: _arithmetic,
     Op.MUL: _arithmetic,
@@ -116,4 +118,6 @@ def _fits(source: Type, target: Type) -> bool:
         return True
     if source.kind == "float64":
         return False  # out of the target's range
-    return target.scale <= source.scale if target.kind == "decimal" else target is INT64 or target.kind == "timestamp"
+    if target.kind == "decimal":
+        return target.scale <= source.scale
+    return target.is_integral

@@ -11,8 +11,8 @@ from typing import Protocol
 class FeatureVector:
     """The features of one query as owned public values, with the graph and the time they stand for.
 
-    Values: decimal as Decimal, sequence as dict of lists, map as dict, vector as list of floats; the value of a feature
-    that uses a candidate is a list with one element per candidate.
+    Values: decimal as Decimal, sequence as dict of lists, map as dict, vector as list of floats; the value
+    of a feature that uses a candidate is a list with one element per candidate.
     """
 
     values: dict[str, object]

@@ -1,11 +1,11 @@
-"""From a feature vector to tensors (SEMANTICS 7): all choices are made once, into closures; a request only copies.
+"""From a feature vector to tensors (SEMANTICS 7): choices are made once, in closures; a request only copies.
 
-1. `query(values)` fills the tensors of the query: scalars cast once, lists cut to the newest `max_len` and padded.
+1. `query(values)` fills the query's tensors: scalars cast once, lists cut to the newest `max_len` and padded.
 2. `rows(values, start, stop)` fills the candidate tensors' first stop - start rows.
 3. Both check ids and nulls once per batch; what fails is then looked for, value by value, and named.
 
-A null element inside a list becomes the pad value and still counts as a position: its mask is set (only the ends of a
-list are padding). A null vector is zeros. Text and maps never come this far: the contract refuses them.
+A null element inside a list becomes the pad value and still counts as a position: its mask is set (only the
+end of a list is padding). A null vector is zeros. Text and maps never come here: the contract refuses them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Find the one value that kept a vector from becoming tensors, and say so; only walked once something failed."""
+"""Find the one value that kept a vector from becoming tensors; walked only when something failed."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def _misfit(spec: TensorSpec, source: Source, value: Any, where: str) -> Binding
         )
     if spec.vocab is not None and not 0 <= value < spec.vocab:
         return IdRangeError(
-            f"{where}: expected 0 <= id < {spec.vocab}, found {value}; hash into {spec.vocab} buckets or enlarge the model's table"
+            f"{where}: expected 0 <= id < {spec.vocab}, found {value}; hash into {spec.vocab} buckets "
+            "or enlarge the model's table"
         )
     for number in _numbers(value, source):
         try:
@@ -72,7 +73,8 @@ def _misfit(spec: TensorSpec, source: Source, value: Any, where: str) -> Binding
             fits = False
         if not fits:
             return BindingError(
-                f"{where}: expected a number within {spec.datatype}, found {number!r:.60}; clip or cast the feature"
+                f"{where}: expected a number within {spec.datatype}, found {number!r:.60}; clip or cast "
+                "the feature"
             )
     return None
 

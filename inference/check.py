@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from inference.backend import Port
 from inference.contract import CANDIDATES, ModelSpec, OutputSpec, TensorSpec
@@ -14,7 +14,8 @@ def graph_differences(spec: ModelSpec, graph: GraphLike) -> list[str]:
     found = []
     if spec.graph_id != graph.id:
         found.append(
-            f"graph: expected id {spec.graph_id[:12]}, found {graph.id[:12]}; package the model with its graph"
+            f"graph: expected id {spec.graph_id[:12]}, found {graph.id[:12]}; package the model with "
+            "its graph"
         )
     return found + [
         f"input {t.name!r}: {text}" for t in spec.inputs for text in _tensor_differences(t, graph)
@@ -31,7 +32,8 @@ def _tensor_differences(spec: TensorSpec, graph: GraphLike) -> Iterator[str]:
             yield f"feature {str(source)!r}: {text}"
         if got.source.id != source.id:
             yield (
-                f"feature {str(source)!r}: expected the meaning {source.id[:12]}, found {got.source.id[:12]}; "
+                f"feature {str(source)!r}: expected the meaning {source.id[:12]}, found "
+                f"{got.source.id[:12]}; "
                 "train again or restore the feature"
             )
 
@@ -51,12 +53,20 @@ def _source_differences(spec: TensorSpec, got: Column) -> Iterator[str]:
     if got.nullable:
         yield "expected a value that is never null, found a nullable one; give it fill(...) in the graph"
     if spec.hash != got.hash and (spec.hash is not None or len(spec.sources) == 1):
-        yield f"expected {_hash(spec)}, found {got.hash or 'no hash'} in the graph; train with the graph's hash"
+        yield (
+            f"expected {_hash(spec)}, found {got.hash or 'no hash'} in the graph; train with the graph's hash"
+        )
     bound = got.ids_below
     if spec.vocab is not None and bound is not None and bound > spec.vocab:
-        yield f"expected ids below the vocabulary {spec.vocab}, found ids up to {bound - 1}; enlarge the table or hash into fewer buckets"
+        yield (
+            f"expected ids below the vocabulary {spec.vocab}, found ids up to {bound - 1}; enlarge the "
+            "table or hash into fewer buckets"
+        )
     if got.ranked and got.listed is not None and spec.max_len is not None and spec.max_len < got.listed:
-        yield f"expected max_len >= k = {got.listed} (the best come first), found {spec.max_len}; ask for a smaller k"
+        yield (
+            f"expected max_len >= k = {got.listed} (the best come first), found {spec.max_len}; ask for a "
+            "smaller k"
+        )
 
 
 def _hash(spec: TensorSpec) -> str:
@@ -82,29 +92,43 @@ def _candidates(spec: ModelSpec) -> set[str]:
 
 
 def _pairs(
-    what: str, specs: Mapping[str, TensorSpec | OutputSpec], ports: Iterable[Port], tied: set[int | str]
+    what: str,
+    specs: Mapping[str, TensorSpec | OutputSpec],
+    ports: Iterable[Port],
+    tied: Collection[int | str],
 ) -> Iterator[str]:
     by_name = {port.name: port for port in ports}
     for name in by_name.keys() - specs.keys():
-        yield f"{what} {name!r}: the model asks for it ({by_name[name]}), no graph output is bound to it; bind a feature"
+        yield (
+            f"{what} {name!r}: the model asks for it ({by_name[name]}), no graph output is bound to it; "
+            "bind a feature"
+        )
     for name in sorted(specs.keys() - by_name.keys()):
         yield f"{what} {name!r}: the contract has it, the model has not; drop it or export the model again"
     for name in sorted(specs.keys() & by_name.keys()):
         spec, port = specs[name], by_name[name]
         if spec.datatype != port.datatype:
-            yield f"{what} {name!r}: expected {port.datatype} as in the model, found {spec.datatype}; bind it with that datatype"
+            yield (
+                f"{what} {name!r}: expected {port.datatype} as in the model, found {spec.datatype}; bind it "
+                "with that datatype"
+            )
         yield from (f"{what} {name!r}: {text}" for text in _dim_differences(spec.shape, port, tied))
 
 
-def _dim_differences(shape: Sequence[int | str], port: Port, tied: set[int | str]) -> Iterator[str]:
+def _dim_differences(shape: Sequence[int | str], port: Port, tied: Collection[int | str]) -> Iterator[str]:
     """Yield where a shape and the model's differ; a name or -1 in the model stands for any size."""
     if len(shape) != len(port.shape):
-        yield f"expected rank {len(port.shape)} {list(port.shape)}, found rank {len(shape)} {list(shape)}; export the model with that rank"
+        yield (
+            f"expected rank {len(port.shape)} {list(port.shape)}, found rank {len(shape)} {list(shape)}; "
+            "export the model with that rank"
+        )
         return
     for axis, (have, want) in enumerate(zip(shape, port.shape, strict=True)):
         free = isinstance(want, str) or want < 0
         if have == CANDIDATES and not free:
-            yield f"expected {want} on axis {axis}, found any number of candidates; export that axis as dynamic"
+            yield (
+                f"expected {want} on axis {axis}, found any number of candidates; export that axis as dynamic"
+            )
         elif isinstance(have, int) and not free and have != want:
             yield f"expected {want} on axis {axis}, found {have}; change max_len or the sources"
         elif isinstance(have, int) and want in tied:

@@ -1,14 +1,14 @@
-"""The contract between a graph and a model: each tensor in Open Inference Protocol words, plus what it means.
+"""The contract between a graph and a model: tensors in Open Inference Protocol words, plus what they mean.
 
-A tensor's `name`, `datatype` and `shape` are those of the protocol. The rest says where its numbers come from:
+A tensor's `name`, `datatype` and `shape` are the protocol's. The rest says where its numbers come from:
 
-role        filled from                          shape
-user        one id or flag per query             [], [1] or [1, 1]
-dense       numbers of the query, stacked        [W] or [1, W]
-sequence    a list, padded to `max_len`          [L] or [1, L]
-candidate   one value per candidate, stacked     ["C"], ["C", W]; a whole number in place of "C" is a fixed chunk
+role        filled from                       shape
+user        one id or flag per query          [], [1] or [1, 1]
+dense       numbers of the query, stacked     [W] or [1, W]
+sequence    a list, padded to `max_len`       [L] or [1, L]
+candidate   one value per candidate, stacked  ["C"], ["C", W]; a number for "C": a fixed chunk
 
-W is the sum of the sources' widths: 1 for a scalar, n for a vector(n). Row 0 of every table is padding / unknown.
+W is the width: 1 for a scalar, n for a vector(n), added up. Row 0 of every table is padding / unknown.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ class OutputSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
             for axis, dim in enumerate(self.shape)
         ):
             raise ContractError(
-                f"output {self.name!r}: expected a shape of whole numbers, {CANDIDATES!r} allowed first, found {list(self.shape)}; "
+                f"output {self.name!r}: expected a shape of whole numbers, {CANDIDATES!r} allowed "
+                f"first, found {list(self.shape)}; "
                 "give the exported model fixed dimensions"
             )
 
@@ -178,7 +179,7 @@ class ModelSpec(Struct, frozen=True, forbid_unknown_fields=True):
         return decode(text, ModelSpec, "contract", limits.DEFAULT.contract)
 
     def metadata(self) -> dict[str, Any]:
-        """Return the tensors as the Open Inference Protocol's metadata answer has them: -1 for a named dimension."""
+        """Return the tensors in the words of the Open Inference Protocol: -1 for a named dimension."""
 
         def tensor(spec: TensorSpec | OutputSpec) -> dict[str, Any]:
             shape = [-1 if isinstance(dim, str) else dim for dim in spec.shape]
@@ -207,15 +208,24 @@ def decode(text: bytes | str, kind: type[T], what: str, limit: int) -> T:
 def _tensor_problem(spec: TensorSpec) -> str | None:
     """Return what is wrong inside one tensor's description, None if nothing is."""
     if spec.shape != (found := _shape(spec)):
-        return f"expected the shape {list(found)} for its role and sources, found {list(spec.shape)}; derive it from the graph"
+        return (
+            f"expected the shape {list(found)} for its role and sources, found {list(spec.shape)}; derive "
+            "it from the graph"
+        )
     if math.prod(dim for dim in spec.shape if isinstance(dim, int)) > limits.MAX_ELEMENTS:
-        return f"expected at most {limits.MAX_ELEMENTS} elements, found the shape {list(spec.shape)}; make it smaller"
+        return (
+            f"expected at most {limits.MAX_ELEMENTS} elements, found the shape {list(spec.shape)}; make it "
+            "smaller"
+        )
     if (spec.role == "sequence") != (spec.max_len is not None):
         return (
             f"expected max_len exactly for a sequence, found {spec.max_len} for role {spec.role}; correct it"
         )
     if spec.vocab is not None and (spec.datatype not in INTEGERS or spec.part != "value"):
-        return f"expected a vocabulary for integer ids only, found one for {spec.datatype}; drop it or bind ids as INT64"
+        return (
+            f"expected a vocabulary for integer ids only, found one for {spec.datatype}; drop it or bind "
+            "ids as INT64"
+        )
     if spec.vocab is not None and not 0 <= spec.pad < spec.vocab:
         return f"expected 0 <= pad < {spec.vocab}, found pad {spec.pad}; row 0 is padding"
     if spec.datatype not in FLOATS and not isinstance(spec.pad, int):
@@ -255,16 +265,25 @@ def _model_problem(spec: ModelSpec) -> str | None:
         return "expected at most one output of role score, found more; choose one"
     chunks = {s.shape[0] for s in spec.inputs if s.role == "candidate"}
     if len(chunks) > 1:
-        return f"expected one size of the candidate axis, found {sorted(map(str, chunks))}; export the model with one"
+        return (
+            f"expected one size of the candidate axis, found {sorted(map(str, chunks))}; export the model "
+            "with one"
+        )
     named = Counter(n for s in spec.inputs for n in (s.mask, s.length) if n is not None)
     parts = {s.name: s for s in spec.inputs if s.part != "value"}
     if set(named) != set(parts) or any(count > 1 for count in named.values()):
         odd = sorted(set(named) ^ set(parts)) or sorted(n for n, count in named.items() if count > 1)
-        return f"expected each mask and length to belong to one sequence, found {odd[0]!r}; name it in one sequence"
+        return (
+            f"expected each mask and length to belong to one sequence, found {odd[0]!r}; name it in one "
+            "sequence"
+        )
     for owner in spec.inputs:
         for part, name in (("mask", owner.mask), ("length", owner.length)):
             if name is not None and not _belongs(parts[name], owner, part):
-                return f"expected {name!r} as the {part} of {owner.name!r}, found another description; derive it from the graph"
+                return (
+                    f"expected {name!r} as the {part} of {owner.name!r}, found another description; derive "
+                    "it from the graph"
+                )
     return None
 
 

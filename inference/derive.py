@@ -29,7 +29,7 @@ Shape = tuple[int | str, ...]
 class Input:
     """One model input in the user's words; what is left out comes from the graph and the model file.
 
-    `source` is "feature", "feature.item", or several of them that are stacked as columns; default the input's name.
+    `source` is "feature", "feature.item", or several of them, stacked as columns; default the input's name.
     `mask` and `length` name the model inputs that say which positions of a list are real, and how many.
     """
 
@@ -67,7 +67,7 @@ def tensors(graph: GraphLike, inputs: Iterable[Input | TensorSpec]) -> tuple[Ten
 def derive(
     graph: GraphLike, inputs: Iterable[Input | TensorSpec], ports: Mapping[str, Port] | None
 ) -> tuple[tuple[TensorSpec, ...], list[str]]:
-    """Return a description per tensor, and what stands in the way of one; PORTS are the model file's inputs."""
+    """Return a description per tensor, and what stands in the way of it; PORTS: the model file's inputs."""
     specs: list[TensorSpec] = []
     wrong: list[str] = []
     for each in inputs:
@@ -95,7 +95,7 @@ def _mixed(columns: Sequence[Column]) -> list[str]:
         return ["expected one list per input, found several sources; give each list an input of its own"]
     if len({c.per_candidate for c in columns}) > 1:
         return [
-            "expected values per query or per candidate, found both; give the candidate features an input of their own"
+            "expected values per query or per candidate, found both; give the latter an input of their own"
         ]
     return []
 
@@ -156,7 +156,7 @@ def _part(part: Literal["mask", "length"], name: str, of: TensorSpec, port: Port
 
 
 def _known(port: Port | None) -> Datatype | None:
-    return cast("Datatype", port.datatype) if port is not None and port.datatype in DATATYPES else None
+    return next((d for d in DATATYPES if port is not None and d == port.datatype), None)
 
 
 def _datatype(columns: Sequence[Column], port: Port | None) -> Datatype:

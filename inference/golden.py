@@ -1,4 +1,4 @@
-"""Golden examples: feature values with the outputs that a model must give for them, run at packaging and at load."""
+"""Golden examples: feature values with the outputs that a model must give; run at packaging and at load."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ def check(model: Model, golden: Golden) -> None:
             raise PackageError(f"golden example {at}: expected outputs, found an error: {error}") from error
         if missing := sorted(set(found) ^ set(case.outputs)):
             raise PackageError(
-                f"golden example {at}: expected the outputs {sorted(case.outputs)}, {missing[0]!r} is odd; package again"
+                f"golden example {at}: expected the outputs {sorted(case.outputs)}, {missing[0]!r} is "
+                "odd; package again"
             )
         for name, expected in case.outputs.items():
             _compare(f"golden example {at}, output {name!r}", found[name], expected, golden)
@@ -90,7 +91,8 @@ def _compare(where: str, found: Array, expected: object, golden: Golden) -> None
     if bad.any():
         at = tuple(int(i) for i in np.unravel_index(int(np.argmax(bad)), bad.shape))
         raise PackageError(
-            f"{where}{list(at)}: expected {wanted[at]:.9g} within {golden.absolute:g} + {golden.relative:g} of it, found "
+            f"{where}{list(at)}: expected {wanted[at]:.9g} within {golden.absolute:g} + "
+            f"{golden.relative:g} of it, found "
             f"{found[at]:.9g}; the runtime or the file differs from the one that was packaged"
         )
 

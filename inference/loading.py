@@ -1,4 +1,4 @@
-"""Open a package and believe it only after every check: hashes, contract, graph, model file, golden examples."""
+"""Open a package and believe it after every check only: hashes, contract, graph, model, golden examples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def load(package_dir: str | Path, backend: str | Backend = "auto", *, limits: Li
     """Return the model of a package directory, verified.
 
     Raises:
-        PackageError: a file, a hash, the contract, the graph, the model or a golden example is not what it should be.
+        PackageError: a file, hash, contract, graph, model or golden example is not what it should be.
         BackendError: no runtime is installed.
     """
     folder = Path(package_dir)
@@ -43,7 +43,8 @@ def _contract(text: bytes, manifest: Manifest) -> ModelSpec:
     ):
         if have != want:
             raise PackageError(
-                f"{CONTRACT}: expected {what} {want[:12]} as in the manifest, found {have[:12]}; package again"
+                f"{CONTRACT}: expected {what} {want[:12]} as in the manifest, found {have[:12]}; "
+                "package again"
             )
     return spec
 
@@ -67,7 +68,8 @@ def _model(content: bytes, spec: ModelSpec, graph: Graph, manifest: Manifest, ch
     found = runtime.metadata.get(SCHEMA_KEY)
     if found != spec.schema_sha256:
         raise PackageError(
-            f"{MODEL}: expected the schema {spec.schema_sha256[:12]} in its metadata, found {found[:12] if found else 'none'}; "
+            f"{MODEL}: expected the schema {spec.schema_sha256[:12]} in its metadata, found "
+            f"{found[:12] if found else 'none'}; "
             "the model belongs to another contract: package it again"
         )
     if differences := port_differences(spec, runtime.inputs, runtime.outputs):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -10,7 +14,7 @@ from msgspec import Meta, Struct
 
 from inference import limits
 from inference.contract import Name, Sha256, decode
-from inference.errors import ContractError, PackageError
+from inference.errors import ContractError, PackageError, PackagingError
 
 FORMAT: Final = 1
 MANIFEST = "manifest.json"
@@ -49,14 +53,15 @@ def entry(content: bytes) -> FileEntry:
 
 
 def read_package(folder: Path, bounds: limits.Limits) -> tuple[Manifest, dict[str, bytes]]:
-    """Return the manifest and the content of each file, sizes and hashes verified; raise PackageError otherwise."""
+    """Return the manifest and each file's content, sizes and hashes verified, or raise PackageError."""
     try:
         manifest = decode(_read(folder / MANIFEST, bounds.manifest), Manifest, "manifest", bounds.manifest)
     except ContractError as error:
         raise PackageError(str(error)) from error
     if set(manifest.files) != set(FILES):
         raise PackageError(
-            f"manifest: expected the files {', '.join(FILES)}, found {', '.join(sorted(manifest.files))}; package again"
+            f"manifest: expected the files {', '.join(FILES)}, found "
+            f"{', '.join(sorted(manifest.files))}; package again"
         )
     most = {CONTRACT: bounds.contract, GOLDEN: bounds.golden, GRAPH: bounds.graph, MODEL: bounds.model}
     contents = {}
@@ -65,10 +70,50 @@ def read_package(folder: Path, bounds: limits.Limits) -> tuple[Manifest, dict[st
         listed, found = manifest.files[name], entry(contents[name])
         if listed != found:
             raise PackageError(
-                f"{name}: expected {listed.bytes} bytes with SHA-256 {listed.sha256[:12]}, found {found.bytes} with "
+                f"{name}: expected {listed.bytes} bytes with SHA-256 {listed.sha256[:12]}, found "
+                f"{found.bytes} with "
                 f"{found.sha256[:12]}; fetch the package again"
             )
     return manifest, contents
+
+
+def write_package(out_dir: Path, files: Mapping[str, bytes], *, overwrite: bool) -> None:
+    """Write FILES as a directory that appears whole: a temporary one beside it, synced, then renamed."""
+    if out_dir.exists() and not (overwrite and (out_dir / MANIFEST).is_file()):
+        raise PackagingError(
+            f"{out_dir}: expected no directory there, found one; choose another or overwrite the "
+            "package that it is"
+        )
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    room = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
+    try:
+        fresh = room / "new"
+        fresh.mkdir()
+        for name, content in files.items():
+            with (fresh / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        _sync(fresh)
+        if out_dir.exists():
+            out_dir.rename(room / "old")
+        try:
+            fresh.rename(out_dir)
+        except OSError:
+            if (room / "old").exists():
+                (room / "old").rename(out_dir)
+            raise
+        _sync(out_dir.parent)
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _read(path: Path, most: int) -> bytes:
@@ -78,7 +123,8 @@ def _read(path: Path, most: int) -> bytes:
             content = file.read(most + 1)
     except OSError as error:
         raise PackageError(
-            f"{path.name}: expected a readable file, found {error.strerror or error}; give a package directory"
+            f"{path.name}: expected a readable file, found {error.strerror or error}; give a package "
+            "directory"
         ) from error
     if len(content) > most:
         raise PackageError(

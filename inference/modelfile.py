@@ -1,4 +1,4 @@
-"""Read and rewrite ONNX files at packaging: tables, operators, metadata, int8 rows. Needs the extra `build`."""
+"""Rewrite ONNX files at packaging: tables, operators, metadata, int8 rows. Needs the extra `build`."""
 
 from __future__ import annotations
 
@@ -102,9 +102,9 @@ class ModelFile:
                             yield attribute.t
 
     def quantize_rows(self) -> int:
-        """Store each float table that is only looked up as int8 rows with a float16 scale per row; return how many.
+        """Store each float table that is only looked up as int8 rows with a float16 scale; return how many.
 
-        Gather(table) becomes Cast(Gather(int8 rows)) x Cast(Gather(scales)): plain operators, about a quarter of the size.
+        Gather(table) becomes Cast(Gather(int8 rows)) x Cast(Gather(scales)): a quarter of the size.
         """
         import onnx
         from onnx import TensorProto, helper, numpy_helper
@@ -150,7 +150,7 @@ def _int8_rows(table: np.ndarray[Any, np.dtype[Any]]) -> tuple[Any, Any] | None:
     largest = np.abs(table).max(axis=1, keepdims=True) / 127.0
     if not np.isfinite(largest).all() or largest.max() > HALF_MAX:
         return None
-    # Rows are divided by the scale as it will be read, so that its own rounding adds no error; subnormal scales lose all.
+    # Rows are divided by the scale as it will be read, so that its own rounding adds no error.
     scales = largest.astype(np.float16)
     safe = np.where(scales > 0, scales, 1).astype(np.float32)
     return np.clip(np.rint(table / safe), -127, 127).astype(np.int8), scales

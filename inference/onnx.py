@@ -1,6 +1,6 @@
 """ONNX Runtime as a backend: one thread, buffers bound once, exact chunks.
 
-Measured choices: one intra-op and one inter-op thread (a pool spins more than it helps at these sizes); input and output
+Measured choices: one intra-op and one inter-op thread (a pool spins more than it helps at these sizes);
 buffers bound by IOBinding (about 6 us less per run than a dict of arrays); everything else at its default.
 """
 
@@ -99,7 +99,7 @@ class OnnxBound:
             ) from error
 
     def _bind(self, rows: int) -> Any:
-        """Return the binding for ROWS candidates: its tensors alias the buffers, nothing is copied at a run."""
+        """Return the binding for ROWS candidates: its tensors alias the buffers, a run copies nothing."""
         from onnxruntime import OrtValue
 
         binding = self._session.io_binding()

@@ -1,13 +1,10 @@
 """Join a model with its graph into a directory that a device can believe, or refuse with every difference.
 
-The happy path: model file -> ports -> contract -> differences (none) -> int8 rows? -> stamp -> golden outputs -> write.
+The happy path: model file -> ports -> contract -> differences -> int8 rows -> stamp -> golden -> write.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -35,6 +32,7 @@ from inference.manifest import (
     SCHEMA_KEY,
     Manifest,
     entry,
+    write_package,
 )
 from inference.modelfile import ModelFile
 from inference.session import Model, Session
@@ -44,7 +42,7 @@ Values = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One golden example: public feature values, and the outputs if the trainer knows them (else the model says them)."""
+    """One golden example: public feature values, and the outputs where the trainer knows them."""
 
     values: Values
     outputs: Mapping[str, object] | None = None
@@ -74,7 +72,7 @@ def package(
     quantize: Literal["rowwise_int8"] | None = None,
     options: Options | None = None,
 ) -> Manifest:
-    """Write the package of MODEL for GRAPH into OUT_DIR and return its manifest; nothing is written unless all fits.
+    """Write the package of MODEL for GRAPH into OUT_DIR and return its manifest, if all fits.
 
     Args:
         model: an ONNX file or its bytes.
@@ -87,7 +85,7 @@ def package(
         options: unused features, licence and notes, tolerances, overwrite, backend.
 
     Raises:
-        PackagingError: the model does not fit the graph (.differences has the list), or a golden example fails.
+        PackagingError: the model does not fit the graph (.differences has the list), or an example fails.
         BackendError: the model is no ONNX file, or the extra `build` is missing.
     """
     chosen = options or Options()
@@ -107,7 +105,8 @@ def package(
     examples, drift = _golden(original, final, golden, chosen)
     if quantize is not None and drift > chosen.quantize_limit:
         raise PackagingError(
-            f"quantize: expected outputs within {chosen.quantize_limit:g}, found a change of {drift:.3g}; leave quantize out or raise the limit"
+            f"quantize: expected outputs within {chosen.quantize_limit:g}, found a change of "
+            f"{drift:.3g}; leave quantize out or raise the limit"
         )
     files = {
         CONTRACT: spec.to_json(),
@@ -125,7 +124,7 @@ def package(
         quantize_error=drift if quantize is not None else None,
         meta=dict(chosen.meta),
     )
-    _write(Path(out_dir), {**files, MANIFEST: encode(manifest)}, overwrite=chosen.overwrite)
+    write_package(Path(out_dir), {**files, MANIFEST: encode(manifest)}, overwrite=chosen.overwrite)
     return manifest
 
 
@@ -171,7 +170,8 @@ def _contract(
     stamped = file.metadata.get(SCHEMA_KEY)
     if not wrong and stamped not in (None, spec.schema_sha256):
         wrong.append(
-            f"schema: expected {spec.schema_sha256[:12]}, the model file already says {str(stamped)[:12]}; export it again"
+            f"schema: expected {spec.schema_sha256[:12]}, the model file already says "
+            f"{str(stamped)[:12]}; export it again"
         )
     if wrong:
         raise PackagingError("expected a model that fits the graph, found differences", wrong)
@@ -180,7 +180,8 @@ def _contract(
 
 def _foreign(runtime: Runtime) -> list[str]:
     return [
-        f"input {p.name!r}: expected a datatype of {', '.join(DATATYPES)}, found {p.datatype}; export the model with one of them"
+        f"input {p.name!r}: expected a datatype of {', '.join(DATATYPES)}, found {p.datatype}; export "
+        "the model with one of them"
         for p in runtime.inputs
         if p.datatype not in DATATYPES
     ]
@@ -211,7 +212,8 @@ def _output(port: Port, *, ranks: bool, first: bool) -> OutputSpec:
     """Return the description of one output: a free first axis counts candidates, or is 1 without any."""
     if port.datatype not in DATATYPES:
         raise ContractError(
-            f"output {port.name!r}: expected a datatype of {', '.join(DATATYPES)}, found {port.datatype}; export it so"
+            f"output {port.name!r}: expected a datatype of {', '.join(DATATYPES)}, found "
+            f"{port.datatype}; export it so"
         )
     free = [isinstance(dim, str) or dim < 0 for dim in port.shape]
     head = CANDIDATES if ranks else 1
@@ -219,7 +221,7 @@ def _output(port: Port, *, ranks: bool, first: bool) -> OutputSpec:
         head if is_free and not axis else dim
         for axis, (dim, is_free) in enumerate(zip(port.shape, free, strict=True))
     )
-    return OutputSpec(port.name, port.datatype, shape, "score" if ranks and first else "value")  # type: ignore[arg-type]
+    return OutputSpec(port.name, port.datatype, shape, "score" if ranks and first else "value")
 
 
 def _table_differences(spec: ModelSpec, file: ModelFile) -> list[str]:
@@ -231,11 +233,13 @@ def _table_differences(spec: ModelSpec, file: ModelFile) -> list[str]:
             continue
         if tensor.vocab is None:
             found.append(
-                f"input {tensor.name!r}: expected a vocabulary for ids into a table of {have} rows, found none; hash the feature or give vocab"
+                f"input {tensor.name!r}: expected a vocabulary for ids into a table of {have} rows, "
+                "found none; hash the feature or give vocab"
             )
         elif tensor.vocab > have:
             found.append(
-                f"input {tensor.name!r}: expected ids below the table's {have} rows, found the vocabulary {tensor.vocab}; enlarge the table"
+                f"input {tensor.name!r}: expected ids below the table's {have} rows, found the "
+                f"vocabulary {tensor.vocab}; enlarge the table"
             )
     return found
 
@@ -246,14 +250,16 @@ def _golden(
     """Return the examples with the final model's outputs, and how far those are from the original model's."""
     if not golden_examples.LEAST_CASES <= len(given) <= DEFAULT.golden_cases:
         raise PackagingError(
-            f"golden: expected {golden_examples.LEAST_CASES} to {DEFAULT.golden_cases} examples, found {len(given)}; give no history, some, a full one"
+            f"golden: expected {golden_examples.LEAST_CASES} to {DEFAULT.golden_cases} examples, found "
+            f"{len(given)}; give no history, some, a full one"
         )
     examples = [_example(each) for each in given]
     before, after = (_run(model, examples) for model in (original, final))
     for at, outputs in enumerate(after):
         if any(not np.isfinite(array).all() for array in outputs.values()):
             raise PackagingError(
-                f"golden example {at}: expected finite outputs, found others; check the model on an empty history"
+                f"golden example {at}: expected finite outputs, found others; check the model on an "
+                "empty history"
             )
     _check_known(original, examples, before, chosen)
     cases = golden_examples.cases_of(final.spec, [e.values for e in examples], after)
@@ -294,43 +300,6 @@ def _check_known(
                 or not np.allclose(have, wanted, chosen.relative, chosen.absolute)
             ):
                 raise PackagingError(
-                    f"golden example {at}, output {name!r}: expected the trainer's values, found others; compare the export with the trained model"
+                    f"golden example {at}, output {name!r}: expected the trainer's values, found "
+                    "others; compare the export with the trained model"
                 )
-
-
-def _write(out_dir: Path, files: Mapping[str, bytes], *, overwrite: bool) -> None:
-    """Write FILES as a directory that appears whole: a temporary one beside it, synced, then renamed."""
-    if out_dir.exists() and not (overwrite and (out_dir / MANIFEST).is_file()):
-        raise PackagingError(
-            f"{out_dir}: expected no directory there, found one; choose another or overwrite the package that it is"
-        )
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    room = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
-    try:
-        fresh = room / "new"
-        fresh.mkdir()
-        for name, content in files.items():
-            with (fresh / name).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        _sync(fresh)
-        if out_dir.exists():
-            out_dir.rename(room / "old")
-        try:
-            fresh.rename(out_dir)
-        except OSError:
-            if (room / "old").exists():
-                (room / "old").rename(out_dir)
-            raise
-        _sync(out_dir.parent)
-    finally:
-        shutil.rmtree(room, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

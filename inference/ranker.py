@@ -44,7 +44,7 @@ class Ranker:
     """
 
     def __init__(self, model: Model, source: FeatureSource) -> None:
-        """Take MODEL and whatever extracts its graph's features; raise ContractError if the model does not rank."""
+        """Take MODEL and what extracts its graph's features; raise ContractError if it does not rank."""
         score = model.spec.score
         if not model.spec.ranks or score is None:
             raise ContractError(
@@ -52,7 +52,8 @@ class Ranker:
             )
         if math.prod(dim for dim in score.shape[1:] if isinstance(dim, int)) != 1:
             raise ContractError(
-                f"output {score.name!r}: expected one score per candidate, found {list(score.shape)}; name another"
+                f"output {score.name!r}: expected one score per candidate, found {list(score.shape)}; "
+                "name another"
             )
         self._session = Session(model)
         self._source = source
@@ -68,7 +69,7 @@ class Ranker:
         at_ms: int | None = None,
         request: Mapping[str, object] | None = None,
     ) -> Ranking:
-        """Return the K best of CANDIDATES, ties in the order given; lists that the graph does not use just come back.
+        """Return the K best of CANDIDATES, ties in the order given; lists that no feature uses come back.
 
         Raises:
             RequestError: the lists have different lengths, one that the graph needs is missing, or k < 1.
@@ -127,7 +128,8 @@ class Ranker:
             at = int(np.argmin(finite))
             named = ", ".join(f"{name}={values[at]!r:.40}" for name, values in candidates.items())
             raise ScoreError(
-                f"output {self._score!r}: expected finite scores, found {scores[at]} for candidate {at} ({named}); "
+                f"output {self._score!r}: expected finite scores, found {scores[at]} for candidate {at} "
+                f"({named}); "
                 "check the model on an empty history"
             )
 

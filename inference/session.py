@@ -82,13 +82,14 @@ class Session:
         """Return the model's outputs; those per candidate have all candidates of VECTOR as their first axis.
 
         Raises:
-            BindingError: a value does not fit its tensor (IdRangeError, NullFeatureError), or VECTOR is another graph's.
+            BindingError: a value does not fit its tensor (IdRangeError, NullFeatureError), or another graph.
             BackendError: the runtime refuses the call.
         """
         spec = self.model.spec
         if vector.graph_id != spec.graph_id:
             raise BindingError(
-                f"expected a vector of graph {spec.graph_id[:12]}, found one of {vector.graph_id[:12]}; install the package's graph"
+                f"expected a vector of graph {spec.graph_id[:12]}, found one of {vector.graph_id[:12]}; "
+                "install the package's graph"
             )
         started = perf_counter_ns()
         lane = self._lane()
@@ -110,7 +111,7 @@ class Session:
         return {name: array.copy() for name, array in lane.outputs.items()}, spent
 
     def _ranked(self, lane: _Lane, vector: FeatureVector) -> tuple[dict[str, Array], int]:
-        """Run chunk after chunk; with no candidates nothing runs and only the outputs per candidate are given, empty."""
+        """Run chunk after chunk; without candidates nothing runs and the outputs per candidate are empty."""
         count = lane.binder.candidates(vector.values)
         fixed = self.model.spec.chunk
         outputs = {

@@ -1,4 +1,4 @@
-"""What a graph gives a model: each feature, or item of a sequence feature, with the facts that binding needs."""
+"""What a graph gives a model: each feature, or item of a sequence, with the facts that binding needs."""
 
 from __future__ import annotations
 
@@ -93,7 +93,10 @@ def _value(node: Node, item: str | None) -> tuple[Type, Node | None, int | None]
     kind: AnyType = node.type
     if isinstance(kind, RecordType):
         if item not in dict(kind.items):
-            return f"expected one of its items ({', '.join(name for name, _ in kind.items)}), found {item!r}; write FEATURE.ITEM"
+            return (
+                f"expected one of its items ({', '.join(name for name, _ in kind.items)}), found {item!r}; "
+                "write FEATURE.ITEM"
+            )
         return dict(kind.items)[item], dict(node.items)[item], node["n"]
     if item is not None:
         return f"expected no item of {kind}, found {item!r}; only a sequence has items"
@@ -106,7 +109,7 @@ def _value(node: Node, item: str | None) -> tuple[Type, Node | None, int | None]
 
 
 def ids_below(node: Node) -> int | None:
-    """Return a bound above every value of a whole-number expression that is never negative, None if there is none."""
+    """Return a bound above every value of a whole number that is never negative, None if none shows."""
     match node.op:
         case Op.HASH:
             return int(node["buckets"])
@@ -141,7 +144,10 @@ def misfit(column: Column, datatype: Datatype) -> str | None:
     if column.type.is_text:
         return f"expected a number, found {kind}; hash(...) it in the graph"
     if column.hash is not None and datatype not in INTEGERS:
-        return f"expected INT64 or INT32 for a hashed id, found {datatype}; an id is a row of a table, not a number"
+        return (
+            f"expected INT64 or INT32 for a hashed id, found {datatype}; an id is a row of a table, not a "
+            "number"
+        )
     allowed: frozenset[str] = FLOATS
     if kind == "boolean":
         allowed = FLOATS | INTEGERS | {"BOOL"}
@@ -151,4 +157,7 @@ def misfit(column: Column, datatype: Datatype) -> str | None:
         allowed = frozenset({"INT64", "FP64"})  # FP32 holds today's milliseconds to two minutes only
     if datatype in allowed:
         return None
-    return f"expected {' or '.join(sorted(allowed))} for {column.type}, found {datatype}; cast the feature or export the model so"
+    return (
+        f"expected {' or '.join(sorted(allowed))} for {column.type}, found {datatype}; cast the feature or "
+        "export the model so"
+    )

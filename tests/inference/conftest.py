@@ -1,4 +1,4 @@
-"""A small shop with a graph and a TIN-style model made in memory: attention over a sequence, dense and candidate inputs."""
+"""A small shop: its graph, and a TIN-style model (attention over a sequence) made in memory."""
 
 from __future__ import annotations
 
@@ -130,7 +130,9 @@ def scores(content: bytes, of: dict[str, Any]) -> list[float]:
     import onnx
     from onnx import numpy_helper
 
-    weights = {t.name: numpy_helper.to_array(t) for t in onnx.load_model_from_string(content).graph.initializer}
+    weights = {
+        t.name: numpy_helper.to_array(t) for t in onnx.load_model_from_string(content).graph.initializer
+    }
     bought = of["history"]["item"][-LENGTH:]
     h = weights["table"][bought].reshape(-1, WIDTH)
     q = weights["table"][of["target"]]
