@@ -1,12 +1,15 @@
-"""From stored rows to track rows: typed projection, conversion, filter and precomputed values in one pass.
+"""From stored rows to track rows: typed projection, conversion, filter and precomputed values.
 
-    stored row --typed projection--> raw values --SEMANTICS 2--> record --codegen--> (ts, seq, tie, slot 0, ...) or None
+    stored columns --typed projection--> raw values --SEMANTICS 2--> record --codegen--> (ts, seq, tie, slot 0, ...) or None
+
+Only the columns and attributes that a scan needs are read. Everything is resolved once per layout into straight functions.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from featuregraph.codegen import Source, tuple_of
@@ -14,15 +17,18 @@ from featuregraph.convert import BAD, converter
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.layout import Scan, Track
 from featuregraph.scalar import OVERFLOW
-from stream.codec import typed_decoder
-from stream.event import COLUMNS, Row
+from stream.codec import column_value, typed_decoder
+from stream.event import COLUMNS, RAW_COLUMNS, Row
 
+Stored = Sequence[Any]  # the columns of one row that a scan asks for
+Record = tuple[Any, ...]  # its fields in internal form
 TrackRow = tuple[Any, ...]
-Record = tuple[Any, ...]
 # None: the filter rejects the row; OVERFLOW: the filter itself overflows, so whoever needs the row has no value.
-BuildRow = Callable[[int, int, str, Record], Any]
+BuildRow = Callable[[Stored, Record], Any]
 
-_PLACE = {"event" if name == "name" else name: f"r[{i}]" for i, name in enumerate(Row._fields)}
+# What every scan reads, in these places: the order, and what `as known` and the counters ask for.
+_ALWAYS = ("ts_ms", "seq", "id", "known_ms")
+TS, SEQ, ID, KNOWN = range(len(_ALWAYS))
 
 
 class Unparsable:
@@ -39,26 +45,44 @@ class Unparsable:
 
 
 class Decoder:
-    """Decodes the rows of one event: a record is the tuple of the scan's fields in internal form."""
+    """Reads the rows of one event: which columns to ask for, and the function from them to a record."""
 
-    def __init__(self, scan: Scan, unparsable: Unparsable) -> None:
+    def __init__(self, scan: Scan, key: str, unparsable: Unparsable) -> None:
         self.scan = scan
         self._unparsable = unparsable
+        self._attributes = [f["name"] for f in scan.fields if f["name"] not in COLUMNS]
+        asked = [_column(f["name"]) for f in scan.fields if f["name"] in COLUMNS]
+        if key != "user_id":
+            asked.append("user_id")
+        if self._attributes:
+            asked.append("payload")
+        self.columns = tuple(dict.fromkeys((*_ALWAYS, *asked)))
+        # Under user_id, (ts, seq) is the whole order; under another key the user decides ties.
+        self.tie = "''" if key == "user_id" else f"({self._text('user_id')} or '')"
+        self.of_row: Callable[[Row], Stored] = itemgetter(*map(Row._fields.index, self.columns))
         self.record = self._compile()
 
-    def _compile(self) -> Callable[[Row], Record]:
+    def _text(self, column: str) -> str:
+        return f"r[{self.columns.index(column)}]"
+
+    def _compile(self) -> Callable[[Stored], Record]:
         source = Source({})
-        attributes = [f["name"] for f in self.scan.fields if f["name"] not in COLUMNS]
-        places = dict(_PLACE)
-        if attributes:
-            raw = source.assign(f"{source.bind(typed_decoder(attributes), 'd')}({_PLACE['payload']})")
-            places |= {name: f"{raw}.f{i}" for i, name in enumerate(attributes)}
-        texts = [f"{source.bind(converter(node.scalar))}({places[node['name']]})" for node in self.scan.fields]
+        raw: dict[str, str] = {}
+        if self._attributes:
+            decode = source.bind(typed_decoder(self._attributes), "d")
+            values = source.assign(f"{decode}({self._text('payload')})")
+            raw = {name: f"{values}.f{i}" for i, name in enumerate(self._attributes)}
+        texts = []
+        for node in self.scan.fields:
+            text = raw.get(node["name"]) or self._text(_column(node["name"]))
+            if node["name"] in RAW_COLUMNS:
+                text = f"({text} if {text}.__class__ is not bytes else {source.bind(column_value)}({text}))"
+            texts.append(f"{source.bind(converter(node.scalar))}({text})")
         if not texts:
             return source.function("r", "()")
         record = source.assign(tuple_of(texts))
         bad, count = source.bind(BAD, "b"), source.bind(self._count, "n")
-        return source.function("r", f"{count}({record}, {_PLACE['id']}) if {bad} in {record} else {record}")
+        return source.function("r", f"{count}({record}, r[{ID}]) if {bad} in {record} else {record}")
 
     def _count(self, record: Record, row_id: int) -> Record:
         for node, value in zip(self.scan.fields, record, strict=True):
@@ -67,32 +91,33 @@ class Decoder:
         return tuple(None if value is BAD else value for value in record)
 
 
-def row_builder(track: Track, event: str, fields: Sequence[Node]) -> BuildRow:
-    """Return build(ts, seq, tie, record) for rows of EVENT whose records hold FIELDS."""
-    places: dict[Node, str] = {node: f"r[{i}]" for i, node in enumerate(fields)}
-    source = Source(places)
-    for node in _row_leaves(track):
+def _column(name: str) -> str:
+    return "name" if name == "event" else name
+
+
+def row_builder(track: Track, decoder: Decoder) -> BuildRow:
+    """Return build(stored, record) for rows of the decoder's event."""
+    source = Source({node: f"x[{i}]" for i, node in enumerate(decoder.scan.fields)})
+    for node in toposort([*track.slots, *([track.where] if track.where is not None else [])]):
         if node.op is Op.TS:
-            source.place(node, "ts")
+            source.place(node, f"r[{TS}]")
         elif node.op is Op.EVENT_NAME:
-            source.place(node, source.bind(event, "c"))
+            source.place(node, source.bind(decoder.scan.event, "c"))
     if track.where is not None:
         (passed,) = source.add([track.where])
         overflow = source.bind(OVERFLOW, "o")
         source.lines.append(f"if {passed} is not True: return {overflow} if {passed} is {overflow} else None")
-    return source.function("ts, seq, tie, r", tuple_of(["ts", "seq", "tie", *source.add(list(track.slots))]))
-
-
-def _row_leaves(track: Track) -> list[Node]:
-    roots = [*track.slots, *([track.where] if track.where is not None else [])]
-    return [n for n in toposort(roots) if n.op in (Op.TS, Op.EVENT_NAME)]
+    return source.function("r, x", tuple_of([f"r[{TS}]", f"r[{SEQ}]", decoder.tie, *source.add(list(track.slots))]))
 
 
 def row_function(node: Node, slots: Mapping[Node, int]) -> Callable[[TrackRow, int, Mapping[str, Any]], Any]:
     """Return f(row, t, q): the value of a NODE that waits for the query; SLOTS says where in the row its parts stand."""
-    source = Source({part: f"r[{i}]" for part, i in slots.items()} | _age(node))
+    places = {part: f"r[{i}]" for part, i in slots.items()}
+    ages = {n: "(t - r[0])" for n in toposort([node]) if n.op is Op.AGE}
+    source = Source(places | ages)
     return source.function("r, t, q", source.add([node])[0])
 
 
-def _age(node: Node) -> dict[Node, str]:
-    return {n: "(t - r[0])" for n in toposort([node]) if n.op is Op.AGE}
+def known_by(rows: Iterable[Stored], t: int, history_start: int) -> list[Stored]:
+    """Return the ROWS that were known at T and stand in the history from HISTORY_START on (SEMANTICS 3.5)."""
+    return [r for r in rows if (r[KNOWN] is None or r[KNOWN] <= t) and r[TS] >= history_start]

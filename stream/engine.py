@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -23,11 +23,11 @@ from featuregraph.convert import BAD, converter
 from featuregraph.ir import Op, toposort
 from featuregraph.layout import lay_out
 from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
-from stream.decode import Unparsable
+from stream.decode import Stored, Unparsable, known_by
 from stream.event import COLUMNS, Receipt, Row
 from stream.log import EventLog
 from stream.sizes import parse_size
-from stream.state import Binding, KeyCache, KeyRows, KeyState
+from stream.state import Binding, Fetch, KeyCache, KeyRows, KeyState, Reading
 
 Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -49,7 +49,7 @@ class Installed:
     @cached_property
     def alone(self) -> Binding:
         """Return the plan's own binding, for scans."""
-        return Binding(lay_out(self.plan.demands), self._unparsable)
+        return Binding(lay_out(self.plan.demands), self.plan.graph.key, self._unparsable)
 
     @cached_property
     def features(self) -> list[tuple[list[Binding], Any]]:
@@ -58,7 +58,7 @@ class Installed:
         found = []
         for name, node in self.plan.features.items():
             aggregates = [n for n in toposort([node]) if n.op is Op.AGG]
-            bindings = [Binding(lay_out([(agg, include_now)]), self._unparsable) for agg in aggregates]
+            bindings = [Binding(lay_out([(agg, include_now)]), self.plan.graph.key, self._unparsable) for agg in aggregates]
             found.append((bindings, reader({name: node}, aggregates)))
         return found
 
@@ -93,7 +93,7 @@ class Engine:
         self._lock = threading.RLock()
         self._plans: dict[str, Installed] = {}
         self._unparsable = Unparsable()
-        self._binding = Binding(lay_out([]), self._unparsable)
+        self._binding = Binding(lay_out([]), log.key, self._unparsable)
         self._kept: OrderedDict[str, KeyCache] = OrderedDict()
         self._pending: list[Row] = []
         self._cursor = log.last_id  # rows up to this id are pending or taken
@@ -129,7 +129,7 @@ class Engine:
     def _bind(self) -> None:
         """Lay out all plans together; states of the old layout are rebuilt from the log at the next query."""
         layout = lay_out(demand for installed in self._plans.values() for demand in installed.plan.demands)
-        self._binding = Binding(layout, self._unparsable)
+        self._binding = Binding(layout, self.log.key, self._unparsable)
         for installed in self._plans.values():
             installed.numbers = [layout.index[demand] for demand in installed.plan.demands]
         self._kept.clear()
@@ -250,9 +250,10 @@ class Engine:
             t = self._now(who) if at_ms is None else _time(at_ms)
             q = plan.bind_request(request, candidates)
             if as_known:
-                rows = self._scan(who, installed.alone, t, history_start_ms, known_by=t)
-                raw = plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q)
                 start = history_start_ms
+                first = INT64_MIN if start is None else start
+                rows = self._scan(who, installed.alone, t, lambda stored: known_by(stored, t, first))
+                raw = plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q)
             else:
                 raw = self._raw(installed, who, t, q)
                 start = self.log.history_start_ms
@@ -282,7 +283,7 @@ class Engine:
             kept = None
         if kept is None:
             kept = _KEPT[self.mode](self._binding, t)
-            kept.load(self._rows(key, self._binding, t, INT64_MAX))
+            kept.load(self._fetch(key, t, INT64_MAX), t)
             self._kept[key] = kept
         elif t < kept.t:
             return None
@@ -296,26 +297,22 @@ class Engine:
             self._kept.popitem(last=False)
 
     def _scan(
-        self, key: str, binding: Binding, t: int, history_start: int | None = None, known_by: int | None = None
+        self, key: str, binding: Binding, t: int, keep: Callable[[Sequence[Stored]], Sequence[Stored]] = lambda rows: rows
     ) -> KeyRows:
-        """Return the rows that BINDING needs at T, read from the log."""
-        rows = self._rows(key, binding, t, t + 1)
-        if known_by is not None:
-            first = INT64_MIN if history_start is None else history_start
-            rows = [r for r in rows if (r.known_ms is None or r.known_ms <= known_by) and r.ts_ms >= first]
+        """Return the rows that BINDING needs at T, read from the log; KEEP may hide some."""
+        fetch = self._fetch(key, t, t + 1)
         found = KeyRows(binding)
-        found.load(rows)
+        found.load(lambda reading: keep(fetch(reading)), t)
         return found
 
-    def _rows(self, key: str, binding: Binding, t: int, hi: int) -> list[Row]:
-        by_reach: dict[int | None, list[str]] = {}
-        for scan in binding.layout.scans:
-            by_reach.setdefault(scan.reach, []).append(scan.event)
-        rows: list[Row] = []
-        for reach, names in by_reach.items():
-            lo = INT64_MIN if reach is None else max(t - reach, INT64_MIN)
-            rows.extend(self.log.scan(key, names, lo, min(hi, INT64_MAX)))
-        return rows
+    def _fetch(self, key: str, t: int, hi: int) -> Fetch:
+        """Return the function that reads the rows of KEY before HI which a query at T reaches."""
+
+        def fetch(reading: Reading) -> Sequence[Stored]:
+            lo = INT64_MIN if reading.reach is None else max(t - reading.reach, INT64_MIN)
+            return self.log.scan_columns(key, (reading.event,), lo, hi, reading.columns)
+
+        return fetch
 
     def _who(self, key: object) -> str:
         if key is None and self.key is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
 
 from featuregraph.layout import Span, Track
 from stream.decode import TrackRow
@@ -12,7 +11,7 @@ from stream.decode import TrackRow
 class TrackRows:
     """Rows sorted by (ts, seq, tie), with their times beside them for fast bounds.
 
-    1. `ts[i] == rows[i][0]`, and rows ascend strictly by their first three parts.
+    1. `ts[i] == rows[i][0]`, and rows ascend strictly by their first three parts: no comparison reads further.
     2. `broken` holds the times of rows whose filter overflows: no window that admits one has a value.
     """
 
@@ -25,18 +24,23 @@ class TrackRows:
         self.broken: list[int] = []
         self.floor: tuple[int, int, str] | None = None  # the position of the latest row dropped though windows hold it
 
-    def load(self, rows: Iterable[TrackRow]) -> None:
-        """Take ROWS, in any order, in place of all before."""
-        self.rows = sorted(rows, key=_position)
+    def extend(self, rows: list[Any]) -> None:
+        """Take ROWS, in total order among themselves; `settle` must follow before anything is read."""
+        self.rows = rows if not self.rows else self.rows + rows
+
+    def settle(self) -> None:
+        """Bring the rows of several events into one order."""
+        if len(self.track.events) > 1:
+            self.rows.sort()
         self.ts = [row[0] for row in self.rows]
 
     def insert(self, row: TrackRow) -> int:
         """Take one more row; return where it stands."""
-        if not self.rows or _position(row) > _position(self.rows[-1]):
+        if not self.rows or row > self.rows[-1]:
             self.rows.append(row)
             self.ts.append(row[0])
             return len(self.rows) - 1
-        at = bisect_right(self.rows, _position(row), key=_position)
+        at = bisect_right(self.rows, row)
         self.rows.insert(at, row)
         self.ts.insert(at, row[0])
         return at
@@ -53,10 +57,6 @@ class TrackRows:
         """Drop the COUNT earliest rows."""
         del self.rows[:count]
         del self.ts[:count]
-
-
-def _position(row: TrackRow) -> tuple[int, int, str]:
-    return row[:3]  # type: ignore[return-value]
 
 
 def cut(rows: TrackRows, span: Span, t: int) -> tuple[int, int]:

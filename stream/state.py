@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from featuregraph.layout import FIRST_SLOT, Layout, Span
+from featuregraph.scalar import OVERFLOW
 from stream.cells import BROKEN, CellKernel, Readable, Running
-from stream.decode import BuildRow, Decoder, Unparsable, row_builder
+from stream.decode import TS, BuildRow, Decoder, Stored, Unparsable, row_builder
 from stream.event import Row
 from stream.rows import TrackRows, cut
 
@@ -16,12 +17,23 @@ _LEAST_TRIM = 512  # rows; fewer are not worth moving the rest
 _ROW_BYTES, _SLOT_BYTES, _STATE_BYTES = 140, 40, 24  # measured on CPython 3.11, averages
 
 
+class Reading:
+    """How the rows of one event become rows of tracks."""
+
+    def __init__(self, decoder: Decoder, builders: list[tuple[int, BuildRow]]) -> None:
+        self.event = decoder.scan.event
+        self.reach = decoder.scan.reach
+        self.columns = decoder.columns
+        self.of_row = decoder.of_row
+        self.record = decoder.record
+        self.builders = builders  # of each track that takes the event, by its number
+
+
 class Binding:
     """A layout with its compiled functions; shared by all keys."""
 
-    def __init__(self, layout: Layout, unparsable: Unparsable) -> None:
+    def __init__(self, layout: Layout, key: str, unparsable: Unparsable) -> None:
         self.layout = layout
-        self.records = {scan.event: Decoder(scan, unparsable).record for scan in layout.scans}
         self.kernels = [CellKernel(cell, layout.tracks[layout.spans[cell.span].track]) for cell in layout.cells]
         self.by_span: list[list[int]] = [[] for _ in layout.spans]
         for number, cell in enumerate(layout.cells):
@@ -31,21 +43,25 @@ class Binding:
         for span, numbers in zip(layout.spans, self.by_span, strict=True):
             if span.window.over is not None or span.last is not None or any(self.kernels[n].scanned for n in numbers):
                 self.keeps_rows[span.track] = True
-        self._builders: dict[str, list[tuple[int, BuildRow]]] = {scan.event: [] for scan in layout.scans}
+        self.readings: dict[str, Reading] = {}
         for scan in layout.scans:
-            for number, track in enumerate(layout.tracks):
-                if scan.event in track.events:
-                    self._builders[scan.event].append((number, row_builder(track, scan.event, scan.fields)))
+            decoder = Decoder(scan, key, unparsable)
+            takers = [(i, track) for i, track in enumerate(layout.tracks) if scan.event in track.events]
+            self.readings[scan.event] = Reading(decoder, [(i, row_builder(track, decoder)) for i, track in takers])
 
     def built(self, row: Row) -> list[tuple[int, Any]]:
-        """Return (track number, track row) for each track whose filter takes the stored ROW or breaks on it."""
-        builders = self._builders.get(row.name)
-        if not builders:
+        """Return (track number, track row) for each track whose filter takes ROW or breaks on it."""
+        reading = self.readings.get(row.name)
+        if reading is None:
             return []
-        record = self.records[row.name](row)
-        ts, seq, tie = row.ts_ms, row.seq, row.user_id or ""
-        made = [(number, build(ts, seq, tie, record)) for number, build in builders]
+        stored = reading.of_row(row)
+        record = reading.record(stored)
+        made = [(number, build(stored, record)) for number, build in reading.builders]
         return [pair for pair in made if pair[1] is not None]
+
+
+# The stored rows of an event in total order, for a reading.
+Fetch = Callable[[Reading], Sequence[Stored]]
 
 
 class KeyRows:
@@ -55,17 +71,32 @@ class KeyRows:
         self.binding = binding
         self.tracks = [TrackRows(track) for track in binding.layout.tracks]
 
-    def load(self, rows: Iterable[Row]) -> None:
-        """Take all ROWS at once."""
-        found: list[list[Any]] = [[] for _ in self.tracks]
-        for row in rows:
-            for number, built in self.binding.built(row):
-                if type(built) is tuple:
-                    found[number].append(built)
+    def load(self, fetch: Fetch, t: int) -> None:
+        """Take all rows that a query from T on can see.
+
+        Each event is fetched and decoded once, for the widest reach; a track with a narrower one takes the end only.
+        """
+        for reading in self.binding.readings.values():
+            stored = fetch(reading)
+            records = list(map(reading.record, stored))
+            times = [row[TS] for row in stored]
+            for number, build in reading.builders:
+                rows = self.tracks[number]
+                reach = rows.track.reach
+                first = 0 if reach is None else bisect_left(times, t - reach)
+                if first:
+                    seen, of = stored[first:], records[first:]
                 else:
-                    self.tracks[number].break_at(row.ts_ms)
-        for track, built_rows in zip(self.tracks, found, strict=True):
-            track.load(built_rows)
+                    seen, of = stored, records
+                built = list(map(build, seen, of))
+                if rows.track.where is not None:
+                    for row, made in zip(seen, built, strict=True):
+                        if made is OVERFLOW:
+                            rows.break_at(row[TS])
+                    built = [made for made in built if made is not None and made is not OVERFLOW]
+                rows.extend(built)
+        for rows in self.tracks:
+            rows.settle()
 
     def fold(self, numbers: Sequence[int], t: int, q: Mapping[str, Any]) -> list[Readable]:
         """Return the states of the cells NUMBERS at T, folded from the rows; equal spans are cut once."""
@@ -173,10 +204,10 @@ class KeyCache(KeyRows):
     def push(self, row: Row) -> None:
         """Take one more event, early or late."""
         for number, built in self.binding.built(row):
-            if type(built) is tuple:
-                self._insert(number, built)
-            else:
+            if built is OVERFLOW:
                 self.tracks[number].break_at(row.ts_ms)
+            else:
+                self._insert(number, built)
 
     def _insert(self, number: int, built: Any) -> None:
         self.tracks[number].insert(built)
