@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,7 +19,7 @@ from stream.codec import checksum
 from stream.event import Draft, Receipt, Row
 from stream.limits import Limits
 from stream.reader import INT64_MAX, INT64_MIN, Reader, row_of
-from stream.store import add_meta, set_meta, transaction
+from stream.store import UNPARSABLE, add_meta, meta, set_meta, transaction
 from stream.texts import Texts
 
 # Known under its key: not inserted, no error. A taken position is an error.
@@ -29,7 +29,6 @@ _INSERT: Final = (
 )
 _IS_KNOWN: Final = "SELECT 1 FROM event WHERE key = ? AND event_id = ?"
 _LAST_SEQ: Final = "SELECT max(seq) FROM event WHERE user = ? AND ts_ms = ?"
-_KNOWN: Final = "SELECT known_ms FROM event WHERE id > ? ORDER BY id DESC LIMIT 1"
 
 
 @dataclass(slots=True)
@@ -38,10 +37,12 @@ class _Call:
 
     now_ms: int
     known_ms: int | None  # None: events carry it
-    accepted: int = 0
+    label: Callable[[int], str]
+    place: int = 0
     duplicate: int = 0
     quarantined: int = 0
     late: int = 0
+    odd: bool = False  # a column holds another scalar than text or int64
     unparsable: Counter[str] = field(default_factory=Counter)
 
 
@@ -58,7 +59,6 @@ class Appender:
         clock: Clock,
         limits: Limits,
         max_future_ms: int | None,
-        marks: tuple[int, int],
     ) -> None:
         self._connection = connection
         self._texts = texts
@@ -69,24 +69,27 @@ class Appender:
         self._max_future_ms = max_future_ms
         self._latest: dict[int, int] = {}
         self.last_id = reader.last_id()
-        # MARKS: the last known_ms of our clock at the id up to which events may carry their own.
-        floor, mark = marks
-        last = connection.execute(_KNOWN, (mark,)).fetchone()
-        self.known_ms = max(floor, last[0]) if last else floor
+        self.generation = reader.generation()
+        self.known_ms = reader.known_ms()
 
-    def append(self, drafts: Iterable[Draft | None], *, keep_known: bool) -> tuple[Receipt, list[Row]]:
-        """Take DRAFTS (None: an event without a key) in one transaction; return what became of them and the new rows."""
+    def append(
+        self, drafts: Iterable[Draft | None], *, keep_known: bool, label: Callable[[int], str]
+    ) -> tuple[Receipt, list[Row]]:
+        """Take DRAFTS (None: an event without a key) in one transaction; return what became of them and the rows.
+
+        keep_known: events carry their known_ms. label: what an error calls the event of a number.
+        """
         now_ms = self._clock.now_ms()
-        known_ms = max(now_ms, self.known_ms)
-        call = _Call(now_ms, None if keep_known else known_ms)
+        known_ms = now_ms if self.known_ms is None else max(now_ms, self.known_ms)
+        call = _Call(now_ms, None if keep_known else known_ms, label)
         rows: list[Row] = []
         keyless = 0
         try:
             with transaction(self._connection):
-                for place, draft in enumerate(drafts):
+                for call.place, draft in enumerate(drafts):
                     if draft is None:
                         keyless += 1
-                    elif (row := self._take(draft, call, place)) is not None:
+                    elif (row := self._take(draft, call)) is not None:
                         rows.append(row)
                 self._note(call, keyless, keep_known=keep_known)
         except BaseException:
@@ -102,52 +105,66 @@ class Appender:
         self._texts.drop()
         self._latest.clear()
 
-    def _take(self, draft: Draft, call: _Call, place: int) -> Row | None:
-        ts_ms = draft.ts_ms
-        if self._max_future_ms is not None and ts_ms > call.now_ms + self._max_future_ms:
+    def _take(self, draft: Draft, call: _Call) -> Row | None:
+        if self._max_future_ms is not None and draft.ts_ms > call.now_ms + self._max_future_ms:
             quarantine.keep(self._connection, draft, call.now_ms, self._limits)
             call.quarantined += 1
             return None
         key = self._texts.number(draft.key)
         user = key if self._by_user else 0 if draft.user_id is None else self._texts.number(draft.user_id)
         latest = self._latest_of(key)
-        seq = draft.seq
-        if seq is None:
-            seq = 0 if self._by_user and ts_ms > latest else self._next_seq(user, ts_ms)
-        known_ms = draft.known_ms if call.known_ms is None else call.known_ms
-        if not self._insert(draft, key, user, seq, known_ms, place):
+        seq = self._next_seq(user, draft.ts_ms, latest) if draft.seq is None else draft.seq
+        row = self._insert(draft, call, key, user, seq)
+        if row is None:
             call.duplicate += 1
             return None
-        if ts_ms < latest:
+        if draft.ts_ms < latest:
             call.late += 1
         else:
-            self._latest[key] = ts_ms
+            self._latest[key] = draft.ts_ms
         if draft.bad:
             call.unparsable.update(draft.bad)
-        return row_of(
-            (ts_ms, seq, draft.user_id, self.last_id, draft.key, draft.name, draft.event_id, known_ms, *draft[7:11])
-        )
+        return row
 
-    def _insert(self, draft: Draft, key: int, user: int, seq: int, known_ms: int | None, place: int) -> bool:
-        """Return whether the event was new; raise EventError if its position is taken."""
-        name = self._texts.number(draft.name)
-        crc = checksum(draft.key, draft.name, draft.ts_ms, seq, draft.user_id, draft.event_id, known_ms, *draft[7:11])
-        values = (self.last_id + 1, key, name, draft.ts_ms, seq, user, draft.event_id, known_ms, *draft[7:11], crc)
+    def _insert(self, draft: Draft, call: _Call, key: int, user: int, seq: int) -> Row | None:
+        """Return the new row, None if the event is a duplicate; raise EventError if its position is taken."""
+        known_ms = draft.known_ms if call.known_ms is None else call.known_ms
+        id, name, ts_ms, event_id, rest = (
+            self.last_id + 1,
+            draft.name,
+            draft.ts_ms,
+            draft.event_id,
+            draft[7:11],
+        )
+        crc = checksum(draft.key, name, ts_ms, seq, draft.user_id, event_id, known_ms, *rest)
+        values = (id, key, self._texts.number(name), ts_ms, seq, user, event_id, known_ms, *rest, crc)
         try:
-            if seq <= INT64_MAX and not self._connection.execute(_INSERT, values).rowcount:
-                return False
+            # Beyond int64 there is no position left; SQLite could not even take the number.
+            new = seq <= INT64_MAX and self._connection.execute(_INSERT, values).rowcount
         except sqlite3.IntegrityError:
-            # Either index may have been asked first; a duplicate takes no position.
-            if draft.event_id is not None and self._connection.execute(_IS_KNOWN, (key, draft.event_id)).fetchone():
-                return False
-            seq = INT64_MAX + 1
-        if seq > INT64_MAX:
+            new = False
+        if not new:
+            self._check_known(draft, call, key)
+            return None
+        self.last_id = id
+        stored = (ts_ms, seq, draft.user_id, id, draft.key, name, event_id, known_ms, *rest)
+        if bytes in map(type, rest[:-1]):
+            call.odd = True
+            return row_of(stored)
+        return Row._make(stored)
+
+    def _check_known(self, draft: Draft, call: _Call, key: int) -> None:
+        """Raise EventError if the event's position is taken and it is no duplicate, which takes no position."""
+        known = (
+            draft.event_id is not None
+            and self._connection.execute(_IS_KNOWN, (key, draft.event_id)).fetchone()
+        )
+        if not known:
+            position = (draft.user_id, draft.ts_ms, draft.seq)
             raise EventError(
-                f"expected a free position (user_id, ts_ms, seq), found {(draft.user_id, draft.ts_ms, draft.seq)!r:.200} taken"
-                f" in event {draft.name!r:.60} (number {place} of the call); give it another seq, or an event_id if it is a copy"
+                f"{call.label(call.place)}: expected a free position (user_id, ts_ms, seq), found {position!r:.200}"
+                f" taken in event {draft.name!r:.60}; give it another seq, or an event_id if it is a copy"
             )
-        self.last_id += 1
-        return True
 
     def _latest_of(self, key: int) -> int:
         latest = self._latest.get(key)
@@ -158,15 +175,33 @@ class Appender:
             latest = self._latest[key] = INT64_MIN if found is None else found
         return latest
 
-    def _next_seq(self, user: int, ts_ms: int) -> int:
+    def _next_seq(self, user: int, ts_ms: int, latest: int) -> int:
+        if self._by_user and ts_ms > latest:
+            return 0
         last = self._connection.execute(_LAST_SEQ, (user, ts_ms)).fetchone()[0]
         return 0 if last is None else int(last) + 1
 
     def _note(self, call: _Call, keyless: int, *, keep_known: bool) -> None:
         add_meta(
-            self._connection, duplicate=call.duplicate, quarantined=call.quarantined, late=call.late, keyless=keyless
+            self._connection,
+            duplicate=call.duplicate,
+            quarantined=call.quarantined,
+            late=call.late,
+            keyless=keyless,
         )
-        for name, count in call.unparsable.items():
-            add_meta(self._connection, **{f"unparsable {name}": count})
+        if call.unparsable:
+            self._note_unparsable(call.unparsable)
+        if call.odd:
+            set_meta(self._connection, odd_columns=1)
         if keep_known:
             set_meta(self._connection, known_ms=self.known_ms, known_id=self.last_id)
+
+    def _note_unparsable(self, counts: Counter[str]) -> None:
+        """Count by field; fields beyond the bound are counted together, under the name ''."""
+        known = {name for name in meta(self._connection) if name.startswith(UNPARSABLE)}
+        for column, count in counts.items():
+            name = UNPARSABLE + column
+            if name not in known and len(known) >= self._limits.max_counted:
+                name = UNPARSABLE
+            known.add(name)
+            add_meta(self._connection, **{name: count})

@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 import msgspec
 
 Value = str | int | float | bool | None
+Stored = str | int | bytes | None  # a column of any scalar, as the file holds it
 Fields = dict[str, Any]  # of Value
 
 # Beyond it an integer is out of the range of every number type, float64 included.
@@ -96,26 +97,27 @@ def typed_decoder(names: Iterable[str]) -> Callable[[bytes], Any]:
     attributes = {f"f{place}": name for place, name in enumerate(names)}
     # Any, since a field may hold any JSON scalar; values are converted to the declared type afterwards. gc=False:
     # scalars cannot make a cycle.
-    shape = msgspec.defstruct("Projection", [(a, Any, None) for a in attributes], rename=attributes, gc=False, frozen=True)
+    shape = msgspec.defstruct(
+        "Projection", [(a, Any, None) for a in attributes], rename=attributes, gc=False, frozen=True
+    )
     return msgspec.json.Decoder(shape).decode
 
 
 # ---------------------------------------------------------------- columns
 
 
-def column(value: object, name: str, bad: list[str]) -> str | int | bytes | None:
+def column(value: Any, name: str, bad: list[str]) -> Stored:
     """Return VALUE as SQLite keeps it exactly: text, an int64, or the JSON of any other scalar as bytes."""
-    if value is None or value.__class__ is str:
-        return cast("str | None", _utf8(value, name, bad))
-    if value.__class__ is int and -(2**63) <= value < 2**63:  # type: ignore[operator]
-        return cast(int, value)
-    plain = _utf8(_plain(value, name, bad), name, bad)
-    if plain is None or isinstance(plain, str):
-        return plain
-    return _encode(plain)
+    if value.__class__ is int and -(2**63) <= value < 2**63:
+        return value  # type: ignore[no-any-return]
+    plain = value if value.__class__ is str else _plain(value, name, bad)
+    if isinstance(plain, str) and not is_utf8(plain):
+        bad.append(name)
+        return None
+    return plain if plain is None or isinstance(plain, str) else _encode(plain)
 
 
-def column_value(stored: str | int | bytes | None) -> Value:
+def column_value(stored: Stored) -> Value:
     """Return the value that `column` stored."""
     return cast(Value, json.loads(stored)) if isinstance(stored, bytes) else stored
 

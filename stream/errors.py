@@ -64,17 +64,39 @@ def translated(error: sqlite3.Error, path: str, doing: str) -> LogError:
     if code in _MEANING:
         kind, expected, step = _MEANING[code]
         return kind(f"{path}: expected {expected} while {doing}, found: {said}; {step}")
-    return LogError(f"{path}: expected SQLite to succeed while {doing}, found: {said}; run `headrace log check` on it")
+    return LogError(
+        f"{path}: expected SQLite to succeed while {doing}, found: {said}; run `headrace log check` on it"
+    )
 
 
 # Primary result codes of SQLite, by number: not all have a name in the oldest Python we run on.
 _MEANING: dict[int, tuple[type[LogError], str, str]] = {
     5: (LogLockedError, "the file to be free", "let the other process finish, then try again"),
     6: (LogLockedError, "the table to be free", "let the other reader finish, then try again"),
-    8: (LogReadOnlyError, "a file that may be written", "give write permission to it and its folder, or open it with read_only=True"),
-    10: (LogError, "the disk to read and write", "check the disk, its free space and its limits; nothing of this call was kept"),
-    11: (LogCorruptError, "a sound file", "run `headrace log check` on it, export what it still holds and start a new log"),
+    8: (
+        LogReadOnlyError,
+        "a file that may be written",
+        "give write permission to it and its folder, or open it with read_only=True",
+    ),
+    10: (
+        LogError,
+        "the disk to read and write",
+        "check the disk, its free space and its limits; nothing of this call was kept",
+    ),
+    11: (
+        LogCorruptError,
+        "a sound file",
+        "run `headrace log check` on it, export what it still holds and start a new log",
+    ),
     13: (LogFullError, "free space", "free some space or forget old events; nothing of this call was kept"),
-    14: (LogError, "a file that can be opened", "check the path, that its folder exists, and the permissions of both"),
-    26: (LogFormatError, "a log", "give the path of a log, or of a new file; a damaged log must come back from a copy"),
+    14: (
+        LogError,
+        "a file that can be opened",
+        "check the path, that its folder exists, and the permissions of both",
+    ),
+    26: (
+        LogFormatError,
+        "a log",
+        "give the path of a log, or of a new file; a damaged log must come back from a copy",
+    ),
 }

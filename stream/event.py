@@ -15,7 +15,7 @@ from featuregraph.convert import BAD, converter
 from featuregraph.errors import EventError
 from featuregraph.types import IDENTIFIER, TIMESTAMP
 from stream import codec
-from stream.codec import Value
+from stream.codec import Stored, Value
 from stream.limits import Limits
 
 COLUMNS: Final = frozenset(
@@ -41,9 +41,9 @@ class Draft(NamedTuple):
     user_id: str | None
     event_id: str | None
     known_ms: int | None
-    session_id: str | int | bytes | None
-    page_id: str | int | bytes | None
-    item_id: str | int | bytes | None
+    session_id: Stored
+    page_id: Stored
+    item_id: Stored
     payload: bytes
     bad: list[str]  # names of values that no type can be: they are null
 
@@ -89,7 +89,9 @@ class Form:
     def read(self, raw: object) -> Draft | None:
         """Return the draft of RAW, None if it has no key; raise EventError if its form is wrong."""
         if not isinstance(raw, Mapping):
-            raise EventError(f"expected an event as a mapping of names to values, found {raw!r:.60}; pass a dict")
+            raise EventError(
+                f"expected an event as a mapping of names to values, found {raw!r:.60}; pass a dict"
+            )
         bad: list[str] = []
         get = raw.get
         name = self._name(raw)
@@ -113,16 +115,22 @@ class Form:
                 known_ms = None
         payload = codec.encode(fields, bad)
         if len(payload) > self.limits.max_event_bytes:
-            raise self._too_large(raw, f"{len(payload)} bytes of fields", self.limits.max_event_bytes, "bytes")
+            raise self._too_large(
+                raw, f"{len(payload)} bytes of fields", self.limits.max_event_bytes, "bytes"
+            )
         event_id = self._text(raw, "event_id", bad)
-        ids = [self._column(raw, column, bad) for column in RAW_COLUMNS]
-        return Draft(key, name, ts_ms, seq, user_id, event_id, known_ms, *ids, payload, bad)
+        session_id, page_id, item_id = [self._column(raw, column, bad) for column in RAW_COLUMNS]
+        return Draft(
+            key, name, ts_ms, seq, user_id, event_id, known_ms, session_id, page_id, item_id, payload, bad
+        )
 
     def _fields(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields that are no columns: attrs, under what stands at the top level."""
         attrs = raw.get("attrs") or _NOTHING
         if not isinstance(attrs, Mapping):
-            raise EventError(f"expected attrs as names with values, found {attrs!r:.60} in {_of(raw)}; pass a dict")
+            raise EventError(
+                f"expected attrs as names with values, found {attrs!r:.60} in {_of(raw)}; pass a dict"
+            )
         fields = dict(attrs)
         for name in COLUMNS.intersection(fields):
             del fields[name]
@@ -137,7 +145,11 @@ class Form:
         if len(fields) > self.limits.max_attrs:
             raise self._too_large(raw, f"{len(fields)} fields", self.limits.max_attrs, "fields")
         longest = self.limits.max_text
-        if _TEXT.issuperset(map(type, fields)) and max(map(len, fields)) <= longest and "".join(fields).isascii():
+        if (
+            _TEXT.issuperset(map(type, fields))
+            and max(map(len, fields)) <= longest
+            and "".join(fields).isascii()
+        ):
             return
         for name in fields:
             if not isinstance(name, str) or len(name) > longest or not codec.is_utf8(name):
@@ -148,13 +160,17 @@ class Form:
     def _name(self, raw: Mapping[str, Any]) -> str:
         name = self._text(raw, "event", [])
         if name is None:
-            raise EventError(f"expected event as text, found {raw.get('event')!r:.60} in {_of(raw)}; give every event its name")
+            raise EventError(
+                f"expected event as text, found {raw.get('event')!r:.60} in {_of(raw)}; give every event its name"
+            )
         return name
 
     def _number(self, raw: Mapping[str, Any], column: str, step: str) -> int:
         number = _timestamp(raw.get(column))
         if not isinstance(number, int):
-            raise EventError(f"expected {column} as int64, found {raw.get(column)!r:.60} in {_of(raw)}; {step}")
+            raise EventError(
+                f"expected {column} as int64, found {raw.get(column)!r:.60} in {_of(raw)}; {step}"
+            )
         return number
 
     def _text(self, raw: Mapping[str, Any], name: str, bad: list[str]) -> str | None:
@@ -171,7 +187,7 @@ class Form:
             raise self._too_large(raw, f"{name} of {len(value)}", self.limits.max_text, "characters")
         return cast(str, value)
 
-    def _column(self, raw: Mapping[str, Any], name: str, bad: list[str]) -> str | int | bytes | None:
+    def _column(self, raw: Mapping[str, Any], name: str, bad: list[str]) -> Stored:
         value = raw.get(name)
         if value is None:
             return None
@@ -181,7 +197,9 @@ class Form:
         return stored
 
     def _too_large(self, raw: Mapping[str, Any], found: str, limit: int, unit: str) -> EventError:
-        return EventError(f"expected at most {limit} {unit}, found {found} in {_of(raw)}; send less, or raise the log's Limits")
+        return EventError(
+            f"expected at most {limit} {unit}, found {found} in {_of(raw)}; send less, or raise the log's Limits"
+        )
 
 
 def _of(raw: Mapping[str, Any]) -> str:

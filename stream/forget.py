@@ -8,6 +8,7 @@ pages, is copied into the file and cut to nothing.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Final
 
 from stream.store import add_meta, set_meta, transaction
@@ -21,7 +22,9 @@ _EVENT: Final = {
 _QUARANTINE: Final = {"before": "ts_ms < ?", "key": "key = ?", "event_id": "event_id = ?"}
 
 
-def forget(connection: sqlite3.Connection, what: str, value: int | str, **marks: int) -> int:
+def forget(
+    connection: sqlite3.Connection, what: str, value: int | str, marks: Mapping[str, int | None]
+) -> int:
     """Delete the events that WHAT = VALUE means and note MARKS, the largest ids ever given; return how many went."""
     with transaction(connection):
         events = connection.execute(f"DELETE FROM event WHERE {_EVENT[what]}", (value,)).rowcount

@@ -10,11 +10,10 @@ from typing import Final
 
 from stream.codec import checksum, full_decoder
 from stream.schema import FORMAT
-from stream.store import meta
+from stream.store import UNPARSABLE, meta
 
 # What opening the file anew should not have to count: totals since the log was made.
 COUNTERS: Final = ("duplicate", "quarantined", "quarantine_evicted", "late", "keyless")
-_UNPARSABLE: Final = "unparsable "
 _MAX_FINDINGS: Final = 100
 
 _ROWS: Final = (
@@ -56,7 +55,9 @@ class Finding:
 def stats(connection: sqlite3.Connection, path: str) -> LogStats:
     """Count what the log holds; takes time in proportion to it."""
     about = meta(connection)
-    names = connection.execute("SELECT value, count(*) FROM event JOIN text ON text.id = name GROUP BY name ORDER BY value")
+    names = connection.execute(
+        "SELECT value, count(*) FROM event JOIN text ON text.id = name GROUP BY name ORDER BY value"
+    )
     by_name = dict(names.fetchall())
     first, last = connection.execute("SELECT min(ts_ms), max(ts_ms) FROM event").fetchone()
     page_bytes = _one(connection, "PRAGMA page_size")
@@ -76,7 +77,11 @@ def stats(connection: sqlite3.Connection, path: str) -> LogStats:
         free_bytes=_one(connection, "PRAGMA freelist_count") * page_bytes,
         held_apart=_one(connection, "SELECT count(*) FROM quarantine"),
         counters={name: int(about.get(name) or 0) for name in COUNTERS},
-        unparsable={name[len(_UNPARSABLE) :]: int(n or 0) for name, n in sorted(about.items()) if name.startswith(_UNPARSABLE)},
+        unparsable={
+            name[len(UNPARSABLE) :]: int(n or 0)
+            for name, n in sorted(about.items())
+            if name.startswith(UNPARSABLE)
+        },
     )
 
 
@@ -89,9 +94,15 @@ def check(connection: sqlite3.Connection) -> Iterator[Finding]:
     for id, key, name, ts_ms, seq, user, user_number, *rest, crc in connection.execute(_ROWS):
         where = f"row {id}"
         if key is None or name is None or (user is None and user_number):
-            yield Finding("text", where, "expected its key, name and user in the table of texts, found one missing")
+            yield Finding(
+                "text", where, "expected its key, name and user in the table of texts, found one missing"
+            )
         elif checksum(key, name, ts_ms, seq, user, *rest) != crc:
-            yield Finding("checksum", where, f"expected the bytes that were written of event {name!r:.60} at {ts_ms}, found others")
+            yield Finding(
+                "checksum",
+                where,
+                f"expected the bytes that were written of event {name!r:.60} at {ts_ms}, found others",
+            )
         else:
             try:
                 decode(rest[-1])

@@ -54,7 +54,9 @@ def _create(path: str, log: str) -> int:
         fd = _open(path, log, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     except FileExistsError:
         with open(path, "rb") as file:
-            raise _locked(log, _holder(file.fileno()), f"close it there, or remove {path} if that process is gone") from None
+            raise _locked(
+                log, _holder(file.fileno()), f"close it there, or remove {path} if that process is gone"
+            ) from None
     os.write(fd, b"%d\n" % os.getpid())
     return fd
 
@@ -85,6 +87,3 @@ def _locked(log: str, holder: str, step: str) -> LogLockedError:
     return LogLockedError(
         f"{log}: expected no other writer, found process {holder} holding it; {step}, or open the log with read_only=True"
     )
-
-
-

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from os import PathLike, fspath
 from threading import RLock
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from featuregraph.convert import converter
 from featuregraph.errors import EventError
@@ -28,13 +28,16 @@ from stream import forget as forgetting
 from stream.appender import Appender
 from stream.clock import Clock, SystemClock
 from stream.errors import LogError, LogFormatError, LogReadOnlyError, translated
-from stream.event import Form, Receipt, Row
+from stream.event import Draft, Form, Receipt, Row
 from stream.inspect import Finding, LogStats
 from stream.limits import Limits
 from stream.lockfile import LockFile
-from stream.reader import INT64_MIN, Reader, row_of
+from stream.reader import Reader
 from stream.store import Sync, connect, meta, set_meta, transaction
 from stream.texts import Texts
+
+if TYPE_CHECKING:
+    from stream.tables import Progress
 
 _FORGET: Final = ("before", "key", "event_id")
 
@@ -83,7 +86,9 @@ class EventLog:
             self.close()
             raise
 
-    def _begin(self, connection: sqlite3.Connection, key: str, history_start_ms: int | Literal["all"] | None) -> None:
+    def _begin(
+        self, connection: sqlite3.Connection, key: str, history_start_ms: int | Literal["all"] | None
+    ) -> None:
         about = meta(connection)
         if "key" not in about and not self.read_only:
             start = self.clock.now_ms() if history_start_ms is None else history_start_ms
@@ -95,15 +100,15 @@ class EventLog:
                 f"{self.path}: expected a log with the key {key!r}, found {about.get('key')!r}; open it with that key, or start a new log"
             )
         self.key = key
-        start = about.get("history_start_ms")
-        self._history_start_ms = start if isinstance(start, int) else None
+        held_from = about.get("history_start_ms")
+        self._history_start_ms = held_from if isinstance(held_from, int) else None
         self._wiped = True
         self._form = Form(key, self.limits)
         self._texts = Texts(connection, self.limits.cached_texts)
         self._reader = Reader(connection, self._texts, key)
-        self._appender = None if self.read_only else self._new_appender(connection, about)
+        self._appender = None if self.read_only else self._new_appender(connection)
 
-    def _new_appender(self, connection: sqlite3.Connection, about: Mapping[str, Any]) -> Appender:
+    def _new_appender(self, connection: sqlite3.Connection) -> Appender:
         return Appender(
             connection,
             self._texts,
@@ -112,14 +117,13 @@ class EventLog:
             clock=self.clock,
             limits=self.limits,
             max_future_ms=self._max_future_ms,
-            marks=(about.get("known_ms", INT64_MIN), about.get("known_id", 0)),
         )
 
     # ---------------------------------------------------------------- writing
 
     def append(self, event: Mapping[str, object]) -> Receipt:
         """Take one event; raise EventError if it breaks the contract, LogError if it cannot be kept."""
-        return self._append([self._form.read(event)], keep_known=False)[0]
+        return self._append([self._form.read(event)], False, "the event".format)[0]
 
     def append_many(self, events: Iterable[Mapping[str, object]], *, keep_known: bool = False) -> Receipt:
         """Take EVENTS in one transaction: an error names the event's number in the call, and nothing of the call is kept.
@@ -128,38 +132,66 @@ class EventLog:
         """
         return self.append_rows(events, keep_known=keep_known)[0]
 
-    def append_rows(self, events: Iterable[Mapping[str, object]], *, keep_known: bool = False) -> tuple[Receipt, list[Row]]:
-        """Do as append_many, and return the new rows too, in the order of arrival."""
+    def append_rows(
+        self,
+        events: Iterable[Mapping[str, object]],
+        *,
+        keep_known: bool = False,
+        label: Callable[[int], str] = "event {} of the call".format,
+    ) -> tuple[Receipt, list[Row]]:
+        """Do as append_many, and return the new rows too, in the order of arrival.
+
+        label: what an error calls the event of a number, from 0.
+        """
         drafts = []
         for place, event in enumerate(events):
             try:
                 drafts.append(self._form.read(event))
             except EventError as error:
-                raise EventError(f"{error} (number {place} of the call; nothing of it was kept)") from None
-        return self._append(drafts, keep_known=keep_known)
+                raise EventError(f"{label(place)}: {error}; nothing of the call was kept") from None
+        return self._append(drafts, keep_known, label)
 
-    def _append(self, drafts: list[Any], *, keep_known: bool) -> tuple[Receipt, list[Row]]:
-        with self._using("appending") as connection:
-            return self._writer().append(drafts, keep_known=keep_known)
+    def _append(
+        self, drafts: list[Draft | None], keep_known: bool, label: Callable[[int], str]
+    ) -> tuple[Receipt, list[Row]]:
+        with self._using("appending"):
+            return self._writer().append(drafts, keep_known=keep_known, label=label)
 
-    def forget(self, *, before: int | None = None, key: str | int | None = None, event_id: str | int | None = None) -> int:
+    def forget(
+        self, *, before: int | None = None, key: str | int | None = None, event_id: str | int | None = None
+    ) -> int:
         """Remove events as if they had never been (SEMANTICS 8.1), with their bytes; return how many.
 
         Give exactly one: events with ts_ms < BEFORE, of KEY, or with EVENT_ID (of any key). Events in quarantine count.
         """
-        given = {name: value for name, value in zip(_FORGET, (before, key, event_id), strict=True) if value is not None}
+        given = {
+            name: value
+            for name, value in zip(_FORGET, (before, key, event_id), strict=True)
+            if value is not None
+        }
         if len(given) != 1:
-            raise EventError(f"expected one of before, key, event_id to forget by, found {', '.join(given) or 'none'}; give exactly one")
+            raise EventError(
+                f"expected one of before, key, event_id to forget by, found {', '.join(given) or 'none'}; give exactly one"
+            )
         ((what, value),) = given.items()
         if what != "before":
             value = converter(IDENTIFIER)(value)
         if not isinstance(value, str if what != "before" else int):
-            raise EventError(f"expected {what} as {'ms' if what == 'before' else 'text'}, found {given[what]!r:.60}; correct it")
+            raise EventError(
+                f"expected {what} as {'ms' if what == 'before' else 'text'}, found {given[what]!r:.60}; correct it"
+            )
         with self._using("forgetting") as connection:
             writer = self._writer()
-            marks = {"known_ms": writer.known_ms, "known_id": writer.last_id, "last_id": writer.last_id, "last_text": self._texts.last()}
-            removed = forgetting.forget(connection, what, value, **marks)
+            last = writer.last_id
+            marks = {
+                "known_ms": writer.known_ms,
+                "known_id": last,
+                "last_id": last,
+                "last_text": self._texts.last(),
+            }
+            removed = forgetting.forget(connection, what, value, marks)
             writer.drop()
+            writer.generation = self._reader.generation()
             self._wiped = forgetting.wipe(connection)
         return removed
 
@@ -172,16 +204,25 @@ class EventLog:
 
     def _writer(self) -> Appender:
         if self._appender is None:
-            raise LogReadOnlyError(f"{self.path}: expected a log open for writing, found read_only=True; open it without")
+            raise LogReadOnlyError(
+                f"{self.path}: expected a log open for writing, found read_only=True; open it without"
+            )
         return self._appender
 
     # ---------------------------------------------------------------- reading
 
     def scan(
-        self, key: str, names: Sequence[str] | None, lo_ms: int | None, hi_ms: int | None, *, after_id: int | None = None
+        self,
+        key: str,
+        names: Sequence[str] | None,
+        lo_ms: int | None,
+        hi_ms: int | None,
+        *,
+        after_id: int | None = None,
     ) -> list[Row]:
         """Return the rows of KEY with one of NAMES (None: any) and LO_MS <= ts_ms < HI_MS (None: no bound), in total order."""
-        return list(map(row_of, self.scan_columns(key, names, lo_ms, hi_ms, Row._fields, after_id=after_id)))
+        with self._using("reading"):
+            return self._reader.rows_of(self._reader.scan(key, names, lo_ms, hi_ms, Row._fields, after_id))
 
     def scan_columns(
         self,
@@ -233,11 +274,16 @@ class EventLog:
             return self._appender.last_id if self._appender else self._reader.last_id()
 
     @property
+    def known_ms(self) -> int | None:
+        """The largest known_ms that the clock of this log gave (SEMANTICS 1.7); None before the first."""
+        with self._using("reading"):
+            return self._appender.known_ms if self._appender else self._reader.known_ms()
+
+    @property
     def generation(self) -> int:
         """A number that changes whenever events were removed: what was computed before may hold them."""
-        with self._using("reading") as connection:
-            row = connection.execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
-            return int(row[0]) if row else 0
+        with self._using("reading"):
+            return self._appender.generation if self._appender else self._reader.generation()
 
     @property
     def history_start_ms(self) -> int | None:
@@ -272,6 +318,20 @@ class EventLog:
         finally:
             connection.close()
 
+    # ---------------------------------------------------------------- files of events
+
+    def export(self, path: str | PathLike[str], *, progress: Progress | None = None) -> int:
+        """Write all events to PATH (Parquet, Arrow, CSV, JSON lines, by its suffix); return how many (stream.export)."""
+        from stream.export import export_events
+
+        return export_events(self, fspath(path), progress=progress)
+
+    def import_events(self, path: str | PathLike[str], *, progress: Progress | None = None) -> Receipt:
+        """Append the events of the file at PATH with the known_ms that they carry (stream.tables)."""
+        from stream.tables import import_events
+
+        return import_events(self, fspath(path), progress=progress)
+
     # ---------------------------------------------------------------- open and closed
 
     @contextmanager
@@ -279,7 +339,9 @@ class EventLog:
         """Hold the lock of the log, and say what SQLite's errors mean."""
         with self._lock:
             if self._connection is None:
-                raise LogError(f"{self.path}: expected an open log while {doing}, found a closed one; open it again")
+                raise LogError(
+                    f"{self.path}: expected an open log while {doing}, found a closed one; open it again"
+                )
             try:
                 yield self._connection
             except sqlite3.Error as error:
@@ -300,5 +362,7 @@ class EventLog:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()

@@ -42,4 +42,4 @@ def listed(connection: sqlite3.Connection) -> list[Quarantined]:
     """Return the events kept apart, in the order of arrival."""
     decode = full_decoder()
     query = "SELECT at_ms, key, name, ts_ms, event_id, payload FROM quarantine ORDER BY id"
-    return [Quarantined(*row[:5], decode(row[5])) for row in connection.execute(query)]
+    return [Quarantined._make((*about, decode(payload))) for *about, payload in connection.execute(query)]

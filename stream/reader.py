@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from stream.codec import column_value
-from stream.event import Row
+from stream.event import RAW_COLUMNS, Row
 from stream.texts import Texts
 
 INT64_MIN: Final = -(2**63)
@@ -23,6 +23,8 @@ Stored = tuple[Any, ...]
 # Columns that stand in the file as they are; key and name, and user_id where it is the key, are known before a scan.
 _PLAIN: Final = frozenset(Row._fields) - {"key", "name", "user_id"}
 _USER: Final = "(SELECT value FROM text WHERE text.id = user)"
+# Rows after the mark have the known_ms of the writer's clock, which never falls.
+_KNOWN: Final = "SELECT known_ms FROM event WHERE id > ? ORDER BY id DESC LIMIT 1"
 _STORED: Final = "ts_ms, seq, user, id, key, name, event_id, known_ms, session_id, page_id, item_id, payload"
 
 
@@ -92,10 +94,10 @@ class Reader:
     def latest(self, key: int) -> int | None:
         """Return the greatest ts_ms of the key of this number."""
         if self._by_user:
-            query, bound = "SELECT max(ts_ms) FROM event WHERE user = ?", [(key,)]
+            found = [self._execute("SELECT max(ts_ms) FROM event WHERE user = ?", (key,)).fetchone()[0]]
         else:
-            query, bound = "SELECT max(ts_ms) FROM event WHERE key = ? AND name = ?", [(key, n) for n in self.names_of(key)]
-        found = [self._execute(query, values).fetchone()[0] for values in bound]
+            query = "SELECT max(ts_ms) FROM event WHERE key = ? AND name = ?"
+            found = [self._execute(query, (key, name)).fetchone()[0] for name in self.names_of(key)]
         return max((ts_ms for ts_ms in found if ts_ms is not None), default=None)
 
     # ---------------------------------------------------------------- all keys
@@ -105,17 +107,38 @@ class Reader:
         query = f"SELECT {_STORED} FROM event WHERE id > ? ORDER BY id LIMIT ?"
         text = self._texts.text
         found = self._execute(query, (id, -1 if limit is None else limit)).fetchall()
-        return [row_of((ts, seq, text(user), at, text(key), text(name), *rest)) for ts, seq, user, at, key, name, *rest in found]
+        return self.rows_of(
+            (ts, seq, text(user), at, text(key), text(name), *rest)
+            for ts, seq, user, at, key, name, *rest in found
+        )
 
     def keys(self) -> list[str]:
         """Return the keys of the events, sorted."""
         numbers = self._steps("SELECT min(key) FROM event WHERE key > :after")
         return sorted(str(self._texts.text(number)) for number in numbers)
 
+    def rows_of(self, stored: Iterable[Stored]) -> list[Row]:
+        """Return the Rows of all their columns as stored."""
+        # Rare, so that asking once is cheaper than looking at every row.
+        odd = self._execute("SELECT 1 FROM meta WHERE name = 'odd_columns'").fetchone()
+        return list(map(row_of if odd else Row._make, stored))
+
+    def known_ms(self) -> int | None:
+        """Return the largest known_ms that the writer's clock gave, as far as the file tells."""
+        about = dict(self._execute("SELECT name, value FROM meta WHERE name IN ('known_ms', 'known_id')"))
+        last = self._execute(_KNOWN, (about.get("known_id", 0),)).fetchone()
+        given = [ms for ms in (about.get("known_ms"), last and last[0]) if ms is not None]
+        return max(given, default=None)
+
     def last_id(self) -> int:
         """Return the largest id ever given, 0 before the first."""
         query = "SELECT max(ifnull((SELECT max(id) FROM event), 0), ifnull((SELECT value FROM meta WHERE name = 'last_id'), 0))"
         return int(self._execute(query).fetchone()[0])
+
+    def generation(self) -> int:
+        """Return how often events were removed."""
+        row = self._execute("SELECT value FROM meta WHERE name = 'generation'").fetchone()
+        return int(row[0]) if row else 0
 
     def count(self) -> int:
         """Return the number of events; takes time in proportion to it."""
@@ -134,10 +157,8 @@ class Reader:
 def row_of(stored: Iterable[Any]) -> Row:
     """Return the Row of its columns as stored."""
     row = Row._make(stored)
-    if bytes in (row.session_id.__class__, row.page_id.__class__, row.item_id.__class__):
-        ids = {name: column_value(getattr(row, name)) for name in ("session_id", "page_id", "item_id")}  # type: ignore[misc]
-        row = row._replace(**ids)
-    return row
+    ids: dict[str, Any] = {name: column_value(getattr(row, name)) for name in RAW_COLUMNS}
+    return row._replace(**ids)
 
 
 def _is_bound(column: str, by_user: bool) -> bool:
@@ -148,8 +169,12 @@ def _is_bound(column: str, by_user: bool) -> bool:
 def _select(columns: tuple[str, ...], *, by_user: bool, after: bool) -> str:
     """Return the statement of one run; its text is the key of SQLite's statement cache."""
     if columns[:2] != ("ts_ms", "seq") or not set(columns) <= set(Row._fields):
-        raise ValueError(f"expected ts_ms, seq and more columns of {', '.join(Row._fields)}, found {', '.join(columns)}")
-    wanted = ["?" if _is_bound(column, by_user) else _USER if column == "user_id" else column for column in columns]
+        raise ValueError(
+            f"expected ts_ms, seq and more columns of {', '.join(Row._fields)}, found {', '.join(columns)}"
+        )
+    wanted = [
+        "?" if _is_bound(column, by_user) else _USER if column == "user_id" else column for column in columns
+    ]
     if not by_user:
         wanted = ["ts_ms", "seq", f"ifnull({_USER}, '')", "id", *wanted]
     more = " AND id > ?" if after else ""

@@ -15,6 +15,7 @@ from stream.schema import APPLICATION_ID, FORMAT, STEPS
 
 Sync = Literal["batch", "full"]
 _LEVEL: Final = {"batch": "NORMAL", "full": "FULL"}
+UNPARSABLE: Final = "unparsable "  # in `meta`, before the name of a field
 _WAL_KEPT_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -23,7 +24,9 @@ def connect(path: str, limits: Limits, *, read_only: bool, sync: Sync = "batch")
     if os.path.isdir(path):
         raise LogError(f"{path}: expected a file, found a folder; give the path of the log file inside")
     if read_only and not os.path.exists(path):
-        raise LogError(f"{path}: expected a log, found nothing; check the path, or open it for writing to make one")
+        raise LogError(
+            f"{path}: expected a log, found nothing; check the path, or open it for writing to make one"
+        )
     connection = None
     try:
         connection = _open(path, limits, read_only=read_only)
@@ -43,14 +46,25 @@ def _open(path: str, limits: Limits, *, read_only: bool) -> sqlite3.Connection:
     uri = Path(path).absolute().as_uri() + ("?mode=ro" if read_only else "?mode=rwc")
     # Without a write-ahead log beside it, a file that may not be written is read as it stands.
     wal = Path(f"{path}-wal")
-    if read_only and not os.access(os.path.dirname(path) or ".", os.W_OK) and not (wal.exists() and wal.stat().st_size):
+    if (
+        read_only
+        and not os.access(os.path.dirname(path) or ".", os.W_OK)
+        and not (wal.exists() and wal.stat().st_size)
+    ):
         uri += "&immutable=1"
     return sqlite3.connect(
-        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=limits.busy_ms / 1000, cached_statements=256
+        uri,
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=limits.busy_ms / 1000,
+        cached_statements=256,
     )
 
 
-def _set_up(connection: sqlite3.Connection, path: str, limits: Limits, sync: Sync, *, read_only: bool) -> None:
+def _set_up(
+    connection: sqlite3.Connection, path: str, limits: Limits, sync: Sync, *, read_only: bool
+) -> None:
     connection.execute(f"PRAGMA cache_size = -{limits.cache_bytes // 1024}")
     found = _format(connection, path)
     if read_only:
@@ -77,14 +91,22 @@ def _format(connection: sqlite3.Connection, path: str) -> int:
     if owner == APPLICATION_ID:
         raise _other_format(path, found)
     if tables or owner:
-        raise LogFormatError(f"{path}: expected a log, found a database of another program; give the path of a log or of a new file")
+        raise LogFormatError(
+            f"{path}: expected a log, found a database of another program; give the path of a log or of a new file"
+        )
     return 0
 
 
 def _other_format(path: str, found: int) -> LogFormatError:
     if found == 0:
-        return LogFormatError(f"{path}: expected a log, found an empty file; give the path of a log, or open it for writing")
-    step = "install a newer headrace" if found > FORMAT else "open it once for writing, which brings it to this format"
+        return LogFormatError(
+            f"{path}: expected a log, found an empty file; give the path of a log, or open it for writing"
+        )
+    step = (
+        "install a newer headrace"
+        if found > FORMAT
+        else "open it once for writing, which brings it to this format"
+    )
     return LogFormatError(f"{path}: expected a log of format {FORMAT}, found format {found}; {step}")
 
 
@@ -127,5 +149,6 @@ def add_meta(connection: sqlite3.Connection, **amounts: int) -> None:
     for name, amount in amounts.items():
         if amount:
             connection.execute(
-                "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value", (name, amount)
+                "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                (name, amount),
             )

@@ -1,0 +1,260 @@
+"""Files of events: Parquet, Arrow, CSV and JSON lines, read in batches and brought into a log.
+
+A file has the canonical columns (event_id, user_id, session_id, event, ts_ms, seq, known_ms, page_id, item_id, attrs);
+event and ts_ms must be there. Any other column holds a field and goes before attrs (SEMANTICS 2.1). Cells of CSV are
+text, its attrs a JSON object; in JSON lines any value keeps its JSON type. Writing them: stream.export.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import msgspec
+
+from featuregraph.errors import EventError
+from stream.errors import EventFileError
+from stream.event import Receipt
+from stream.limits import Limits
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from stream.log import EventLog
+
+Batch = list[dict[str, Any]]
+Format = Literal["parquet", "arrow", "csv", "jsonl"]
+# Called with the number of rows done and, where the file tells it, of all rows.
+Progress = Callable[[int, int | None], None]
+
+BATCH_ROWS: Final = 8_192
+_SUFFIXES: Final[dict[str, Format]] = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".ipc": "arrow",
+    ".feather": "arrow",
+    ".csv": "csv",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+
+
+def format_of(path: str | Path) -> Format:
+    """Return the format that the suffix of PATH names (a folder is a Parquet dataset); raise EventFileError."""
+    path = Path(path)
+    found = "parquet" if path.is_dir() else _SUFFIXES.get(path.suffix.lower())
+    if found is None:
+        raise EventFileError(
+            f"{path}: expected a file of {', '.join(_SUFFIXES)}, found {path.suffix!r}; convert or rename it"
+        )
+    return found
+
+
+def read_events(path: str | Path, *, limits: Limits | None = None, rows: int = BATCH_ROWS) -> Iterator[Batch]:
+    """Give the events of the file at PATH as dicts, ROWS at a time, in the order of the file.
+
+    Raises:
+        EventFileError: the file is missing, of no known format, damaged, or lacks a column; names file and row.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise EventFileError(f"{path}: expected a file of events, found nothing; check the path")
+    if format_of(path) == "jsonl":
+        yield from _read_lines(path, limits or Limits(), rows)
+        return
+    with translating(path, "reading it"):
+        first = 0
+        for table in _arrow_tables(path, rows):
+            yield _events_of(table, path, first)
+            first += table.num_rows
+
+
+def count_rows(path: str | Path) -> int | None:
+    """Return how many rows a Parquet file or dataset says it has; None for other formats."""
+    if format_of(path) != "parquet":
+        return None
+    with translating(path, "reading its footer"):
+        import pyarrow.dataset as ds
+
+        return int(ds.dataset(str(path), format="parquet").count_rows())
+
+
+def import_events(log: EventLog, path: str | Path, *, progress: Progress | None = None) -> Receipt:
+    """Append the events of the file at PATH with the known_ms that they carry; return what became of them.
+
+    Each batch is one transaction: after an error, the batches before it are in the log. Events with an event_id may be
+    imported again, as duplicates.
+
+    Raises:
+        EventFileError: the file cannot be read.
+        EventError: one of its events is refused; names file, row and column.
+    """
+    total = count_rows(path)
+    done = 0
+    counts = [0] * len(astuple(Receipt()))
+    for batch in read_events(path, limits=log.limits):
+        receipt, _ = log.append_rows(batch, keep_known=True, label=_label(path, done))
+        counts = [a + b for a, b in zip(counts, astuple(receipt), strict=True)]
+        done += len(batch)
+        if progress is not None:
+            progress(done, total)
+    return Receipt(*counts)
+
+
+def _label(path: str | Path, first: int) -> Callable[[int], str]:
+    return lambda place: f"{path}, row {first + place + 1}"
+
+
+@contextmanager
+def translating(path: str | Path, doing: str) -> Iterator[None]:
+    """Say in one line what pyarrow, or its absence, and the file system mean while DOING something with PATH."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise EventFileError(
+            f"{path}: expected pyarrow for a {Path(path).suffix} file, found it is not installed;"
+            " run `pip install 'headrace[replay]'`, or use JSON lines"
+        ) from error
+    except EventFileError:
+        raise
+    except (OSError, EventError, ValueError, NotImplementedError, TypeError, KeyError) as error:
+        # pyarrow's own errors derive from these
+        said = str(error).splitlines() or [type(error).__name__]
+        raise EventFileError(
+            f"{path}: expected a sound {format_of(path)} file of events while {doing}, found: {said[0]}; write it anew"
+        ) from error
+
+
+# ---------------------------------------------------------------- with pyarrow
+
+
+def _arrow_tables(path: Path, rows: int) -> Iterator[pa.Table]:
+    import pyarrow as pa
+
+    for batch in _arrow_batches(path, rows):
+        for start in range(0, batch.num_rows, rows):
+            yield pa.Table.from_batches([batch.slice(start, rows)])
+
+
+def _arrow_batches(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
+    match format_of(path):
+        case "parquet":
+            import pyarrow.dataset as ds
+
+            # One thread and little read-ahead: the memory of a batch or two.
+            yield from ds.dataset(str(path), format="parquet").to_batches(
+                batch_size=rows, use_threads=False, batch_readahead=1, fragment_readahead=1
+            )
+        case "arrow":
+            yield from _ipc_batches(path)
+        case _:
+            yield from _csv_batches(path)
+
+
+def _ipc_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """Give the batches of an Arrow file, or of an Arrow stream in a file."""
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as source:
+        if source.read(6) == b"ARROW1":
+            reader = pa.ipc.open_file(source)
+            for i in range(reader.num_record_batches):
+                yield reader.get_batch(i)
+        else:
+            source.seek(0)
+            yield from pa.ipc.open_stream(source)
+
+
+def _csv_batches(path: Path) -> Iterator[pa.RecordBatch]:
+    """Give the cells as text: an empty cell is null, a quoted empty one is empty text."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    multiline = csv.ParseOptions(newlines_in_values=True)
+    with csv.open_csv(path, parse_options=multiline) as reader:
+        names = reader.schema.names
+    as_text = csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()),
+        null_values=[""],
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+    )
+    yield from csv.open_csv(path, parse_options=multiline, convert_options=as_text)
+
+
+def _events_of(table: pa.Table, path: Path, first: int) -> Batch:
+    from featuregraph.arrow import read_events as rows_of
+
+    if "attrs" not in table.column_names or not _is_text(table.schema.field("attrs").type):
+        return rows_of(table)
+    texts = table.column("attrs").to_pylist()
+    events = rows_of(table.drop_columns(["attrs"]))
+    for place, (event, text) in enumerate(zip(events, texts, strict=True)):
+        event["attrs"] = (
+            None if text is None else _object(text, f"{path}, row {first + place + 1}, column attrs")
+        )
+    return events
+
+
+def _is_text(type: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(type) or pa.types.is_large_string(type))
+
+
+# ---------------------------------------------------------------- JSON
+
+
+def _read_lines(path: Path, limits: Limits, rows: int) -> Iterator[Batch]:
+    batch: Batch = []
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(iter(lambda: file.readline(limits.max_line_bytes + 1), b""), 1):
+                where = f"{path}, row {number}"
+                if len(line) > limits.max_line_bytes:
+                    raise EventFileError(
+                        f"{where}: expected a line of at most {limits.max_line_bytes} bytes, found more; split it"
+                    )
+                if line.strip():
+                    batch.append(_object(line, where))
+                if len(batch) >= rows:
+                    yield batch
+                    batch = []
+    except OSError as error:
+        raise EventFileError(
+            f"{path}: expected a file that can be read, found: {error.strerror}; check it"
+        ) from error
+    if batch:
+        yield batch
+
+
+def _object(text: str | bytes, where: str) -> dict[str, Any]:
+    """Return the JSON object in TEXT; numbers out of range and NaN come through, to be counted as unparsable."""
+    try:
+        found = _decode(text)
+    except RecursionError:
+        raise EventFileError(
+            f"{where}: expected flat JSON, found it nested too deep; flatten its attrs"
+        ) from None
+    except ValueError as error:
+        raise EventFileError(
+            f"{where}: expected a JSON object in UTF-8, found: {error}; correct it"
+        ) from error
+    if not isinstance(found, dict):
+        raise EventFileError(
+            f"{where}: expected a JSON object, found {type(found).__name__}; write one object a line"
+        )
+    return found
+
+
+def _decode(text: str | bytes) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        # It refuses 1e999, NaN and half surrogate pairs, which are values here, though of no type.
+        return json.loads(text)
