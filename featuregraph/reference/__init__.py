@@ -8,7 +8,7 @@ graph and the kernel of transcendental functions (5.5), and trades all speed for
 
 from __future__ import annotations
 
-from featuregraph.reference.answers import Answer, answer, value
+from featuregraph.reference.answers import Answer, answer, evaluate, value
 from featuregraph.reference.events import Log
 
-__all__ = ["Answer", "Log", "answer", "value"]
+__all__ = ["Answer", "Log", "answer", "evaluate", "value"]

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from featuregraph.errors import FeatureOverflowError, RequestError
 from featuregraph.ir import Node
+from featuregraph.reference import expressions
 from featuregraph.reference.events import Log
 from featuregraph.reference.exact import OutOfRangeError, fits
-from featuregraph.reference.expressions import Query, evaluate
+from featuregraph.reference.expressions import Query
 from featuregraph.reference.fields import UnparsableError, convert, convert_or_null
 from featuregraph.reference.rows import is_known, is_partial
 from featuregraph.types import IDENTIFIER, AnyType, ListType, MapType, RecordType
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from featuregraph.graph import Graph
 
 _EXACT = Context(prec=40)
@@ -52,12 +55,14 @@ def answer(
         FeatureOverflowError: a value lies outside its type; names the feature.
     """
     entries = list(arrivals)
+    due: dict[int, list[int]] = {}  # entries that have arrived -> places of the queries asked then
+    for place, query in enumerate(queries):
+        due.setdefault(min(query.get("after", len(entries)), len(entries)), []).append(place)
     answers: dict[int, Answer] = {}
     log = Log(graph.key, graph.events, strict=strict)
     for arrived in range(len(entries) + 1):
-        for place, query in enumerate(queries):
-            if min(query.get("after", len(entries)), len(entries)) == arrived:
-                answers[place] = ask(graph, log, query)
+        for place in due.get(arrived, ()):
+            answers[place] = ask(graph, log, queries[place])
         if arrived < len(entries):
             log.arrive(entries[arrived])
     return [answers[place] for place in range(len(queries))]
@@ -76,7 +81,22 @@ def value(
     for event in events:
         log.arrive(event)
     query = read_query(graph, log, {"key": key, "t": t, "request": request or {}})
-    return _feature(feature, graph.features[feature], query)
+    return feature_value(feature, graph.features[feature], query)
+
+
+def evaluate(graph: Graph, events: pa.Table, queries: pa.Table, *, as_known: bool = False) -> pa.Table:
+    """Return the query columns, then a column per feature (featuregraph.arrow says what the tables hold).
+
+    Args:
+        graph: the features asked for.
+        events: in order of arrival, in canonical columns.
+        queries: the key, ts_ms, a column per request, a list column per candidate.
+        as_known: give what a device could know at the time (3.5), where the queries do not say it themselves.
+    """
+    from featuregraph.arrow import read_events, read_queries, write_results
+
+    answers = answer(graph, read_events(events), read_queries(graph, queries, as_known=as_known))
+    return write_results(graph, queries, [one.values for one in answers])
 
 
 def ask(graph: Graph, log: Log, raw: Mapping[str, Any]) -> Answer:
@@ -84,7 +104,7 @@ def ask(graph: Graph, log: Log, raw: Mapping[str, Any]) -> Answer:
     query = read_query(graph, log, raw)
     history = raw.get("history_start_ms") if raw.get("as_known") else None
     return Answer(
-        {name: _feature(name, node, query) for name, node in graph.features.items()},
+        {name: feature_value(name, node, query) for name, node in graph.features.items()},
         tuple(
             name
             for name, node in graph.features.items()
@@ -144,15 +164,16 @@ def _candidates(graph: Graph, given: Mapping[str, object]) -> dict[str, object]:
     return lists
 
 
-def _feature(name: str, node: Node, query: Query) -> object:
+def feature_value(name: str, node: Node, query: Query) -> object:
     """Clause 5.1: evaluate once, or once per candidate; clause 4.1: an overflow names the feature."""
     try:
         if not node.per_candidate:
-            return public(node.type, evaluate(node, query))
+            return public(node.type, expressions.evaluate(node, query))
         lists: dict[str, Any] = dict(query.candidate)
         length = max(map(len, lists.values()))
         chosen = [{name: items[place] for name, items in lists.items()} for place in range(length)]
-        return [public(node.type, evaluate(node, replace(query, candidate=one))) for one in chosen]
+        asked = [replace(query, candidate=one) for one in chosen]
+        return [public(node.type, expressions.evaluate(node, one)) for one in asked]
     except OutOfRangeError as overflow:
         raise FeatureOverflowError(name, str(overflow)) from None
 

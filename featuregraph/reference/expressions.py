@@ -124,18 +124,15 @@ def _common(node: Node, arg: Node, value: object) -> object:
 # ---------------------------------------------------------------- aggregates: section 4
 
 
-def judge(node: Node, query: Query) -> list[tuple[Row, str]]:
-    """Clause 3.4: return each row of the stream's events with KEPT or the clause that rejects it."""
+def _kept(node: Node, query: Query) -> list[Row]:
+    """Clause 3.4: return the rows that the stream keeps."""
     where = node.role("where")
 
     def holds(row: Row) -> bool:
         return where is None or evaluate(where, query, row) is True
 
-    return verdicts(node, query.rows, query.t, include_now=query.include_now, where=holds)
-
-
-def _kept(node: Node, query: Query) -> list[Row]:
-    return [row for row, clause in judge(node, query) if clause == KEPT]
+    judged = verdicts(node, query.rows, query.t, include_now=query.include_now, where=holds)
+    return [row for row, clause in judged if clause == KEPT]
 
 
 def _seen(node: Node, role: str, query: Query, rows: Sequence[Row]) -> Seen:

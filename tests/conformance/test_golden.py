@@ -1,8 +1,8 @@
 """Every golden case through every executor: what the vectors say is what all of them give.
 
-unsupported.json lists the cases of clauses that are not built yet: reason -> cases. Under "unsupported" stand those that
-cannot pass: strict xfail, so that building a clause makes the suite ask for their removal. Under "refused as a whole" stand
-those that expect a compile error and get one only because the whole form they try out is refused.
+unsupported.json lists the cases of clauses that are not built yet: reason -> cases. Under "unsupported" stand
+those that cannot pass: strict xfail, so that building a clause makes the suite ask for their removal. Under
+"refused as a whole" stand those that get their compile error only because their whole form is refused.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import pytest
 
 from featuregraph.testing.conformance import Case, Executor, check_executor, load_cases
 from featuregraph.testing.executors import ReferenceExecutor
+
+pytestmark = pytest.mark.device
 
 HERE = Path(__file__).parent
 CASES = load_cases(HERE.parent / "golden" / "vectors")
@@ -46,7 +48,7 @@ def test_every_file_of_vectors_is_run() -> None:
 
 
 def test_the_list_is_exactly_what_is_not_built() -> None:
-    """A case is listed if and only if its graph, or what is given beside it, has a word of a clause not built."""
+    """A case is listed if and only if its graph has a word of a clause that is not built."""
     unbuilt = {case.id for case in CASES if _words_not_built(case)}
     assert unbuilt == set(UNSUPPORTED) | set(REFUSED)
     assert not set(UNSUPPORTED) & set(REFUSED)
