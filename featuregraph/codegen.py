@@ -7,6 +7,8 @@ keep any depth of expression within the parser's limits, and a node used twice i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from types import CodeType
 from typing import Any
 
 from featuregraph.ir import LEAVES, Node, Op
@@ -72,9 +74,22 @@ class Source:
 
     def function(self, parameters: str, result: str) -> Callable[..., Any]:
         """Return the function of PARAMETERS that runs the statements and returns RESULT."""
+        return self._compile(parameters, result, dict(self.globals))
+
+    def calling(self, parameters: str, function: Callable[..., Any], arguments: str) -> Callable[..., Any]:
+        """Return the function of PARAMETERS that runs the statements and calls FUNCTION with ARGUMENTS."""
+        return self._compile(parameters, f"call({arguments})", {**self.globals, "call": function})
+
+    def _compile(self, parameters: str, result: str, names: dict[str, Any]) -> Callable[..., Any]:
         body = "\n    ".join([*self.lines, f"return {result}"])
-        exec(compile(f"def f({parameters}):\n    {body}\n", "<headrace>", "exec"), self.globals)  # noqa: S102 - our own text
-        return self.globals["f"]  # type: ignore[no-any-return]
+        exec(_code(f"def f({parameters}):\n    {body}\n"), names)  # noqa: S102 - our own text
+        return names["f"]  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=4096)
+def _code(text: str) -> CodeType:
+    """Return TEXT compiled; keys and plans share most of their functions' text."""
+    return compile(text, "<headrace>", "exec")
 
 
 def _walk(roots: Sequence[Node], known: Mapping[Node, str]) -> list[Node]:

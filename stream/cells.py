@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from featuregraph.aggregates import NO_KEY, Grouped, aggregate_for
-from featuregraph.ir import Node, Op
-from featuregraph.layout import FIRST_SLOT, Cell, Track, is_static, static_parts
+from featuregraph.codegen import Source
+from featuregraph.ir import Node
+from featuregraph.layout import FIRST_SLOT, Cell, Track
 from featuregraph.scalar import OVERFLOW
-from stream.decode import TrackRow, row_function
+from stream.decode import TrackRow, row_function, row_source
 
 if TYPE_CHECKING:
     from stream.state import RunningSpan
-
-Get = Callable[[TrackRow, int, Mapping[str, Any]], Any]
 
 
 class Readable(Protocol):
@@ -77,17 +76,12 @@ class CellKernel:
         self.scanned = cell.scanned
         self.aggregate = aggregate_for(agg)
         slots = {node: FIRST_SLOT + i for i, node in enumerate(track.slots)}
-        self._where = self._late_filter(agg, track, slots)
-        self._last: int | None = agg["last"] if self._where is not None else None
-        self._grouped = isinstance(self.aggregate, Grouped)
-        self._by = _part(agg.role("by"), slots)
-        self._what = _Rows(agg, slots) if agg["agg"] == "sequence" else _part_taken(self.aggregate, agg, slots)
-        self._plain_count = agg["agg"] == "count" and agg.role("x") is None and not self._grouped
-
-    @staticmethod
-    def _late_filter(agg: Node, track: Track, slots: Mapping[Node, int]) -> Get | None:
         where = agg.role("where")
-        return row_function(where, slots) if where is not None and track.where is not where else None
+        self._where = row_function(where, slots) if where is not None and track.where is not where else None
+        self._last: int | None = agg["last"] if self._where is not None else None
+        self._take = Take(self.aggregate, agg, slots)
+        self._items = Items(agg, slots) if agg["agg"] == "sequence" else None
+        self._counts_rows = agg["agg"] == "count" and agg["roles"] in ((), ("where",))
 
     # ---- from rows at hand
 
@@ -101,43 +95,28 @@ class CellKernel:
             rows = [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is True]
             if self._last is not None:
                 rows = rows[-self._last :]
-        if self._plain_count:
+        if self._counts_rows:
             return Fixed(len(rows))
-        what = self._what
-        if isinstance(what, _Rows):
-            return what.read(self.aggregate.fold([what.keyed(row, t, q) for row in rows], forgets=False), q)
-        if self._grouped:
-            by = self._by
-            assert by is not None
-            return self.aggregate.fold([(by(row, t, q), what(row, t, q)) for row in rows], forgets=False)
-        return Fixed(self.aggregate.of([what(row, t, q) for row in rows], t))
+        taken = self._take.many(rows, t, q)
+        if self._items is not None:
+            return Lists(self._items, self.aggregate.fold(taken, forgets=False), q)
+        if isinstance(self.aggregate, Grouped):
+            return self.aggregate.fold(taken, forgets=False)
+        return Fixed(self.aggregate.of(taken, t))
 
     # ---- entering and leaving
 
     def running(self) -> Running:
         """Return a new running state; only for cells that are not scanned."""
-        if self._plain_count:
-            return Running(lambda span: _RowCount(span))
-        what, nothing = self._what, {}
-        if isinstance(what, _Rows):
-            state = self.aggregate.zero()
-            reader = what.read(state, nothing)
-            push, pop, keyed = state.push, state.pop, what.keyed
-            return Running(lambda span: reader, lambda r: push(keyed(r, 0, nothing)), lambda r: pop(keyed(r, 0, nothing)))
-        if self._grouped:
-            groups, by = self.aggregate.zero(), self._by
-            push, pop = groups.push, groups.pop
-            return Running(
-                lambda span: groups,
-                lambda r: push(by(r, 0, nothing), what(r, 0, nothing)),
-                lambda r: pop(by(r, 0, nothing), what(r, 0, nothing)),
-            )
+        if self._counts_rows:
+            return Running(RowCount)
         state = self.aggregate.zero()
-        push, pop = state.push, state.pop
-        return Running(lambda span: state, lambda r: push(what(r, 0, nothing)), lambda r: pop(what(r, 0, nothing)))
+        push, pop = self._take.bind(state.push), self._take.bind(state.pop)
+        readable = state if self._items is None else Lists(self._items, state, {})
+        return Running(lambda span: readable, push, pop)
 
 
-class _RowCount:
+class RowCount:
     """count() of a running window: its length."""
 
     __slots__ = ("_span",)
@@ -150,70 +129,75 @@ class _RowCount:
         return self._span.end - self._span.start
 
 
-class _Rows:
-    """A sequence: keeps whole rows, and makes its items of them when it is read."""
+class Take:
+    """What one row gives to a state, compiled for one row and for many."""
+
+    def __init__(self, aggregate: Any, agg: Node, slots: Mapping[Node, int]) -> None:
+        self._source = row_source([arg for arg in agg.args if arg is not agg.role("where")], slots)
+        self._grouped = isinstance(aggregate, Grouped)
+        what = self._what(aggregate.takes, agg)
+        by = agg.role("by")
+        self._arguments = f"{self._source.add([by])[0]}, {what}" if by is not None else what
+        self.many = self._many()
+
+    def _what(self, takes: str, agg: Node) -> str:
+        match takes:
+            case "ts":
+                return "r[0]"
+            case "ts_x":
+                return f"(r[0], {self._role(agg, 'x', None)})"
+            case "key_row":
+                return f"({self._role(agg, 'distinct', NO_KEY)}, r)"
+            case _:
+                return self._role(agg, "x", None)
+
+    def _role(self, agg: Node, name: str, default: object) -> str:
+        node = agg.role(name)
+        return self._source.add([node])[0] if node is not None else self._source.bind(default, "c")
+
+    def _many(self) -> Callable[[Sequence[TrackRow], int, Mapping[str, Any]], list[Any]]:
+        one = f"({self._arguments})" if self._grouped else self._arguments
+        if not self._source.lines:
+            return self._source.function("rows, t, q", f"[{one} for r in rows]")
+        function = self._source.function("r, t, q", one)
+        return lambda rows, t, q: [function(row, t, q) for row in rows]
+
+    def bind(self, push: Callable[..., None]) -> Callable[[TrackRow], None]:
+        """Return the function that gives a row to PUSH; only where nothing waits for the query."""
+        assert not self._source.lines, "a part waits for the query"
+        return self._source.calling("r", push, self._arguments)
+
+
+class Items:
+    """The items of a sequence: each a list over the rows that the state kept."""
 
     def __init__(self, agg: Node, slots: Mapping[Node, int]) -> None:
-        distinct = agg.role("distinct")
-        self._key = None if distinct is None else _part(distinct, slots)
-        self.items = [(name, _part(node, slots), slots.get(node), node.op is Op.AGE) for name, node in agg.items]
-        self.still = all(is_static(node) for _, node in agg.items)
+        self.lists = []
+        for name, node in agg.items:
+            source = row_source([node], slots)
+            (text,) = source.add([node])
+            if source.lines:
+                one, source = source.function("r, t, q", text), Source({})
+                text = f"{source.bind(one)}(r, t, q)"
+            self.lists.append((name, source.function("rows, t, q", f"[{text} for r in rows]")))
 
-    def keyed(self, row: TrackRow, t: int, q: Mapping[str, Any]) -> tuple[Any, TrackRow]:
-        """Return (distinct key, row)."""
-        return (NO_KEY if self._key is None else self._key(row, t, q)), row
-
-    def read(self, state: Any, q: Mapping[str, Any]) -> Sequence_:
-        """Return what reads STATE's rows as aligned lists."""
-        return Sequence_(self, state, q)
+    def read(self, rows: Sequence[TrackRow], t: int, q: Mapping[str, Any]) -> Any:
+        """Return {item: list}, or OVERFLOW."""
+        made = {name: values(rows, t, q) for name, values in self.lists}
+        return OVERFLOW if any(OVERFLOW in values for values in made.values()) else made
 
 
-class Sequence_:
-    """The aligned lists of a sequence's state."""
+class Lists:
+    """A sequence's state, read as aligned lists."""
 
-    __slots__ = ("_q", "_rows", "_state")
+    __slots__ = ("_items", "_q", "_state")
 
-    def __init__(self, rows: _Rows, state: Any, q: Mapping[str, Any]) -> None:
-        self._rows = rows
+    def __init__(self, items: Items, state: Any, q: Mapping[str, Any]) -> None:
+        self._items = items
         self._state = state
         self._q = q
 
     def value(self, t: int) -> Any:
         """Return {item: list}, oldest to newest, or OVERFLOW."""
         rows = self._state.value(t)
-        if rows is OVERFLOW:
-            return OVERFLOW
-        made: dict[str, list[Any]] = {}
-        for name, get, slot, is_age in self._rows.items:
-            if slot is not None:
-                made[name] = [row[slot] for row in rows]
-            elif is_age:
-                made[name] = [t - row[0] for row in rows]
-            else:
-                made[name] = [get(row, t, self._q) for row in rows]
-            if OVERFLOW in made[name]:
-                return OVERFLOW
-        return made
-
-
-def _part_taken(aggregate: Any, agg: Node, slots: Mapping[Node, int]) -> Get:
-    """Return what one row gives to a state that takes x, a time, or both."""
-    x = _part(agg.role("x"), slots)
-    match aggregate.takes:
-        case "ts":
-            return lambda row, t, q: row[0]
-        case "ts_x":
-            assert x is not None
-            return lambda row, t, q: (row[0], x(row, t, q))
-        case _:
-            return x or (lambda row, t, q: True)
-
-
-def _part(node: Node | None, slots: Mapping[Node, int]) -> Any:
-    """Return the function from a row to NODE's value; None for no node."""
-    if node is None:
-        return None
-    if node in slots:
-        slot = slots[node]
-        return lambda row, t, q: row[slot]
-    return row_function(node, {part: slots[part] for part in static_parts(node)})
+        return OVERFLOW if rows is OVERFLOW else self._items.read(rows, t, self._q)

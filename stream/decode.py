@@ -17,6 +17,7 @@ from featuregraph.convert import BAD, converter
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.layout import Scan, Track
 from featuregraph.scalar import OVERFLOW
+from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.codec import column_value, typed_decoder
 from stream.event import COLUMNS, RAW_COLUMNS, Row
 
@@ -29,6 +30,16 @@ BuildRow = Callable[[Stored, Record], Any]
 # What every scan reads, in these places: the order, and what `as known` and the counters ask for.
 _ALWAYS = ("ts_ms", "seq", "id", "known_ms")
 TS, SEQ, ID, KNOWN = range(len(_ALWAYS))
+
+
+# Where a value is in its internal form already, as it nearly always is, the converter need not be called.
+_PLAIN: Mapping[str, str] = {
+    "int64": f"({{x}} if {{x}}.__class__ is int and {INT64_MIN} <= {{x}} <= {INT64_MAX} else {{f}}({{x}}))",
+    "timestamp": f"({{x}} if {{x}}.__class__ is int and {INT64_MIN} <= {{x}} <= {INT64_MAX} else {{f}}({{x}}))",
+    "float64": "({x} + 0.0 if {x}.__class__ is float and {x} - {x} == 0.0 else {f}({x}))",
+    "boolean": "({x} if {x}.__class__ is bool else {f}({x}))",
+    **dict.fromkeys(("string", "category", "identifier"), "({x} if {x}.__class__ is str and {x}.isascii() else {f}({x}))"),
+}
 
 
 class Unparsable:
@@ -77,7 +88,8 @@ class Decoder:
             text = raw.get(node["name"]) or self._text(_column(node["name"]))
             if node["name"] in RAW_COLUMNS:
                 text = f"({text} if {text}.__class__ is not bytes else {source.bind(column_value)}({text}))"
-            texts.append(f"{source.bind(converter(node.scalar))}({text})")
+            plain = _PLAIN.get(node.scalar.kind, "{f}({x})")
+            texts.append(plain.format(x=source.assign(text), f=source.bind(converter(node.scalar))))
         if not texts:
             return source.function("r", "()")
         record = source.assign(tuple_of(texts))
@@ -110,11 +122,15 @@ def row_builder(track: Track, decoder: Decoder) -> BuildRow:
     return source.function("r, x", tuple_of([f"r[{TS}]", f"r[{SEQ}]", decoder.tie, *source.add(list(track.slots))]))
 
 
+def row_source(nodes: Sequence[Node], slots: Mapping[Node, int]) -> Source:
+    """Return a source in which the row is `r`, the query's time `t`; SLOTS says where in the row values stand."""
+    ages = {n: "(t - r[0])" for n in toposort(nodes) if n.op is Op.AGE}
+    return Source({part: f"r[{i}]" for part, i in slots.items()} | ages)
+
+
 def row_function(node: Node, slots: Mapping[Node, int]) -> Callable[[TrackRow, int, Mapping[str, Any]], Any]:
-    """Return f(row, t, q): the value of a NODE that waits for the query; SLOTS says where in the row its parts stand."""
-    places = {part: f"r[{i}]" for part, i in slots.items()}
-    ages = {n: "(t - r[0])" for n in toposort([node]) if n.op is Op.AGE}
-    source = Source(places | ages)
+    """Return f(row, t, q): the value of a NODE that waits for the query."""
+    source = row_source([node], slots)
     return source.function("r, t, q", source.add([node])[0])
 
 

@@ -79,7 +79,7 @@ def workload(seed: int = 1, shape: Shape | None = None, start_ms: int = 1_750_00
 def _graph(rng: random.Random, shape: Shape) -> Graph:
     fields: dict[str, Any] = {"item": category(), "kind": category(), "price": decimal_field(2), "score": float64(), "duration": int64()}
     types = [Event.of(f"type_{i:02}", dict(fields)) for i in range(shape.types)]
-    sets = [rng.sample(types, rng.choice((1, 1, 1, 2, 2, 3, 4))) for _ in range(shape.event_sets)]
+    sets = [rng.sample(types, rng.randint(1, 4)) for _ in range(shape.event_sets)]
     features: dict[str, Expr] = {}
     for number in range(shape.features):
         members = rng.choice(sets)
