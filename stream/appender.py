@@ -1,7 +1,7 @@
 """How events get into the file: one transaction a call, all of it or nothing.
 
-For each event, in this order: quarantine (SEMANTICS 1.5), a place (1.2), duplicate (1.3), taken position (1.2).
-What the next call needs is kept in memory: ids, the latest time of each key, the last `known_ms`.
+For each event, in this order: quarantine (SEMANTICS 1.5), a place (1.2), duplicate (1.3), taken position
+(1.2). What the next call needs is kept in memory: ids, the latest time of each key, the last `known_ms`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,10 @@ from stream.texts import Texts
 
 # Known under its key: not inserted, no error. A taken position is an error.
 _INSERT: Final = (
-    "INSERT INTO event (id, key, name, ts_ms, seq, user, event_id, known_ms, session_id, page_id, item_id, payload, crc)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key, event_id) WHERE event_id IS NOT NULL DO NOTHING"
+    "INSERT INTO event (id, key, name, ts_ms, seq, user, event_id, known_ms, session_id, page_id,"
+    " item_id, payload, crc)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key, event_id) WHERE event_id IS NOT"
+    " NULL DO NOTHING"
 )
 _IS_KNOWN: Final = "SELECT 1 FROM event WHERE key = ? AND event_id = ?"
 _LAST_SEQ: Final = "SELECT max(seq) FROM event WHERE user = ? AND ts_ms = ?"
@@ -75,7 +77,7 @@ class Appender:
     def append(
         self, drafts: Iterable[Draft | None], *, keep_known: bool, label: Callable[[int], str]
     ) -> tuple[Receipt, list[Row]]:
-        """Take DRAFTS (None: an event without a key) in one transaction; return what became of them and the rows.
+        """Take DRAFTS (None: an event without a key) in one transaction; return the receipt and new rows.
 
         keep_known: events carry their known_ms. label: what an error calls the event of a number.
         """
@@ -154,7 +156,7 @@ class Appender:
         return Row._make(stored)
 
     def _check_known(self, draft: Draft, call: _Call, key: int) -> None:
-        """Raise EventError if the event's position is taken and it is no duplicate, which takes no position."""
+        """Raise EventError if only the event's position is taken: a duplicate takes none."""
         known = (
             draft.event_id is not None
             and self._connection.execute(_IS_KNOWN, (key, draft.event_id)).fetchone()
@@ -162,7 +164,8 @@ class Appender:
         if not known:
             position = (draft.user_id, draft.ts_ms, draft.seq)
             raise EventError(
-                f"{call.label(call.place)}: expected a free position (user_id, ts_ms, seq), found {position!r:.200}"
+                f"{call.label(call.place)}: expected a free position (user_id, ts_ms, seq), found"
+                f" {position!r:.200}"
                 f" taken in event {draft.name!r:.60}; give it another seq, or an event_id if it is a copy"
             )
 

@@ -1,7 +1,8 @@
 """Between an event's fields and the bytes that the log keeps of them: one flat JSON object in UTF-8.
 
-JSON keeps every value that a field can have exactly: text, integers of any size, finite floats (shortest form that
-reads back to the same bits), booleans and null. What no declared type can be (SEMANTICS 2.1) is stored as null.
+JSON keeps every value that a field can have exactly: text, integers of any size, finite floats (shortest
+form that reads back to the same bits), booleans and null. What no declared type can be (SEMANTICS 2.1) is
+stored as null.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def encode(fields: Fields, bad: list[str]) -> bytes:
-    """Return FIELDS as stored, and put null in FIELDS for what no type can be; append the names of those to BAD."""
+    """Return FIELDS as stored; what no type can be becomes null in them, and its name is appended to BAD."""
     if not _SIMPLE.issuperset(map(type, fields.values())):
         for name, value in fields.items():
             if value.__class__ is float:
@@ -51,7 +52,7 @@ def _plain(value: object, name: str, bad: list[str]) -> Value:
         small = abs(value.adjusted()) < _EXACT_DIGITS
         return int(value) if small and value == value.to_integral_value() else str(value)
     if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
-        value = cast(Any, value).item()  # a NumPy scalar
+        value = cast("Any", value).item()  # a NumPy scalar
     if isinstance(value, bool):
         return value
     if isinstance(value, int) and -HUGE < value < HUGE:
@@ -89,14 +90,13 @@ def full_decoder() -> Callable[[bytes], Fields]:
 
 
 def typed_decoder(names: Iterable[str]) -> Callable[[bytes], Any]:
-    """Return the function from stored bytes to an object that holds the fields NAMES only: about 4x faster than all of them.
+    """Return the function from stored bytes to an object with the fields NAMES only.
 
-    The object's attributes are f0, f1, ... in the order of NAMES; a field that is absent is None. Other fields are
-    skipped without being decoded. Attribute tuples come from operator.attrgetter.
+    The object's attributes are f0, f1, ... in the order of NAMES; a field that is absent is None. Other
+    fields are skipped without being decoded, which is several times faster.
     """
     attributes = {f"f{place}": name for place, name in enumerate(names)}
-    # Any, since a field may hold any JSON scalar; values are converted to the declared type afterwards. gc=False:
-    # scalars cannot make a cycle.
+    # Any, since the declared type comes later. gc=False: scalars make no cycle.
     shape = msgspec.defstruct(
         "Projection", [(a, Any, None) for a in attributes], rename=attributes, gc=False, frozen=True
     )
@@ -109,7 +109,7 @@ def typed_decoder(names: Iterable[str]) -> Callable[[bytes], Any]:
 def column(value: Any, name: str, bad: list[str]) -> Stored:
     """Return VALUE as SQLite keeps it exactly: text, an int64, or the JSON of any other scalar as bytes."""
     if value.__class__ is int and -(2**63) <= value < 2**63:
-        return value  # type: ignore[no-any-return]
+        return value
     plain = value if value.__class__ is str else _plain(value, name, bad)
     if isinstance(plain, str) and not is_utf8(plain):
         bad.append(name)
@@ -119,7 +119,7 @@ def column(value: Any, name: str, bad: list[str]) -> Stored:
 
 def column_value(stored: Stored) -> Value:
     """Return the value that `column` stored."""
-    return cast(Value, json.loads(stored)) if isinstance(stored, bytes) else stored
+    return cast("Value", json.loads(stored)) if isinstance(stored, bytes) else stored
 
 
 # ---------------------------------------------------------------- damage
@@ -129,4 +129,4 @@ def checksum(*parts: object) -> int:
     """Return the CRC-32 of a row: of its texts, numbers and payload (the last of PARTS)."""
     *columns, payload = parts
     head = "\x1f".join([part.decode() if isinstance(part, bytes) else str(part) for part in columns])
-    return zlib.crc32(cast(bytes, payload), zlib.crc32(head.encode()))
+    return zlib.crc32(cast("bytes", payload), zlib.crc32(head.encode()))

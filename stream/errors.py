@@ -9,8 +9,8 @@ StreamError
     ├── LogReadOnlyError            the file or its folder may not be written
     └── LogCorruptError             the file is damaged
 
-Every message is one line: what was expected, what was found, where, and the next step. An event that breaks the
-contract is an EventError of featuregraph.errors.
+Every message is one line: what was expected, what was found, where, and the next step. An event that breaks
+the contract is an EventError of featuregraph.errors.
 """
 
 from __future__ import annotations

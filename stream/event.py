@@ -1,7 +1,7 @@
 """One event: as it arrives, as it is checked, as the log keeps it, and what became of those that arrived.
 
-`Form` reads raw events (SEMANTICS 1.1 and 2.1): top level before attrs, also when null; the names of 1.1 are columns
-and never read from attrs.
+`Form` reads raw events (SEMANTICS 1.1 and 2.1): top level before attrs, also when null; the names of 1.1
+are columns and never read from attrs.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Draft(NamedTuple):
 
 
 class Row(NamedTuple):
-    """An event that the log holds. Rows of one key under user_id sort as the total order does (SEMANTICS 1.2)."""
+    """An event that the log holds; under the key user_id the rows of a key sort as SEMANTICS 1.2 says."""
 
     ts_ms: int
     seq: int
@@ -154,14 +154,16 @@ class Form:
         for name in fields:
             if not isinstance(name, str) or len(name) > longest or not codec.is_utf8(name):
                 raise EventError(
-                    f"expected a field name as text of at most {longest} characters, found {name!r:.60} in {_of(raw)}; correct it"
+                    f"expected a field name as text of at most {longest} characters, found {name!r:.60}"
+                    f" in {_of(raw)}; correct it"
                 )
 
     def _name(self, raw: Mapping[str, Any]) -> str:
         name = self._text(raw, "event", [])
         if name is None:
             raise EventError(
-                f"expected event as text, found {raw.get('event')!r:.60} in {_of(raw)}; give every event its name"
+                f"expected event as text, found {raw.get('event')!r:.60} in {_of(raw)};"
+                " give every event its name"
             )
         return name
 
@@ -185,7 +187,7 @@ class Form:
                 return None
         if len(value) > self.limits.max_text:
             raise self._too_large(raw, f"{name} of {len(value)}", self.limits.max_text, "characters")
-        return cast(str, value)
+        return cast("str", value)
 
     def _column(self, raw: Mapping[str, Any], name: str, bad: list[str]) -> Stored:
         value = raw.get(name)
@@ -198,7 +200,8 @@ class Form:
 
     def _too_large(self, raw: Mapping[str, Any], found: str, limit: int, unit: str) -> EventError:
         return EventError(
-            f"expected at most {limit} {unit}, found {found} in {_of(raw)}; send less, or raise the log's Limits"
+            f"expected at most {limit} {unit}, found {found} in {_of(raw)}; send less, or raise the log's"
+            " Limits"
         )
 
 

@@ -1,9 +1,9 @@
 """A log as a file: Parquet, Arrow, CSV or JSON lines in canonical columns, in the order of arrival.
 
-A reader of the file gets the values that the log gives. In CSV and JSON lines attrs is a JSON object with the values
-as they are. In Parquet and Arrow attrs is a map of texts, so a field that always holds numbers, or always booleans,
-gets a typed column of its own; a field that holds both those and texts is written as text (an integral float as an
-integer, a boolean as true or false).
+A reader of the file gets the values that the log gives. In CSV and JSON lines attrs is a JSON object with
+the values as they are. In Parquet and Arrow attrs is a map of texts, so a field that always holds numbers,
+or always booleans, gets a typed column of its own; a field that holds both those and texts is written as
+text (an integral float as an integer, a boolean as true or false).
 
 The file appears whole under its name, or not at all.
 """
@@ -35,7 +35,8 @@ _MAX_TYPED: Final = 1_000  # columns of their own; further fields go into attrs
 _EXACT: Final = 2**53  # integers that a double holds
 
 _ROWS: Final = (
-    "SELECT event_id, u.value, session_id, n.value, ts_ms, seq, known_ms, page_id, item_id, payload FROM event"
+    "SELECT event_id, u.value, session_id, n.value, ts_ms, seq, known_ms, page_id, item_id, payload FROM"
+    " event"
     " JOIN text n ON n.id = name LEFT JOIN text u ON u.id = user ORDER BY event.id"
 )
 
@@ -88,7 +89,7 @@ def _batches(connection: sqlite3.Connection) -> Iterator[Batch]:
 
 
 def _typed_fields(connection: sqlite3.Connection) -> dict[str, type]:
-    """Return the fields that get a column of their own, with its type: those whose values are all numbers or all booleans."""
+    """Return the fields that get a column of their own, with its type."""
     kinds: dict[str, set[object]] = {}
     for batch in _batches(connection):
         for event in batch:
@@ -103,7 +104,7 @@ def _typed_fields(connection: sqlite3.Connection) -> dict[str, type]:
 
 
 def _kind(value: Value) -> object:
-    """Return the class of a value; None for an integer that no double and no int64 column shares with floats."""
+    """Return the class of a value; of integers, what tells which columns hold them exactly."""
     if isinstance(value, int) and not isinstance(value, bool):
         return int if abs(value) <= _EXACT else "int64" if -(2**63) <= value < 2**63 else None
     return type(value)
@@ -126,7 +127,7 @@ def text_of(value: Value) -> str:
     return str(value)
 
 
-# ---------------------------------------------------------------- writers: each gives a function that takes a batch
+# ---------------------------------------------------------------- writers: each gives what takes a batch
 
 Put = Callable[[Batch], object]
 

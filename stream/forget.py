@@ -1,8 +1,8 @@
 """Taking events out of the file for good (SEMANTICS 8.1).
 
-Steps: 1. rows, ids kept apart and texts that nothing refers to any more are deleted in one transaction (their bytes
-are overwritten: `secure_delete`); 2. free pages are given back; 3. the write-ahead log, which still holds the old
-pages, is copied into the file and cut to nothing.
+Steps: 1. rows, ids kept apart and texts that nothing refers to any more are deleted in one transaction
+(their bytes are overwritten: `secure_delete`); 2. free pages are given back; 3. the write-ahead log, which
+still holds the old pages, is copied into the file and cut to nothing.
 """
 
 from __future__ import annotations
@@ -13,24 +13,28 @@ from typing import Final
 
 from stream.store import add_meta, set_meta, transaction
 
-_USED: Final = "SELECT key FROM event UNION SELECT user FROM event UNION SELECT name FROM event"
-_EVENT: Final = {
-    "before": "ts_ms < ?",
-    "key": "key = (SELECT id FROM text WHERE value = ?)",
-    "event_id": "event_id = ?",
+_UNUSED: Final = (
+    "DELETE FROM text WHERE id NOT IN"
+    " (SELECT key FROM event UNION SELECT user FROM event UNION SELECT name FROM event)"
+)
+_DELETE: Final = {
+    "before": ("DELETE FROM event WHERE ts_ms < ?", "DELETE FROM quarantine WHERE ts_ms < ?"),
+    "key": (
+        "DELETE FROM event WHERE key = (SELECT id FROM text WHERE value = ?)",
+        "DELETE FROM quarantine WHERE key = ?",
+    ),
+    "event_id": ("DELETE FROM event WHERE event_id = ?", "DELETE FROM quarantine WHERE event_id = ?"),
 }
-_QUARANTINE: Final = {"before": "ts_ms < ?", "key": "key = ?", "event_id": "event_id = ?"}
 
 
 def forget(
     connection: sqlite3.Connection, what: str, value: int | str, marks: Mapping[str, int | None]
 ) -> int:
-    """Delete the events that WHAT = VALUE means and note MARKS, the largest ids ever given; return how many went."""
+    """Delete the events that WHAT = VALUE means; return how many went. MARKS: the largest ids ever given."""
     with transaction(connection):
-        events = connection.execute(f"DELETE FROM event WHERE {_EVENT[what]}", (value,)).rowcount
-        apart = connection.execute(f"DELETE FROM quarantine WHERE {_QUARANTINE[what]}", (value,)).rowcount
+        events, apart = (connection.execute(query, (value,)).rowcount for query in _DELETE[what])
         if events:
-            connection.execute(f"DELETE FROM text WHERE id NOT IN ({_USED})")
+            connection.execute(_UNUSED)
             set_meta(connection, **marks)
             add_meta(connection, generation=1)
     return events + apart

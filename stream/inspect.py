@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from stream.codec import checksum, full_decoder
@@ -17,8 +17,10 @@ COUNTERS: Final = ("duplicate", "quarantined", "quarantine_evicted", "late", "ke
 _MAX_FINDINGS: Final = 100
 
 _ROWS: Final = (
-    "SELECT event.id, k.value, n.value, ts_ms, seq, u.value, user, event_id, known_ms, session_id, page_id, item_id, payload, crc"
-    " FROM event LEFT JOIN text k ON k.id = key LEFT JOIN text n ON n.id = name LEFT JOIN text u ON u.id = user ORDER BY event.id"
+    "SELECT event.id, k.value, n.value, ts_ms, seq, u.value, user, event_id, known_ms, session_id,"
+    " page_id, item_id, payload, crc"
+    " FROM event LEFT JOIN text k ON k.id = key LEFT JOIN text n ON n.id = name LEFT JOIN text u ON u.id"
+    " = user ORDER BY event.id"
 )
 
 
@@ -86,7 +88,7 @@ def stats(connection: sqlite3.Connection, path: str) -> LogStats:
 
 
 def check(connection: sqlite3.Connection) -> Iterator[Finding]:
-    """Find what is wrong with the file: its structure by SQLite's own check, then each row by its checksum."""
+    """Find what is wrong: in the structure by SQLite's own check, then in each row by its checksum."""
     for (line,) in connection.execute(f"PRAGMA integrity_check({_MAX_FINDINGS})"):
         if line != "ok":
             yield Finding("structure", "file", str(line))
@@ -116,6 +118,6 @@ def _one(connection: sqlite3.Connection, query: str) -> int:
 
 def _size(path: str) -> int:
     try:
-        return os.path.getsize(path)
+        return Path(path).stat().st_size
     except OSError:
         return 0

@@ -1,7 +1,8 @@
 """The single writer's lock: a file beside the log that only one process holds, with its pid inside.
 
-SQLite's own locks last as long as one transaction; this one lasts as long as a writer is open, so that positions,
-ids and `known_ms` can be kept in memory. The operating system releases it when the process dies, however it dies.
+SQLite's own locks last as long as one transaction; this one lasts as long as a writer is open, so that
+positions, ids and `known_ms` can be kept in memory. The operating system releases it when the process dies,
+however it dies.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from pathlib import Path
 from typing import Any
 
 from stream.errors import LogError, LogLockedError, LogReadOnlyError
@@ -28,10 +30,10 @@ class LockFile:
         self._fd = _hold(self.path, path) if fcntl else _create(self.path, path)
 
     def release(self) -> None:
-        """Let others write; the file stays where the system releases it by itself (removing it would race)."""
+        """Let others write; the file stays where the system releases it: removing it would race."""
         if not fcntl:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self.path)
+                Path(self.path).unlink()
         os.close(self._fd)
 
 
@@ -49,11 +51,11 @@ def _hold(path: str, log: str) -> int:
 
 
 def _create(path: str, log: str) -> int:
-    """Hold the lock by the file's existence, where nothing better is at hand: it outlives a process that is killed."""
+    """Hold the lock by the file's existence, which outlives a process that is killed."""
     try:
         fd = _open(path, log, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     except FileExistsError:
-        with open(path, "rb") as file:
+        with Path(path).open("rb") as file:
             raise _locked(
                 log, _holder(file.fileno()), f"close it there, or remove {path} if that process is gone"
             ) from None
@@ -74,7 +76,8 @@ def _open(path: str, log: str, flags: int) -> int:
     except OSError as error:
         kind = LogReadOnlyError if error.errno == errno.EROFS else LogError
         raise kind(
-            f"{log}: expected to make its lock file {path}, found: {error.strerror}; check the path and that its folder exists"
+            f"{log}: expected to make its lock file {path}, found: {error.strerror};"
+            " check the path and that its folder exists"
         ) from error
 
 
@@ -85,5 +88,6 @@ def _holder(fd: int) -> str:
 
 def _locked(log: str, holder: str, step: str) -> LogLockedError:
     return LogLockedError(
-        f"{log}: expected no other writer, found process {holder} holding it; {step}, or open the log with read_only=True"
+        f"{log}: expected no other writer, found process {holder} holding it; {step}, or open the log"
+        " with read_only=True"
     )

@@ -4,9 +4,9 @@
         log.append({"event": "view", "ts_ms": 1, "user_id": "u", "attrs": {"item": "7"}})
         rows = log.scan("u", ["view"], 0, 10)
 
-One process writes (a lock file beside the log says which), any number reads with `read_only=True`. An EventLog may be
-used by several threads: each call holds its lock; `check` and `export` read through a connection of their own, so that
-they do not hold up the others.
+One process writes (a lock file beside the log says which), any number reads with `read_only=True`. An
+EventLog may be used by several threads: each call holds its lock; `check` and `export` read through a
+connection of their own, so that they do not hold up the others.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from featuregraph.convert import converter
 from featuregraph.errors import EventError
 from featuregraph.types import IDENTIFIER
 from featuregraph.windows import parse_duration
-from stream import inspect, quarantine
 from stream import forget as forgetting
+from stream import inspect, quarantine
 from stream.appender import Appender
 from stream.clock import Clock, SystemClock
 from stream.errors import LogError, LogFormatError, LogReadOnlyError, translated
@@ -47,12 +47,12 @@ class EventLog:
 
     path: the file, made if there is none (and not `read_only`).
     sync: when an append returns, "full": the event is on the disk (one sync a call) and survives a power cut;
-        "batch": it is with the operating system and survives the death of the process; it reaches the disk some
-        thousand events later, or at `flush` or `close`.
+        "batch": it is with the operating system and survives the death of the process; it reaches the disk
+        some hundred events later, or at `flush` or `close`.
     key: the column that owns events (SEMANTICS 1.1); kept in the file.
     max_future: how far ahead of the clock an event may be before it is quarantined (1.5); None: any time.
-    history_start_ms: from which time on the log holds all events (3.5): when None, the clock's now as the file is
-        made; "all": it holds all there ever were. Kept in the file.
+    history_start_ms: from which time on the log holds all events (3.5). None: from the clock's now as the
+        file is made; "all": it holds all there ever were. Kept in the file.
     """
 
     def __init__(
@@ -97,7 +97,8 @@ class EventLog:
                 set_meta(connection, **about)
         if about.get("key") != key:
             raise LogFormatError(
-                f"{self.path}: expected a log with the key {key!r}, found {about.get('key')!r}; open it with that key, or start a new log"
+                f"{self.path}: expected a log with the key {key!r}, found {about.get('key')!r};"
+                " open it with that key, or start a new log"
             )
         self.key = key
         held_from = about.get("history_start_ms")
@@ -123,10 +124,10 @@ class EventLog:
 
     def append(self, event: Mapping[str, object]) -> Receipt:
         """Take one event; raise EventError if it breaks the contract, LogError if it cannot be kept."""
-        return self._append([self._form.read(event)], False, "the event".format)[0]
+        return self._append([self._form.read(event)], keep_known=False, label="the event".format)[0]
 
     def append_many(self, events: Iterable[Mapping[str, object]], *, keep_known: bool = False) -> Receipt:
-        """Take EVENTS in one transaction: an error names the event's number in the call, and nothing of the call is kept.
+        """Take EVENTS in one transaction: after an error, which names the event, nothing of the call is kept.
 
         keep_known: events carry their known_ms (SEMANTICS 1.7), null stays null; else the clock gives it.
         """
@@ -149,10 +150,10 @@ class EventLog:
                 drafts.append(self._form.read(event))
             except EventError as error:
                 raise EventError(f"{label(place)}: {error}; nothing of the call was kept") from None
-        return self._append(drafts, keep_known, label)
+        return self._append(drafts, keep_known=keep_known, label=label)
 
     def _append(
-        self, drafts: list[Draft | None], keep_known: bool, label: Callable[[int], str]
+        self, drafts: list[Draft | None], *, keep_known: bool, label: Callable[[int], str]
     ) -> tuple[Receipt, list[Row]]:
         with self._using("appending"):
             return self._writer().append(drafts, keep_known=keep_known, label=label)
@@ -162,7 +163,8 @@ class EventLog:
     ) -> int:
         """Remove events as if they had never been (SEMANTICS 8.1), with their bytes; return how many.
 
-        Give exactly one: events with ts_ms < BEFORE, of KEY, or with EVENT_ID (of any key). Events in quarantine count.
+        Give exactly one: events with ts_ms < BEFORE, of KEY, or with EVENT_ID (of any key). Those in
+        quarantine count too.
         """
         given = {
             name: value
@@ -171,14 +173,16 @@ class EventLog:
         }
         if len(given) != 1:
             raise EventError(
-                f"expected one of before, key, event_id to forget by, found {', '.join(given) or 'none'}; give exactly one"
+                f"expected one of before, key, event_id to forget by, found {', '.join(given) or 'none'};"
+                " give exactly one"
             )
         ((what, value),) = given.items()
         if what != "before":
             value = converter(IDENTIFIER)(value)
         if not isinstance(value, str if what != "before" else int):
             raise EventError(
-                f"expected {what} as {'ms' if what == 'before' else 'text'}, found {given[what]!r:.60}; correct it"
+                f"expected {what} as {'ms' if what == 'before' else 'text'}, found {given[what]!r:.60};"
+                " correct it"
             )
         with self._using("forgetting") as connection:
             writer = self._writer()
@@ -220,7 +224,7 @@ class EventLog:
         *,
         after_id: int | None = None,
     ) -> list[Row]:
-        """Return the rows of KEY with one of NAMES (None: any) and LO_MS <= ts_ms < HI_MS (None: no bound), in total order."""
+        """Return the rows of KEY with one of NAMES and LO_MS <= ts_ms < HI_MS (None: any), in total order."""
         with self._using("reading"):
             return self._reader.rows_of(self._reader.scan(key, names, lo_ms, hi_ms, Row._fields, after_id))
 
@@ -242,7 +246,7 @@ class EventLog:
             return self._reader.scan(key, names, lo_ms, hi_ms, columns, after_id)
 
     def rows_after(self, id: int, limit: int | None = None) -> list[Row]:
-        """Return the rows that arrived after the row ID (0: from the first), by arrival, LIMIT of them at most."""
+        """Return LIMIT rows at most that arrived after row ID (0: from the first), by arrival."""
         with self._using("reading"):
             return self._reader.rows_after(id, limit)
 
@@ -321,7 +325,7 @@ class EventLog:
     # ---------------------------------------------------------------- files of events
 
     def export(self, path: str | PathLike[str], *, progress: Progress | None = None) -> int:
-        """Write all events to PATH (Parquet, Arrow, CSV, JSON lines, by its suffix); return how many (stream.export)."""
+        """Write all events to PATH, Parquet, Arrow, CSV or JSON lines by its suffix; return how many."""
         from stream.export import export_events
 
         return export_events(self, fspath(path), progress=progress)

@@ -1,7 +1,7 @@
 """What is read from a log: rows of one key in total order, rows by arrival, and what the log holds.
 
-A scan reads the index `stream` once per event name and merges the runs in memory, which is faster than one statement
-that sorts whole rows. Every statement sees the last commit, also that of another process.
+A scan reads the index `stream` once per event name and merges the runs in memory, which is faster than one
+statement that sorts whole rows. Every statement sees the last commit, also that of another process.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any, Final
 
 from stream.codec import column_value
 from stream.event import RAW_COLUMNS, Row
-from stream.texts import Texts
+from stream.texts import Texts, last_number
 
 INT64_MIN: Final = -(2**63)
 INT64_MAX: Final = 2**63 - 1
 
 Stored = tuple[Any, ...]
 
-# Columns that stand in the file as they are; key and name, and user_id where it is the key, are known before a scan.
+# Columns that stand in the file as they are; key, name and, as the key, user_id are known before a scan.
 _PLAIN: Final = frozenset(Row._fields) - {"key", "name", "user_id"}
 _USER: Final = "(SELECT value FROM text WHERE text.id = user)"
 # Rows after the mark have the known_ms of the writer's clock, which never falls.
@@ -49,7 +49,8 @@ class Reader:
     ) -> list[Stored]:
         """Return COLUMNS, as stored, of the rows of KEY with a name of NAMES (None: any) in total order.
 
-        Only rows with LO_MS <= ts_ms < HI_MS and id > AFTER_ID (None: no bound). The first columns must be ts_ms and seq.
+        Only rows with LO_MS <= ts_ms < HI_MS and id > AFTER_ID (None: no bound). The first two columns must
+        be ts_ms and seq.
         """
         number = self._texts.find(key)
         if number is None:
@@ -62,7 +63,7 @@ class Reader:
         runs = []
         for name, text in self._names(number, names):
             known = {"key": key, "user_id": key, "name": text}
-            bound = [known[column] for column in columns if _is_bound(column, self._by_user)]
+            bound = [known[column] for column in columns if _is_bound(column, by_user=self._by_user)]
             runs.append(self._execute(sql, (*bound, number, name, *tail)).fetchall())
         return self._merged([run for run in runs if run])
 
@@ -104,7 +105,7 @@ class Reader:
 
     def rows_after(self, id: int, limit: int | None) -> list[Row]:
         """Return the rows that arrived after ID, by arrival, LIMIT of them at most."""
-        query = f"SELECT {_STORED} FROM event WHERE id > ? ORDER BY id LIMIT ?"
+        query = f"SELECT {_STORED} FROM event WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608  # our own words
         text = self._texts.text
         found = self._execute(query, (id, -1 if limit is None else limit)).fetchall()
         return self.rows_of(
@@ -132,8 +133,7 @@ class Reader:
 
     def last_id(self) -> int:
         """Return the largest id ever given, 0 before the first."""
-        query = "SELECT max(ifnull((SELECT max(id) FROM event), 0), ifnull((SELECT value FROM meta WHERE name = 'last_id'), 0))"
-        return int(self._execute(query).fetchone()[0])
+        return last_number(self._execute, "event", "last_id")
 
     def generation(self) -> int:
         """Return how often events were removed."""
@@ -161,7 +161,7 @@ def row_of(stored: Iterable[Any]) -> Row:
     return row._replace(**ids)
 
 
-def _is_bound(column: str, by_user: bool) -> bool:
+def _is_bound(column: str, *, by_user: bool) -> bool:
     return column not in _PLAIN and (by_user or column != "user_id")
 
 
@@ -173,12 +173,14 @@ def _select(columns: tuple[str, ...], *, by_user: bool, after: bool) -> str:
             f"expected ts_ms, seq and more columns of {', '.join(Row._fields)}, found {', '.join(columns)}"
         )
     wanted = [
-        "?" if _is_bound(column, by_user) else _USER if column == "user_id" else column for column in columns
+        "?" if _is_bound(column, by_user=by_user) else _USER if column == "user_id" else column
+        for column in columns
     ]
     if not by_user:
         wanted = ["ts_ms", "seq", f"ifnull({_USER}, '')", "id", *wanted]
     more = " AND id > ?" if after else ""
-    return f"SELECT {', '.join(wanted)} FROM event WHERE key = ? AND name = ? AND ts_ms BETWEEN ? AND ?{more} ORDER BY ts_ms, seq"
+    where = f"key = ? AND name = ? AND ts_ms BETWEEN ? AND ?{more}"
+    return f"SELECT {', '.join(wanted)} FROM event WHERE {where} ORDER BY ts_ms, seq"  # noqa: S608  # our own words
 
 
 def _or(bound: int | None, default: int) -> int:

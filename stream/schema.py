@@ -4,8 +4,8 @@
 - `position`: (user, ts_ms, seq) is unique (SEMANTICS 1.2); user 0 stands for null, which is a value here,
 - `identity`: an event_id is known once per key (1.3),
 - `stream`: what a scan reads, by key, name and time.
-Keys, users and names are numbers of `text`, so that indexes stay small. An id is given once and never again: `meta`
-remembers the largest ones when the rows that had them are forgotten.
+Keys, users and names are numbers of `text`, so that indexes stay small. An id is given once and never again:
+`meta` remembers the largest ones when the rows that had them are forgotten.
 """
 
 from __future__ import annotations

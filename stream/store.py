@@ -20,10 +20,10 @@ _WAL_KEPT_BYTES: Final = 4 * 1024 * 1024
 
 
 def connect(path: str, limits: Limits, *, read_only: bool, sync: Sync = "batch") -> sqlite3.Connection:
-    """Return a connection to the log at PATH, made and brought to this format if it may write; raise LogError."""
-    if os.path.isdir(path):
+    """Return a connection to the log at PATH; if it may write, the log is made or brought to this format."""
+    if Path(path).is_dir():
         raise LogError(f"{path}: expected a file, found a folder; give the path of the log file inside")
-    if read_only and not os.path.exists(path):
+    if read_only and not Path(path).exists():
         raise LogError(
             f"{path}: expected a log, found nothing; check the path, or open it for writing to make one"
         )
@@ -48,7 +48,7 @@ def _open(path: str, limits: Limits, *, read_only: bool) -> sqlite3.Connection:
     wal = Path(f"{path}-wal")
     if (
         read_only
-        and not os.access(os.path.dirname(path) or ".", os.W_OK)
+        and not os.access(Path(path).absolute().parent, os.W_OK)
         and not (wal.exists() and wal.stat().st_size)
     ):
         uri += "&immutable=1"
@@ -92,7 +92,8 @@ def _format(connection: sqlite3.Connection, path: str) -> int:
         raise _other_format(path, found)
     if tables or owner:
         raise LogFormatError(
-            f"{path}: expected a log, found a database of another program; give the path of a log or of a new file"
+            f"{path}: expected a log, found a database of another program;"
+            " give the path of a log or of a new file"
         )
     return 0
 
@@ -149,6 +150,7 @@ def add_meta(connection: sqlite3.Connection, **amounts: int) -> None:
     for name, amount in amounts.items():
         if amount:
             connection.execute(
-                "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+                "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value +"
+                " excluded.value",
                 (name, amount),
             )

@@ -1,8 +1,9 @@
 """Files of events: Parquet, Arrow, CSV and JSON lines, read in batches and brought into a log.
 
-A file has the canonical columns (event_id, user_id, session_id, event, ts_ms, seq, known_ms, page_id, item_id, attrs);
-event and ts_ms must be there. Any other column holds a field and goes before attrs (SEMANTICS 2.1). Cells of CSV are
-text, its attrs a JSON object; in JSON lines any value keeps its JSON type. Writing them: stream.export.
+A file has the canonical columns (event_id, user_id, session_id, event, ts_ms, seq, known_ms, page_id,
+item_id, attrs); event and ts_ms must be there. Any other column holds a field and goes before attrs
+(SEMANTICS 2.1). Cells of CSV are text, its attrs a JSON object; in JSON lines any value keeps its JSON
+type. Writing them: stream.export.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ _SUFFIXES: Final[dict[str, Format]] = {
 
 
 def format_of(path: str | Path) -> Format:
-    """Return the format that the suffix of PATH names (a folder is a Parquet dataset); raise EventFileError."""
+    """Return the format that the suffix of PATH names; a folder is a Parquet dataset."""
     path = Path(path)
     found = "parquet" if path.is_dir() else _SUFFIXES.get(path.suffix.lower())
     if found is None:
@@ -59,7 +60,7 @@ def read_events(path: str | Path, *, limits: Limits | None = None, rows: int = B
     """Give the events of the file at PATH as dicts, ROWS at a time, in the order of the file.
 
     Raises:
-        EventFileError: the file is missing, of no known format, damaged, or lacks a column; names file and row.
+        EventFileError: the file is missing, of no known format, damaged or lacks a column; names the place.
     """
     path = Path(path)
     if not path.exists():
@@ -87,8 +88,8 @@ def count_rows(path: str | Path) -> int | None:
 def import_events(log: EventLog, path: str | Path, *, progress: Progress | None = None) -> Receipt:
     """Append the events of the file at PATH with the known_ms that they carry; return what became of them.
 
-    Each batch is one transaction: after an error, the batches before it are in the log. Events with an event_id may be
-    imported again, as duplicates.
+    Each batch is one transaction: after an error, the batches before it are in the log. Events with an
+    event_id may be imported again: they are duplicates.
 
     Raises:
         EventFileError: the file cannot be read.
@@ -112,7 +113,7 @@ def _label(path: str | Path, first: int) -> Callable[[int], str]:
 
 @contextmanager
 def translating(path: str | Path, doing: str) -> Iterator[None]:
-    """Say in one line what pyarrow, or its absence, and the file system mean while DOING something with PATH."""
+    """Say in one line what errors of pyarrow and of the file system mean while DOING something with PATH."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -126,7 +127,8 @@ def translating(path: str | Path, doing: str) -> Iterator[None]:
         # pyarrow's own errors derive from these
         said = str(error).splitlines() or [type(error).__name__]
         raise EventFileError(
-            f"{path}: expected a sound {format_of(path)} file of events while {doing}, found: {said[0]}; write it anew"
+            f"{path}: expected a sound {format_of(path)} file of events while {doing}, found: {said[0]};"
+            " write it anew"
         ) from error
 
 
@@ -218,7 +220,8 @@ def _read_lines(path: Path, limits: Limits, rows: int) -> Iterator[Batch]:
                 where = f"{path}, row {number}"
                 if len(line) > limits.max_line_bytes:
                     raise EventFileError(
-                        f"{where}: expected a line of at most {limits.max_line_bytes} bytes, found more; split it"
+                        f"{where}: expected a line of at most {limits.max_line_bytes} bytes, found more;"
+                        " split it"
                     )
                 if line.strip():
                     batch.append(_object(line, where))
@@ -234,7 +237,7 @@ def _read_lines(path: Path, limits: Limits, rows: int) -> Iterator[Batch]:
 
 
 def _object(text: str | bytes, where: str) -> dict[str, Any]:
-    """Return the JSON object in TEXT; numbers out of range and NaN come through, to be counted as unparsable."""
+    """Return the JSON object in TEXT; NaN and numbers out of range come through: the log counts them."""
     try:
         found = _decode(text)
     except RecursionError:

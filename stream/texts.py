@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+
+Execute = Callable[..., sqlite3.Cursor]
 
 
 class Texts:
@@ -49,8 +52,7 @@ class Texts:
     def last(self) -> int:
         """Return the largest number ever given: those of forgotten texts are not given again."""
         if self._next is None:
-            query = "SELECT max(ifnull((SELECT max(id) FROM text), 0), ifnull((SELECT value FROM meta WHERE name = 'last_text'), 0))"
-            self._next = int(self._connection.execute(query).fetchone()[0])
+            self._next = last_number(self._connection.execute, "text", "last_text")
         return self._next
 
     def drop(self) -> None:
@@ -65,3 +67,10 @@ class Texts:
             self._texts = {0: None}
         self._numbers[text] = number
         self._texts[number] = text
+
+
+def last_number(execute: Execute, table: str, mark: str) -> int:
+    """Return the largest id that TABLE has, or had before rows were forgotten (MARK of `meta`)."""
+    here = execute(f"SELECT max(id) FROM {table}").fetchone()[0]  # noqa: S608  # our own words
+    before = execute("SELECT value FROM meta WHERE name = ?", (mark,)).fetchone()
+    return max(here or 0, before[0] if before else 0)
