@@ -1,0 +1,327 @@
+"""Whole lives of a log with many engines on it, held against the reference step by step.
+
+A `History` is data: graphs, and steps that append, forget, restart, install and ask. `check` plays it on one log with
+engines of every mode and budget, and on the reference; each answer, or error, of each engine must be the reference's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from featuregraph.errors import EventError, FeatureGraphError
+from featuregraph.graph import Graph
+from featuregraph.ir import Node, Op, toposort
+from featuregraph.reference import Log
+from featuregraph.reference.answers import ask
+from featuregraph.reference.rows import is_partial
+from featuregraph.scalar import OVERFLOW
+from featuregraph.testing.clock import FakeClock
+from featuregraph.testing.conformance import json_value
+from featuregraph.testing.exact import same
+from featuregraph.testing.graphs import random_graph
+from featuregraph.testing.logs import random_workload
+from featuregraph.testing.values import World, choose
+from featuregraph.types import INT64_MAX
+from stream.engine import MODES, Engine, Mode
+from stream.log import EventLog
+
+Json = dict[str, Any]
+# Modes and budgets of the engines of a history; those with little memory drop and rebuild all the time.
+ENGINES: Sequence[tuple[Mode, str]] = (
+    *((mode, "16MiB") for mode in MODES),
+    ("cached", "1KiB"),
+    ("incremental", "4KiB"),
+    ("auto", "0"),
+)
+TOLERANCE = 1e-12  # of decayed_sum, of the sum of the absolute terms (SEMANTICS 4.2)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What happens, in order.
+
+    Steps: {"append": [EVENT, ...], "by": ENGINE | None}, {"clock": MS}, {"forget": {...}, "by": ENGINE | None},
+    {"ask": QUERY, "graph": N}, {"restart": true}, {"remove": N}, {"install": N}; ENGINE is a place in `ENGINES`,
+    None the log itself.
+    """
+
+    graphs: Sequence[Json]
+    steps: Sequence[Json]
+    history_start_ms: int | None = None  # from when on the log holds all events; None: it always did
+
+
+def random_history(rng: Random, *, events: int = 30, queries: int = 10) -> History:
+    """Return a random history."""
+    world = World.any(rng)
+    forms = [random_graph(rng, world)]
+    for _ in range(choose(rng, {0: 7, 1: 2, 2: 1})):
+        forms.append(random_graph(rng, world, features=3, key=forms[0].get("key", "user_id")))
+    graphs = [Graph.from_json(form) for form in forms]
+    work = random_workload(rng, world, graphs, events=events, queries=queries)
+    steps: list[Json] = []
+    queries_left = list(work.queries)
+    for count in range(len(work.arrivals) + 1):
+        if count:
+            steps.append(_arrival(rng, work.arrivals[count - 1]))
+        while queries_left and queries_left[0]["after"] == count:
+            steps.append({"ask": queries_left.pop(0), "graph": rng.randrange(len(forms))})
+    for _ in range(choose(rng, {0: 6, 1: 3, 3: 1})):
+        steps.insert(rng.randint(0, len(steps)), {"restart": True})
+    if len(forms) > 1 and rng.random() < 0.5:
+        removed = rng.randint(0, len(steps))
+        steps.insert(rng.randint(removed, len(steps)), {"install": 1})
+        steps.insert(removed, {"remove": 1})
+    start = world.time(rng) if rng.random() < 0.1 else None
+    return History(forms, _batched(rng, steps), start)
+
+
+def _arrival(rng: Random, entry: Json) -> Json:
+    by = rng.choice((None, *range(len(ENGINES))))
+    if "forget" in entry:
+        return entry | {"by": by}
+    return entry if "clock" in entry else {"append": [entry], "by": by}
+
+
+def _batched(rng: Random, steps: list[Json]) -> list[Json]:
+    """Join some neighbouring appends into one call."""
+    found: list[Json] = []
+    for step in steps:
+        if found and "append" in step and "append" in found[-1] and rng.random() < 0.4:
+            found[-1] = {"append": found[-1]["append"] + step["append"], "by": step["by"]}
+        else:
+            found.append(step)
+    return found
+
+
+# ---------------------------------------------------------------- playing
+
+
+@dataclass(slots=True)
+class Played:
+    """What a history was good for."""
+
+    cells: int = 0  # values compared with the reference
+    errors: int = 0  # queries that every executor refused alike
+    telling: int = 0  # values that are neither null, zero, false nor empty
+
+
+@dataclass(slots=True)
+class _Stage:
+    """The log and engines of a history being played, and the reference's logs beside them."""
+
+    history: History
+    path: Path
+    clock: FakeClock
+    graphs: list[Graph]
+    known: list[Log]  # by graph
+    installed: set[int]
+    played: Played = field(default_factory=Played)
+    log: EventLog | None = None
+    engines: list[Engine] = field(default_factory=list)
+
+    def open(self) -> None:
+        """Open the log and fresh engines with the plans that are installed."""
+        start = self.history.history_start_ms
+        self.log = EventLog(
+            self.path, key=self.graphs[0].key, clock=self.clock, history_start_ms="all" if start is None else start
+        )
+        self.engines = [Engine(self.log, mode=mode, memory_budget=budget) for mode, budget in ENGINES]
+        for engine in self.engines:
+            for number in sorted(self.installed):
+                engine.install(self.graphs[number].compile())
+
+    def close(self) -> None:
+        """Close the log."""
+        if self.log is not None:
+            self.log.close()
+
+    def by(self, number: int | None) -> Any:
+        """Return who takes events: an engine, or the log behind their backs."""
+        return self.log if number is None else self.engines[number]
+
+
+def check(history: History, folder: Path) -> Played:
+    """Play HISTORY in FOLDER; raise AssertionError at the first answer that is not the reference's."""
+    graphs = [Graph.from_json(form) for form in history.graphs]
+    stage = _Stage(
+        history,
+        folder / "log.db",
+        FakeClock(INT64_MAX),  # no clock has been told: nothing lies in the future
+        graphs,
+        [Log(graph.key, graph.events) for graph in graphs],
+        set(range(len(graphs))),
+    )
+    stage.open()
+    try:
+        for step in history.steps:
+            _play(stage, step)
+    finally:
+        stage.close()
+    return stage.played
+
+
+def _play(stage: _Stage, step: Json) -> None:
+    match step:
+        case {"append": events, "by": by}:
+            _append(stage, events, stage.by(by))
+        case {"forget": what, "by": by}:
+            stage.by(by).forget(**what)
+            for log in stage.known:
+                log.forget(what)
+        case {"clock": ms}:
+            stage.clock.set(ms)
+            for log in stage.known:
+                log.arrive(step)
+        case {"restart": _}:
+            stage.close()
+            stage.open()
+        case {"remove": number}:
+            stage.installed.discard(number)
+            for engine in stage.engines:
+                engine.remove(stage.graphs[number].id)
+        case {"install": number}:
+            stage.installed.add(number)
+            for engine in stage.engines:
+                engine.install(stage.graphs[number].compile())
+        case {"ask": query, "graph": number}:
+            if number in stage.installed:
+                _ask(stage, number, query)
+
+
+def _append(stage: _Stage, events: list[Json], by: Any) -> None:
+    """Append EVENTS in one call; where one of them is refused the call is, and they come again one by one."""
+    refused = [_refused_by_reference(stage, event) for event in events]
+    try:
+        by.append_many(events, keep_known=True)
+    except EventError as error:
+        assert any(refused), f"expected {events} accepted, found {error}"
+    else:
+        assert not any(refused), f"expected {events} refused: {refused}"
+        return
+    if len(events) > 1:
+        for event, expected in zip(events, refused, strict=True):
+            try:
+                by.append_many([event], keep_known=True)
+            except EventError as error:
+                assert expected, f"expected {event} accepted, found {error}"
+            else:
+                assert not expected, f"expected {event} refused: {expected}"
+
+
+def _refused_by_reference(stage: _Stage, event: Json) -> bool:
+    refused = set()
+    for log in stage.known:
+        try:
+            log.arrive(event)
+        except EventError:
+            refused.add(True)
+        else:
+            refused.add(False)
+    assert len(refused) == 1, "whether an event is refused does not depend on the graph"
+    return refused.pop()
+
+
+# ---------------------------------------------------------------- comparing
+
+
+def _ask(stage: _Stage, number: int, query: Json) -> None:
+    graph = stage.graphs[number]
+    expected = _outcome(lambda: ask(graph, stage.known[number], query))
+    if not isinstance(expected, FeatureGraphError):
+        start = _start(stage.history.history_start_ms, query)
+        late = [n for n, node in graph.features.items() if is_partial(node, query["t"], start, include_now=graph.include_now)]
+    found = [_outcome(lambda engine=engine: _extract(engine, graph, query)) for engine in stage.engines]  # type: ignore[misc]
+    for (mode, budget), one in zip(ENGINES, found, strict=True):
+        where = f"{mode} with {budget}, {query}"
+        if isinstance(expected, FeatureGraphError) or isinstance(one, FeatureGraphError):
+            _same_error(where, expected, one)
+            continue
+        assert list(one.partial) == late, f"{where}: expected partial {late}, found {one.partial}"
+        assert list(one.values) == list(graph.features), f"{where}: features {list(one.values)}"
+        _same_values(stage, where, number, query, (expected.values, found[0].values, one.values))
+    if isinstance(expected, FeatureGraphError):
+        stage.played.errors += 1
+
+
+def _start(held_from: int | None, query: Json) -> int | None:
+    """Return from when on the history counts: the log's, and with as_known the query's."""
+    asked = query.get("history_start_ms") if query.get("as_known") else None
+    return max((ms for ms in (held_from, asked) if ms is not None), default=None)
+
+
+def _extract(engine: Engine, graph: Graph, query: Json) -> Any:
+    return engine.extract(
+        graph.id,
+        key=query["key"],
+        at_ms=query["t"],
+        request=query.get("request"),
+        as_known=query.get("as_known", False),
+        history_start_ms=query.get("history_start_ms"),
+    )
+
+
+def _outcome(call: Any) -> Any:
+    try:
+        return call()
+    except FeatureGraphError as error:
+        return error
+
+
+def _same_error(where: str, expected: Any, found: Any) -> None:
+    def facts(one: Any) -> Any:
+        return (one.kind, getattr(one, "feature", None)) if isinstance(one, FeatureGraphError) else "values"
+
+    assert facts(expected) == facts(found), f"{where}: expected {facts(expected)}, found {facts(found)}: {found}"
+
+
+def _same_values(stage: _Stage, where: str, number: int, query: Json, values: tuple[Mapping[str, Any], ...]) -> None:
+    graph = stage.graphs[number]
+    for name, node in graph.features.items():
+        expected, first, found = (json_value(node.type, v[name], per_candidate=node.per_candidate) for v in values)
+        if _is_decayed(node):
+            assert same(first, found), f"{where}: {name!r}: expected {first!r} as in the first mode, found {found!r}"
+            slack = _slack(stage, number, node, query)
+            close = slack is None or _near(expected, found, slack)
+            assert close, f"{where}: {name!r}: expected {expected!r} within {slack}, found {found!r}"
+        else:
+            assert same(expected, found), f"{where}: {name!r} ({node.type}): expected {expected!r}, found {found!r}"
+        stage.played.cells += 1
+        stage.played.telling += bool(expected)
+
+
+def _is_decayed(node: Node) -> bool:
+    return any(n.op is Op.AGG and n["agg"] == "decayed_sum" for n in toposort([node]))
+
+
+def _slack(stage: _Stage, number: int, node: Node, query: Json) -> float | None:
+    """Return what a bare decayed_sum may differ by; None where |x| overflows, or it stands inside something else."""
+    aggregate = node if node.op is Op.AGG else node.args[0]
+    if aggregate.op is not Op.AGG:
+        return None
+    x = aggregate.role("x")
+    assert x is not None
+    sizes = Node(Op.ABS, x.type, (x,))
+    parts = [sizes if role == "x" else arg for role, arg in zip(aggregate["roles"], aggregate.args, strict=True)]
+    graph = Graph.from_json(stage.history.graphs[number])
+    graph.features = {"size": Node(Op.AGG, aggregate.type, parts, **dict(aggregate.attrs))}
+    with suppress(FeatureGraphError):
+        total = ask(graph, stage.known[number], query).values["size"]
+        terms = total.values() if isinstance(total, dict) else [total]
+        return TOLERANCE * max(terms, default=0.0)
+    return None
+
+
+def _near(left: Any, right: Any, slack: float) -> bool:
+    if isinstance(left, list):
+        return isinstance(right, list) and len(left) == len(right) and all(_near(a, b, slack) for a, b in zip(left, right, strict=True))
+    if isinstance(left, float) and isinstance(right, float):
+        return abs(left - right) <= slack
+    return same(left, right)
+
+
+__all__ = ["ENGINES", "OVERFLOW", "History", "Played", "check", "random_history"]
