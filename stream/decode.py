@@ -62,6 +62,7 @@ class Decoder:
         self.scan = scan
         self._unparsable = unparsable
         self._attributes = [f["name"] for f in scan.fields if f["name"] not in COLUMNS]
+        self._attributes = list(dict.fromkeys(self._attributes))  # two graphs may give one field two types
         asked = [_column(f["name"]) for f in scan.fields if f["name"] in COLUMNS]
         if key != "user_id":
             asked.append("user_id")

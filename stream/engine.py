@@ -250,13 +250,13 @@ class Engine:
             t = self._now(who) if at_ms is None else _time(at_ms)
             q = plan.bind_request(request, candidates)
             if as_known:
-                start = history_start_ms
-                first = INT64_MIN if start is None else start
+                first = INT64_MIN if history_start_ms is None else history_start_ms
                 rows = self._scan(who, installed.alone, t, lambda stored: known_by(stored, t, first))
                 raw = plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q)
             else:
                 raw = self._raw(installed, who, t, q)
-                start = self.log.history_start_ms
+                history_start_ms = None  # alone it has no effect
+            start = max((ms for ms in (self.log.history_start_ms, history_start_ms) if ms is not None), default=None)
             self._unparsable.until = self._cursor
             return FeatureVector(plan.publish(raw), plan.id, t, self.log.known_ms, plan.partial(t, start))
 
