@@ -1,26 +1,30 @@
-"""The physical layout of aggregates that run together: what is scanned, filtered, windowed and folded once.
+"""The physical layout of aggregates that run together: what is scanned, computed, filtered, windowed and folded once.
 
-    scan    one per event name: the union of the fields that anybody needs, the widest reach   (partition, fusion)
-    track   one per (events, filter): the rows that pass, each as a tuple of precomputed values (branch after the filter)
-    span    one per (track, window, offset, last N, include_now): a range of the track's rows
+    scan    one per event name: the widest reach, and the slots of its rows              (partition, fusion)
+    row     (ts_ms, seq, tie, slot 0, slot 1, ...): every value of an event that anybody needs, computed once
+    track   one per (events, filter): the rows that pass                                 (branch after the filter)
+    span    one per (track, window, last N): a range of the track's rows
     cell    one per aggregate on a span
 
 A layout is made of any number of plans: equal parts of different plans are one part. It is pure data; executors hold
-the rows and states.
+the rows and states. A node stands in the same slot in the rows of all events, so that a union's rows are alike; nodes
+that no event shares may share a slot.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from featuregraph.aggregates import aggregate_for
+from featuregraph.build import TS
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.windows import Window
 
-# A row of a track is (ts_ms, seq, tie, slot 0, slot 1, ...); tie orders users under another key than user_id.
+# tie orders users under another key than user_id.
 FIRST_SLOT = 3
+TS_PLACE = 0
 
 Part = TypeVar("Part")
 Demand = tuple[Node, bool]  # an aggregate, and its graph's include_now
@@ -31,20 +35,24 @@ _FOLDED_ROLES = ("x", "where", "by", "distinct")
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Decode FIELDS of the rows of EVENT from REACH ms back; None is the whole history."""
+    """Read the rows of EVENT from REACH ms back (None: the whole history); SLOTS gives the node of each, None for a gap."""
 
     event: str
-    fields: tuple[Node, ...]
+    slots: tuple[Node | None, ...]
     reach: int | None
+
+    @property
+    def fields(self) -> tuple[Node, ...]:
+        """Return the fields that the slots need."""
+        return tuple(n for n in toposort([s for s in self.slots if s is not None]) if n.op is Op.FIELD)
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """Rows of EVENTS for which WHERE holds, each with the values of SLOTS."""
+    """Rows of EVENTS for which WHERE holds; REACH ms back from a query at most."""
 
     events: tuple[str, ...]
     where: Node | None
-    slots: tuple[Node, ...]
     reach: int | None
 
 
@@ -79,7 +87,8 @@ class Layout:
     tracks: tuple[Track, ...]
     spans: tuple[Span, ...]
     cells: tuple[Cell, ...]
-    index: dict[Demand, int]
+    index: Mapping[Demand, int]  # of each demand's cell
+    places: Mapping[Node, int]  # in a row, of each node that has a slot
 
 
 def is_static(node: Node) -> bool:
@@ -99,25 +108,40 @@ def lay_out(demands: Iterable[Demand]) -> Layout:
     unique = list(dict.fromkeys(demands))
     tracks = _Table[tuple[tuple[str, ...], Node | None]]()
     spans = _Table[Span]()
-    slots: list[dict[Node, None]] = []
     cells: list[Cell] = []
+    events_of: dict[Node, dict[str, None]] = {}
     for agg, include_now in unique:
         where = agg.role("where")
         filtered = where is not None and is_static(where)
         track = tracks.add((agg["events"], where if filtered else None))
-        if track == len(slots):
-            slots.append({})
-        for role, arg in zip(agg["roles"], agg.args, strict=True):
-            if not (role == "where" and filtered):
-                slots[track].update(dict.fromkeys(static_parts(arg)))
+        for arg in agg.args:
+            for part in static_parts(arg):
+                events_of.setdefault(part, {}).update(dict.fromkeys(agg["events"]))
         # Where the filter waits for the query, so does the cut to the latest N.
         last = agg["last"] if where is None or filtered else None
         span = spans.add(Span(track, Window(agg["over"], agg["offset"], include_now), last))
         cells.append(Cell(span, agg, _is_scanned(agg)))
     made = tuple(spans)
-    reaches = [_widest([s.reach for s in made if s.track == i]) for i in range(len(slots))]
-    full = [Track(events, where, tuple(s), r) for (events, where), s, r in zip(tracks, slots, reaches, strict=True)]
-    return Layout(_scans(full), tuple(full), made, tuple(cells), {d: i for i, d in enumerate(unique)})
+    reaches = [_widest([s.reach for s in made if s.track == i]) for i, _ in enumerate(tracks)]
+    full = tuple(Track(events, where, reach) for (events, where), reach in zip(tracks, reaches, strict=True))
+    slots = _assign(events_of)
+    places = {node: FIRST_SLOT + slot for node, slot in slots.items()} | {TS: TS_PLACE}
+    scans = _scans(full, slots, events_of)
+    return Layout(scans, full, made, tuple(cells), {d: i for i, d in enumerate(unique)}, places)
+
+
+def _assign(events_of: Mapping[Node, Iterable[str]]) -> dict[Node, int]:
+    """Return a slot per node: the first that is free in the rows of all its events."""
+    taken: dict[str, set[int]] = {}
+    slots: dict[Node, int] = {}
+    for node, events in events_of.items():
+        if node is TS:
+            continue  # it stands at the front of every row
+        used = set().union(*(taken.get(event, ()) for event in events))
+        slots[node] = next(i for i in range(len(used) + 1) if i not in used)
+        for event in events:
+            taken.setdefault(event, set()).add(slots[node])
+    return slots
 
 
 def _is_scanned(agg: Node) -> bool:
@@ -130,16 +154,20 @@ def _widest(reaches: Sequence[int | None]) -> int | None:
     return None if None in reaches else max(r for r in reaches if r is not None)
 
 
-def _scans(tracks: Sequence[Track]) -> tuple[Scan, ...]:
-    fields: dict[str, dict[Node, None]] = {}
+def _scans(tracks: Sequence[Track], slots: Mapping[Node, int], events_of: Mapping[Node, Iterable[str]]) -> tuple[Scan, ...]:
+    rows: dict[str, dict[int, Node]] = {}
+    for node, slot in slots.items():
+        for event in events_of[node]:
+            rows.setdefault(event, {})[slot] = node
     reaches: dict[str, list[int | None]] = {}
     for track in tracks:
-        roots = [*track.slots, *([track.where] if track.where is not None else [])]
-        leaves = dict.fromkeys(n for n in toposort(roots) if n.op is Op.FIELD)
         for event in track.events:
-            fields.setdefault(event, {}).update(leaves)
             reaches.setdefault(event, []).append(track.reach)
-    return tuple(Scan(event, tuple(fields[event]), _widest(reaches[event])) for event in sorted(fields))
+    found = []
+    for event in sorted(reaches):
+        row = rows.get(event, {})
+        found.append(Scan(event, tuple(row.get(i) for i in range(max(row, default=-1) + 1)), _widest(reaches[event])))
+    return tuple(found)
 
 
 class _Table(Generic[Part]):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from featuregraph.aggregates import NO_KEY, Grouped, aggregate_for
 from featuregraph.codegen import Source
 from featuregraph.ir import Node
-from featuregraph.layout import FIRST_SLOT, Cell, Track
+from featuregraph.layout import Cell
 from featuregraph.scalar import OVERFLOW
-from stream.decode import TrackRow, row_function, row_source
+from stream.decode import EventRow, row_function, row_source
 
 if TYPE_CHECKING:
     from stream.state import RunningSpan
@@ -60,8 +60,8 @@ class Running:
     def __init__(
         self,
         readable: Callable[[RunningSpan], Any],
-        push: Callable[[TrackRow], None] | None = None,
-        pop: Callable[[TrackRow], None] | None = None,
+        push: Callable[[EventRow], None] | None = None,
+        pop: Callable[[EventRow], None] | None = None,
     ) -> None:
         self.readable = readable
         self.push = push
@@ -71,21 +71,20 @@ class Running:
 class CellKernel:
     """One aggregate with everything about its rows resolved."""
 
-    def __init__(self, cell: Cell, track: Track) -> None:
+    def __init__(self, cell: Cell, filtered: bool, places: Mapping[Node, int]) -> None:
         agg = cell.agg
         self.scanned = cell.scanned
         self.aggregate = aggregate_for(agg)
-        slots = {node: FIRST_SLOT + i for i, node in enumerate(track.slots)}
         where = agg.role("where")
-        self._where = row_function(where, slots) if where is not None and track.where is not where else None
+        self._where = row_function(where, places) if where is not None and not filtered else None
         self._last: int | None = agg["last"] if self._where is not None else None
-        self._take = Take(self.aggregate, agg, slots)
-        self._items = Items(agg, slots) if agg["agg"] == "sequence" else None
+        self._take = Take(self.aggregate, agg, places)
+        self._items = Items(agg, places) if agg["agg"] == "sequence" else None
         self._counts_rows = agg["agg"] == "count" and agg["roles"] in ((), ("where",))
 
     # ---- from rows at hand
 
-    def fold(self, rows: Sequence[TrackRow], t: int, q: Mapping[str, Any]) -> Readable:
+    def fold(self, rows: Sequence[EventRow], t: int, q: Mapping[str, Any]) -> Readable:
         """Return the readable state of ROWS, a span's rows in total order, at T with the request values Q."""
         if self._where is not None:
             where = self._where
@@ -132,8 +131,8 @@ class RowCount:
 class Take:
     """What one row gives to a state, compiled for one row and for many."""
 
-    def __init__(self, aggregate: Any, agg: Node, slots: Mapping[Node, int]) -> None:
-        self._source = row_source([arg for arg in agg.args if arg is not agg.role("where")], slots)
+    def __init__(self, aggregate: Any, agg: Node, places: Mapping[Node, int]) -> None:
+        self._source = row_source([arg for arg in agg.args if arg is not agg.role("where")], places)
         self._grouped = isinstance(aggregate, Grouped)
         what = self._what(aggregate.takes, agg)
         by = agg.role("by")
@@ -155,14 +154,14 @@ class Take:
         node = agg.role(name)
         return self._source.add([node])[0] if node is not None else self._source.bind(default, "c")
 
-    def _many(self) -> Callable[[Sequence[TrackRow], int, Mapping[str, Any]], list[Any]]:
+    def _many(self) -> Callable[[Sequence[EventRow], int, Mapping[str, Any]], list[Any]]:
         one = f"({self._arguments})" if self._grouped else self._arguments
         if not self._source.lines:
             return self._source.function("rows, t, q", f"[{one} for r in rows]")
         function = self._source.function("r, t, q", one)
         return lambda rows, t, q: [function(row, t, q) for row in rows]
 
-    def bind(self, push: Callable[..., None]) -> Callable[[TrackRow], None]:
+    def bind(self, push: Callable[..., None]) -> Callable[[EventRow], None]:
         """Return the function that gives a row to PUSH; only where nothing waits for the query."""
         assert not self._source.lines, "a part waits for the query"
         return self._source.calling("r", push, self._arguments)
@@ -171,17 +170,17 @@ class Take:
 class Items:
     """The items of a sequence: each a list over the rows that the state kept."""
 
-    def __init__(self, agg: Node, slots: Mapping[Node, int]) -> None:
+    def __init__(self, agg: Node, places: Mapping[Node, int]) -> None:
         self.lists = []
         for name, node in agg.items:
-            source = row_source([node], slots)
+            source = row_source([node], places)
             (text,) = source.add([node])
             if source.lines:
                 one, source = source.function("r, t, q", text), Source({})
                 text = f"{source.bind(one)}(r, t, q)"
             self.lists.append((name, source.function("rows, t, q", f"[{text} for r in rows]")))
 
-    def read(self, rows: Sequence[TrackRow], t: int, q: Mapping[str, Any]) -> Any:
+    def read(self, rows: Sequence[EventRow], t: int, q: Mapping[str, Any]) -> Any:
         """Return {item: list}, or OVERFLOW."""
         made = {name: values(rows, t, q) for name, values in self.lists}
         return OVERFLOW if any(OVERFLOW in values for values in made.values()) else made

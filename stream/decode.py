@@ -1,8 +1,8 @@
-"""From stored rows to track rows: typed projection, conversion, filter and precomputed values.
+"""From stored columns to rows, in one straight function per event, made once per layout:
 
-    stored columns --typed projection--> raw values --SEMANTICS 2--> record --codegen--> (ts, seq, tie, slot 0, ...) or None
+    stored columns --typed projection--> raw values --SEMANTICS 2--> fields --kernels--> (ts, seq, tie, slot 0, ...)
 
-Only the columns and attributes that a scan needs are read. Everything is resolved once per layout into straight functions.
+Only the columns and attributes that a scan needs are read.
 """
 
 from __future__ import annotations
@@ -15,17 +15,13 @@ from typing import Any
 from featuregraph.codegen import Source, tuple_of
 from featuregraph.convert import BAD, converter
 from featuregraph.ir import Node, Op, toposort
-from featuregraph.layout import Scan, Track
-from featuregraph.scalar import OVERFLOW
+from featuregraph.layout import Scan
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.codec import column_value, typed_decoder
 from stream.event import COLUMNS, RAW_COLUMNS, Row
 
-Stored = Sequence[Any]  # the columns of one row that a scan asks for
-Record = tuple[Any, ...]  # its fields in internal form
-TrackRow = tuple[Any, ...]
-# None: the filter rejects the row; OVERFLOW: the filter itself overflows, so whoever needs the row has no value.
-BuildRow = Callable[[Stored, Record], Any]
+Stored = Sequence[Any]  # the columns of one event that a scan asks for
+EventRow = tuple[Any, ...]  # (ts_ms, seq, tie, slot 0, ...)
 
 # What every scan reads, in these places: the order, and what `as known` and the counters ask for.
 _ALWAYS = ("ts_ms", "seq", "id", "known_ms")
@@ -56,82 +52,78 @@ class Unparsable:
 
 
 class Decoder:
-    """Reads the rows of one event: which columns to ask for, and the function from them to a record."""
+    """Reads one event: which columns to ask for, and the function from them to a row."""
 
     def __init__(self, scan: Scan, key: str, unparsable: Unparsable) -> None:
-        self.scan = scan
+        self.event = scan.event
+        self.reach = scan.reach
+        self._fields = scan.fields
         self._unparsable = unparsable
-        self._attributes = [f["name"] for f in scan.fields if f["name"] not in COLUMNS]
+        self._attributes = [f["name"] for f in self._fields if f["name"] not in COLUMNS]
         self._attributes = list(dict.fromkeys(self._attributes))  # two graphs may give one field two types
-        asked = [_column(f["name"]) for f in scan.fields if f["name"] in COLUMNS]
+        asked = [_column(f["name"]) for f in self._fields if f["name"] in COLUMNS]
         if key != "user_id":
             asked.append("user_id")
         if self._attributes:
             asked.append("payload")
         self.columns = tuple(dict.fromkeys((*_ALWAYS, *asked)))
-        # Under user_id, (ts, seq) is the whole order; under another key the user decides ties.
-        self.tie = "''" if key == "user_id" else f"({self._text('user_id')} or '')"
         self.of_row: Callable[[Row], Stored] = itemgetter(*map(Row._fields.index, self.columns))
-        self.record = self._compile()
+        # Under user_id, (ts, seq) is the whole order; under another key the user decides ties.
+        tie = "''" if key == "user_id" else f"({self._text('user_id')} or '')"
+        self.row = self._compile(scan, tie)
 
     def _text(self, column: str) -> str:
         return f"r[{self.columns.index(column)}]"
 
-    def _compile(self) -> Callable[[Stored], Record]:
+    def _compile(self, scan: Scan, tie: str) -> Callable[[Stored], EventRow]:
         source = Source({})
+        for node, text in zip(self._fields, self._converted(source), strict=True):
+            source.place(node, text)
+        for node in toposort([s for s in scan.slots if s is not None]):
+            if node.op is Op.TS:
+                source.place(node, f"r[{TS}]")
+            elif node.op is Op.EVENT_NAME:
+                source.place(node, source.bind(scan.event, "c"))
+        slots = ["None" if node is None else source.add([node])[0] for node in scan.slots]
+        return source.function("r", tuple_of([f"r[{TS}]", f"r[{SEQ}]", tie, *slots]))
+
+    def _converted(self, source: Source) -> list[str]:
+        """Add the statements that bring the fields to their internal form; return the text of each."""
         raw: dict[str, str] = {}
         if self._attributes:
             decode = source.bind(typed_decoder(self._attributes), "d")
             values = source.assign(f"{decode}({self._text('payload')})")
             raw = {name: f"{values}.f{i}" for i, name in enumerate(self._attributes)}
         texts = []
-        for node in self.scan.fields:
+        for node in self._fields:
             text = raw.get(node["name"]) or self._text(_column(node["name"]))
             if node["name"] in RAW_COLUMNS:
                 text = f"({text} if {text}.__class__ is not bytes else {source.bind(column_value)}({text}))"
             plain = _PLAIN.get(node.scalar.kind, "{f}({x})")
-            texts.append(plain.format(x=source.assign(text), f=source.bind(converter(node.scalar))))
-        if not texts:
-            return source.function("r", "()")
-        record = source.assign(tuple_of(texts))
+            texts.append(source.assign(plain.format(x=source.assign(text), f=source.bind(converter(node.scalar)))))
         bad, count = source.bind(BAD, "b"), source.bind(self._count, "n")
-        return source.function("r", f"{count}({record}, r[{ID}]) if {bad} in {record} else {record}")
+        for number, text in enumerate(texts):
+            source.lines.append(f"if {text} is {bad}: {text} = {count}(r[{ID}], {number})")
+        return texts
 
-    def _count(self, record: Record, row_id: int) -> Record:
-        for node, value in zip(self.scan.fields, record, strict=True):
-            if value is BAD:
-                self._unparsable.add(row_id, self.scan.event, node["name"])
-        return tuple(None if value is BAD else value for value in record)
+    def _count(self, row_id: int, number: int) -> None:
+        """Count an unparsable value; it is null."""
+        self._unparsable.add(row_id, self.event, self._fields[number]["name"])
 
 
 def _column(name: str) -> str:
     return "name" if name == "event" else name
 
 
-def row_builder(track: Track, decoder: Decoder) -> BuildRow:
-    """Return build(stored, record) for rows of the decoder's event."""
-    source = Source({node: f"x[{i}]" for i, node in enumerate(decoder.scan.fields)})
-    for node in toposort([*track.slots, *([track.where] if track.where is not None else [])]):
-        if node.op is Op.TS:
-            source.place(node, f"r[{TS}]")
-        elif node.op is Op.EVENT_NAME:
-            source.place(node, source.bind(decoder.scan.event, "c"))
-    if track.where is not None:
-        (passed,) = source.add([track.where])
-        overflow = source.bind(OVERFLOW, "o")
-        source.lines.append(f"if {passed} is not True: return {overflow} if {passed} is {overflow} else None")
-    return source.function("r, x", tuple_of([f"r[{TS}]", f"r[{SEQ}]", decoder.tie, *source.add(list(track.slots))]))
-
-
-def row_source(nodes: Sequence[Node], slots: Mapping[Node, int]) -> Source:
-    """Return a source in which the row is `r`, the query's time `t`; SLOTS says where in the row values stand."""
+def row_source(nodes: Sequence[Node], places: Mapping[Node, int]) -> Source:
+    """Return a source in which the row is `r`, the query's time `t`; PLACES says where in the row values stand."""
     ages = {n: "(t - r[0])" for n in toposort(nodes) if n.op is Op.AGE}
-    return Source({part: f"r[{i}]" for part, i in slots.items()} | ages)
+    return Source({part: f"r[{i}]" for part, i in places.items()} | ages)
 
 
-def row_function(node: Node, slots: Mapping[Node, int]) -> Callable[[TrackRow, int, Mapping[str, Any]], Any]:
+def row_function(node: Node, places: Mapping[Node, int]) -> Callable[[EventRow, int, Mapping[str, Any]], Any]:
     """Return f(row, t, q): the value of a NODE that waits for the query."""
-    source = row_source([node], slots)
+    source = row_source([node], places)
     return source.function("r, t, q", source.add([node])[0])
 
 

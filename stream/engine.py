@@ -23,11 +23,11 @@ from featuregraph.convert import BAD, converter
 from featuregraph.ir import Op, toposort
 from featuregraph.layout import lay_out
 from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
-from stream.decode import Stored, Unparsable, known_by
+from stream.decode import Decoder, Stored, Unparsable, known_by
 from stream.event import COLUMNS, Receipt, Row
 from stream.log import EventLog
 from stream.sizes import parse_size
-from stream.state import Binding, Fetch, KeyCache, KeyRows, KeyState, Reading
+from stream.state import Binding, Fetch, KeyCache, KeyRows, KeyState
 
 Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -302,15 +302,15 @@ class Engine:
         """Return the rows that BINDING needs at T, read from the log; KEEP may hide some."""
         fetch = self._fetch(key, t, t + 1)
         found = KeyRows(binding)
-        found.load(lambda reading: keep(fetch(reading)), t)
+        found.load(lambda decoder: keep(fetch(decoder)), t)
         return found
 
     def _fetch(self, key: str, t: int, hi: int) -> Fetch:
         """Return the function that reads the rows of KEY before HI which a query at T reaches."""
 
-        def fetch(reading: Reading) -> Sequence[Stored]:
-            lo = INT64_MIN if reading.reach is None else max(t - reading.reach, INT64_MIN)
-            return self.log.scan_columns(key, (reading.event,), lo, hi, reading.columns)
+        def fetch(decoder: Decoder) -> Sequence[Stored]:
+            lo = INT64_MIN if decoder.reach is None else max(t - decoder.reach, INT64_MIN)
+            return self.log.scan_columns(key, (decoder.event,), lo, hi, decoder.columns)
 
         return fetch
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 
 from featuregraph.layout import Span, Track
-from stream.decode import TrackRow
+from featuregraph.scalar import OVERFLOW
+from stream.decode import EventRow
 
 
 class TrackRows:
@@ -19,22 +20,26 @@ class TrackRows:
 
     def __init__(self, track: Track) -> None:
         self.track = track
-        self.rows: list[TrackRow] = []
+        self.rows: list[EventRow] = []
         self.ts: list[int] = []
         self.broken: list[int] = []
         self.floor: tuple[int, int, str] | None = None  # the position of the latest row dropped though windows hold it
 
-    def extend(self, rows: list[Any]) -> None:
-        """Take ROWS, in total order among themselves; `settle` must follow before anything is read."""
-        self.rows = rows if not self.rows else self.rows + rows
+    def extend(self, rows: list[EventRow], place: int | None) -> None:
+        """Take those ROWS of one event, in total order, whose filter's value at PLACE holds; `settle` must follow."""
+        if place is not None:
+            self.broken.extend(row[0] for row in rows if row[place] is OVERFLOW)
+            rows = [row for row in rows if row[place] is True]
+        self.rows = self.rows + rows if self.rows else rows.copy()
 
     def settle(self) -> None:
         """Bring the rows of several events into one order."""
         if len(self.track.events) > 1:
             self.rows.sort()
+            self.broken.sort()
         self.ts = [row[0] for row in self.rows]
 
-    def insert(self, row: TrackRow) -> int:
+    def insert(self, row: EventRow) -> int:
         """Take one more row; return where it stands."""
         if not self.rows or row > self.rows[-1]:
             self.rows.append(row)

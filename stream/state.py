@@ -4,29 +4,26 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from featuregraph.layout import FIRST_SLOT, Layout, Span
 from featuregraph.scalar import OVERFLOW
 from stream.cells import BROKEN, CellKernel, Readable, Running
-from stream.decode import TS, BuildRow, Decoder, Stored, Unparsable, row_builder
+from stream.decode import Decoder, EventRow, Stored, Unparsable
 from stream.event import Row
 from stream.rows import TrackRows, cut
 
 _LEAST_TRIM = 512  # rows; fewer are not worth moving the rest
-_ROW_BYTES, _SLOT_BYTES, _STATE_BYTES = 140, 40, 24  # measured on CPython 3.11, averages
+_ROW_BYTES, _SLOT_BYTES, _PLACE_BYTES, _STATE_BYTES = 140, 40, 16, 24  # measured on CPython 3.11, averages
 
 
+@dataclass(frozen=True, slots=True)
 class Reading:
-    """How the rows of one event become rows of tracks."""
+    """How the rows of one event come in: decoded once, then taken by tracks: (number, place of the filter's value)."""
 
-    def __init__(self, decoder: Decoder, builders: list[tuple[int, BuildRow]]) -> None:
-        self.event = decoder.scan.event
-        self.reach = decoder.scan.reach
-        self.columns = decoder.columns
-        self.of_row = decoder.of_row
-        self.record = decoder.record
-        self.builders = builders  # of each track that takes the event, by its number
+    decoder: Decoder
+    takers: tuple[tuple[int, int | None], ...]
 
 
 class Binding:
@@ -34,7 +31,8 @@ class Binding:
 
     def __init__(self, layout: Layout, key: str, unparsable: Unparsable) -> None:
         self.layout = layout
-        self.kernels = [CellKernel(cell, layout.tracks[layout.spans[cell.span].track]) for cell in layout.cells]
+        filtered = [layout.tracks[layout.spans[cell.span].track].where is not None for cell in layout.cells]
+        self.kernels = [CellKernel(cell, f, layout.places) for cell, f in zip(layout.cells, filtered, strict=True)]
         self.by_span: list[list[int]] = [[] for _ in layout.spans]
         for number, cell in enumerate(layout.cells):
             self.by_span[cell.span].append(number)
@@ -43,25 +41,19 @@ class Binding:
         for span, numbers in zip(layout.spans, self.by_span, strict=True):
             if span.window.over is not None or span.last is not None or any(self.kernels[n].scanned for n in numbers):
                 self.keeps_rows[span.track] = True
-        self.readings: dict[str, Reading] = {}
-        for scan in layout.scans:
-            decoder = Decoder(scan, key, unparsable)
-            takers = [(i, track) for i, track in enumerate(layout.tracks) if scan.event in track.events]
-            self.readings[scan.event] = Reading(decoder, [(i, row_builder(track, decoder)) for i, track in takers])
+        self.readings = {scan.event: Reading(Decoder(scan, key, unparsable), self._takers(scan.event)) for scan in layout.scans}
 
-    def built(self, row: Row) -> list[tuple[int, Any]]:
-        """Return (track number, track row) for each track whose filter takes ROW or breaks on it."""
-        reading = self.readings.get(row.name)
-        if reading is None:
-            return []
-        stored = reading.of_row(row)
-        record = reading.record(stored)
-        made = [(number, build(stored, record)) for number, build in reading.builders]
-        return [pair for pair in made if pair[1] is not None]
+    def _takers(self, event: str) -> tuple[tuple[int, int | None], ...]:
+        places = self.layout.places
+        return tuple(
+            (number, None if track.where is None else places[track.where])
+            for number, track in enumerate(self.layout.tracks)
+            if event in track.events
+        )
 
 
-# The stored rows of an event in total order, for a reading.
-Fetch = Callable[[Reading], Sequence[Stored]]
+# The stored columns of the rows of an event, in total order.
+Fetch = Callable[[Decoder], Sequence[Stored]]
 
 
 class KeyRows:
@@ -77,26 +69,15 @@ class KeyRows:
         Each event is fetched and decoded once, for the widest reach; a track with a narrower one takes the end only.
         """
         for reading in self.binding.readings.values():
-            stored = fetch(reading)
-            records = list(map(reading.record, stored))
-            times = [row[TS] for row in stored]
-            for number, build in reading.builders:
-                rows = self.tracks[number]
-                reach = rows.track.reach
+            rows = list(map(reading.decoder.row, fetch(reading.decoder)))
+            times = [row[0] for row in rows]
+            for number, place in reading.takers:
+                track = self.tracks[number]
+                reach = track.track.reach
                 first = 0 if reach is None else bisect_left(times, t - reach)
-                if first:
-                    seen, of = stored[first:], records[first:]
-                else:
-                    seen, of = stored, records
-                built = list(map(build, seen, of))
-                if rows.track.where is not None:
-                    for row, made in zip(seen, built, strict=True):
-                        if made is OVERFLOW:
-                            rows.break_at(row[TS])
-                    built = [made for made in built if made is not None and made is not OVERFLOW]
-                rows.extend(built)
-        for rows in self.tracks:
-            rows.settle()
+                track.extend(rows[first:] if first else rows, place)
+        for track in self.tracks:
+            track.settle()
 
     def fold(self, numbers: Sequence[int], t: int, q: Mapping[str, Any]) -> list[Readable]:
         """Return the states of the cells NUMBERS at T, folded from the rows; equal spans are cut once."""
@@ -203,14 +184,18 @@ class KeyCache(KeyRows):
 
     def push(self, row: Row) -> None:
         """Take one more event, early or late."""
-        for number, built in self.binding.built(row):
-            if built is OVERFLOW:
+        reading = self.binding.readings.get(row.name)
+        if reading is None:
+            return
+        made = reading.decoder.row(reading.decoder.of_row(row))
+        for number, place in reading.takers:
+            if place is None or made[place] is True:
+                self._insert(number, made)
+            elif made[place] is OVERFLOW:
                 self.tracks[number].break_at(row.ts_ms)
-            else:
-                self._insert(number, built)
 
-    def _insert(self, number: int, built: Any) -> None:
-        self.tracks[number].insert(built)
+    def _insert(self, number: int, row: EventRow) -> None:
+        self.tracks[number].insert(row)
 
     def states(self, numbers: Sequence[int], t: int, q: Mapping[str, Any]) -> list[Readable]:
         """Return the states of the cells NUMBERS at T, which is not before an earlier query's."""
@@ -231,8 +216,15 @@ class KeyCache(KeyRows):
 
     @property
     def bytes(self) -> int:
-        """Return an estimate of the memory held."""
-        return sum(len(rows.rows) * (_ROW_BYTES + _SLOT_BYTES * len(rows.track.slots)) for rows in self.tracks)
+        """Return an estimate of the memory held: rows are shared between tracks, so the longest list stands for an event's."""
+        layout = self.binding.layout
+        width = max((len(scan.slots) for scan in layout.scans), default=0)
+        longest: dict[str, int] = {}
+        for rows in self.tracks:
+            for event in rows.track.events:
+                longest[event] = max(longest.get(event, 0), len(rows.rows) // len(rows.track.events))
+        lists = sum(len(rows.rows) for rows in self.tracks) * _PLACE_BYTES
+        return lists + sum(longest.values()) * (_ROW_BYTES + _SLOT_BYTES * width)
 
 
 class KeyState(KeyCache):
@@ -251,12 +243,12 @@ class KeyState(KeyCache):
             self._by_track[running.span.track].append(running)
         self._scanned = [n for n, kernel in enumerate(binding.kernels) if kernel.scanned]
 
-    def _insert(self, number: int, built: Any) -> None:
+    def _insert(self, number: int, row: EventRow) -> None:
         rows = self.tracks[number]
-        if rows.floor is not None and built[:FIRST_SLOT] < rows.floor:
+        if rows.floor is not None and row[:FIRST_SLOT] < rows.floor:
             self.stale = True  # it belongs among rows that are gone: the log has them
             return
-        at = rows.insert(built)
+        at = rows.insert(row)
         if at + 1 < len(rows.rows):
             for running in self._by_track[number]:
                 running.inserted(at)

@@ -122,11 +122,19 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
+_SHORT: Final = 18  # characters
+
+
 def _decimal_converter(scale: int) -> Converter:
     factor = 10**scale
+    factors = [10 ** (scale - digits) for digits in range(scale + 1)]
 
     def to_decimal(raw: object) -> int | Bad | None:
         if raw.__class__ is str:
+            # Prices and amounts, "12.50": a tenth of the time of the general form.
+            whole, _, part = raw.partition(".")
+            if len(raw) <= _SHORT and len(part) <= scale and part.isdigit() and whole.isdigit() and raw.isascii():
+                return checked(int(whole + part) * factors[len(part)])
             return scaled_of_text(raw, scale)
         if raw.__class__ is int:
             return checked(raw * factor)
