@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from headrace.commands import COMMANDS
+
 pytestmark = pytest.mark.checkout
 
 TOP = Path(__file__).parents[2]
@@ -44,3 +46,10 @@ def test_links_lead_somewhere(page: Path) -> None:
     """A link to a file of the repository leads to one."""
     targets = LINK.findall(page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_every_command_is_documented() -> None:
+    """The command line's page lists every row of the table, in its order and with its help."""
+    page = (TOP / "docs/reference/command-line.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `headrace ([a-z ]+)` \| (.+) \|$", page, re.MULTILINE)
+    assert rows == [(" ".join(row.words), row.help) for row in COMMANDS]
