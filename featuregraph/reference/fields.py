@@ -68,7 +68,9 @@ def convert_or_null(type: Type, raw: object) -> object:
 
 def _number(raw: object) -> Fraction:
     """Return a number that is not text by its exact value; a boolean is no number."""
-    if isinstance(raw, bool) or not isinstance(raw, (int, float, Decimal)) or not math.isfinite(raw):
+    if isinstance(raw, bool) or not isinstance(raw, (int, float, Decimal)):
+        raise UnparsableError
+    if not isinstance(raw, int) and not math.isfinite(raw):
         raise UnparsableError
     return Fraction(raw)
 

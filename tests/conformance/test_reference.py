@@ -138,6 +138,9 @@ def test_a_decimal_sum_of_two_scales_overflows_only_if_its_result_does() -> None
     [
         (INT64, "0" * 6000 + "7", 7),
         (INT64, "9" * 6000, None),
+        (INT64, 10**400, None),
+        (FLOAT64, 10**400, None),
+        (decimal(2), 10**400, None),
         (INT64, "٣", None),
         (FLOAT64, "1e-99999999999", 0.0),
         (decimal(2), "1e-999999999999", 0),
