@@ -1,6 +1,10 @@
 """One feature graph, one meaning: the words that people write, the contract's reference, and the plan that executors run."""
 
-from featuregraph import reference
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from featuregraph.errors import (
     CompileError,
     EventError,
@@ -31,6 +35,9 @@ from featuregraph.schema import (
     vector,
 )
 from featuregraph.vector import FeatureSource, FeatureVector
+
+if TYPE_CHECKING:
+    from featuregraph import reference as reference
 
 __all__ = [
     "Candidate",
@@ -77,3 +84,10 @@ __all__ = [
     "vector",
     "where",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Import the reference evaluator when somebody asks for it: a device never does."""
+    if name == "reference":
+        return importlib.import_module("featuregraph.reference")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

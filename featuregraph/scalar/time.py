@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import cache
-from importlib import metadata, resources
+from importlib import resources
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -75,4 +75,6 @@ def _load(tz: str) -> ZoneInfo:
 @cache
 def tzdata_version() -> str:
     """Return the version of the installed tzdata package."""
+    from importlib import metadata  # costs 20 ms; only reports ask
+
     return metadata.version("tzdata")

@@ -1,0 +1,34 @@
+"""Events at rest and in motion: the device log, the engine that extracts features from it, and replay."""
+
+from __future__ import annotations
+
+from stream.clock import Clock, SystemClock
+from stream.engine import Engine
+from stream.errors import (
+    LogCorruptError,
+    LogError,
+    LogFormatError,
+    LogFullError,
+    LogLockedError,
+    LogReadOnlyError,
+    StreamError,
+)
+from stream.event import Receipt
+from stream.limits import Limits
+from stream.log import EventLog
+
+__all__ = [
+    "Clock",
+    "Engine",
+    "EventLog",
+    "Limits",
+    "LogCorruptError",
+    "LogError",
+    "LogFormatError",
+    "LogFullError",
+    "LogLockedError",
+    "LogReadOnlyError",
+    "Receipt",
+    "StreamError",
+    "SystemClock",
+]
