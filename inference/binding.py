@@ -154,6 +154,8 @@ def _segments(spec: TensorSpec, flat: Array) -> Fill:
             flat[start] = values[name]
         for name, start, stop in vectors:
             value = values[name]
+            if value is not None and len(value) != stop - start:  # numpy would repeat a single number
+                raise ValueError("width")
             flat[start:stop] = 0 if value is None else value
 
     return fill
@@ -214,6 +216,8 @@ def _fill_rows(spec: TensorSpec, buffer: Array) -> FillRows:
             rows = values[name][start:stop]
             if width is not None and not isinstance(rows, np.ndarray) and None in rows:
                 rows = [(0.0,) * width if row is None else row for row in rows]
+            if width is not None and len(rows[0]) != width:  # as above; rows of several widths numpy refuses
+                raise ValueError("width")
             if flags and None in rows:
                 raise ValueError("null")
             target[:count] = rows

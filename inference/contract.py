@@ -77,7 +77,7 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     shape: Shape
     role: Role
     sources: Annotated[tuple[Source, ...], Meta(min_length=1, max_length=limits.MAX_SOURCES)]
-    vocab: Annotated[int, Meta(ge=1)] | None = None  # ids are 0 <= id < vocab
+    vocab: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None  # ids are 0 <= id < vocab
     hash: HashSpec | None = None
     pad: int | float = 0
     side: Literal["left", "right"] = "left"  # left: the newest stands at the right end

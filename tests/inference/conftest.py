@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import featuregraph as fg
-from inference import Input, Options, package
+from inference import Input, Model, ModelSpec, Options, OutputSpec, package, tensors
+from inference.testing import FakeRuntime, Function
 
 ROWS, WIDTH, LENGTH = 128, 8, 6
 
@@ -56,7 +57,55 @@ def shop() -> fg.Graph:
     return fg.Graph("shop", Shop)
 
 
-def values(items: list[int], targets: list[int]) -> dict[str, object]:
+@pytest.fixture(scope="session")
+def inputs() -> tuple[Input, ...]:
+    """Return the words that bind the features to the model's inputs."""
+    return INPUTS
+
+
+@pytest.fixture(scope="session")
+def values() -> Callable[[list[int], list[int]], dict[str, Any]]:
+    """Return a function: the ids bought, the candidates' ids -> features as an engine gives them."""
+    return make_values
+
+
+@pytest.fixture(scope="session")
+def examples() -> tuple[dict[str, Any], ...]:
+    """Return golden examples: no history, some, more than the model reads."""
+    return EXAMPLES
+
+
+@pytest.fixture(scope="session")
+def tin() -> Callable[..., bytes]:
+    """Return the function that makes the model."""
+    pytest.importorskip("onnx", reason="the extra build is not installed")
+    return make_tin
+
+
+@pytest.fixture(scope="session")
+def oracle() -> Callable[[bytes, Mapping[str, Any]], list[float]]:
+    """Return the model's scores as numpy computes them: the oracle of the runtime."""
+    return make_scores
+
+
+@pytest.fixture
+def fake(shop: fg.Graph) -> Callable[..., Model]:
+    """Return a function that makes a model of a Python function of arrays, for the shop or another graph."""
+
+    def build(
+        function: Function,
+        inputs: Sequence[Input] = INPUTS,
+        outputs: tuple[OutputSpec, ...] = (OutputSpec("score", "FP32", ("C",), "score"),),
+        graph: fg.Graph = shop,
+        chunk: int = 4,
+    ) -> Model:
+        spec = ModelSpec(graph.id, tensors(graph, inputs), outputs)
+        return Model(spec, graph, FakeRuntime(spec, function, chunk=chunk), "0" * 64)
+
+    return build
+
+
+def make_values(items: list[int], targets: list[int]) -> dict[str, Any]:
     """Return the features of somebody who bought ITEMS, for the candidates TARGETS."""
     return {
         "history": {"item": items, "age": [1000 * n for n in range(len(items), 0, -1)]},
@@ -68,12 +117,18 @@ def values(items: list[int], targets: list[int]) -> dict[str, object]:
     }
 
 
-EXAMPLES = (values([], [1, 2]), values([3, 4], [4]), values([5, 6, 7, 8, 9, 10, 11], [5, 6, 7]))
+EXAMPLES = (
+    make_values([], [1, 2]),
+    make_values([3, 4], [4]),
+    make_values([5, 6, 7, 8, 9, 10, 11], [5, 6, 7]),
+)
 
 
-def tin(rows: int = ROWS, *, dense: str = "FLOAT", extra: bool = False, candidates: int | str = "C") -> bytes:
+def make_tin(
+    rows: int = ROWS, *, dense: str = "FLOAT", extra: bool = False, candidates: int | str = "C"
+) -> bytes:
     """Return the model; the arguments bend it away from the graph."""
-    onnx = pytest.importorskip("onnx", reason="the extra build is not installed")
+    import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     rng = np.random.default_rng(7)
@@ -125,7 +180,7 @@ def tin(rows: int = ROWS, *, dense: str = "FLOAT", extra: bool = False, candidat
     return content
 
 
-def scores(content: bytes, of: dict[str, Any]) -> list[float]:
+def make_scores(content: bytes, of: Mapping[str, Any]) -> list[float]:
     """Return the model's scores as numpy computes them: the oracle of the runtime."""
     import onnx
     from onnx import numpy_helper
@@ -146,11 +201,12 @@ def scores(content: bytes, of: dict[str, Any]) -> list[float]:
 @pytest.fixture
 def make(tmp_path: Path, shop: fg.Graph) -> Callable[..., Path]:
     """Return a function that packages a model for the shop and gives the directory."""
+    pytest.importorskip("onnx", reason="the extra build is not installed")
 
     def build(content: bytes | None = None, **changes: Any) -> Path:
         out = tmp_path / "package"
         chosen: dict[str, Any] = {"golden": EXAMPLES, "options": Options(overwrite=True), **changes}
-        package(content or tin(), chosen.pop("graph", shop), chosen.pop("inputs", INPUTS), out, **chosen)
+        package(content or make_tin(), chosen.pop("graph", shop), chosen.pop("inputs", INPUTS), out, **chosen)
         return out
 
     return build
