@@ -279,7 +279,7 @@ def sorted_groups(rows: list[Row]) -> list[tuple[Any, list[Any]]]:
 @few
 @given(data=st.data())
 def test_pop_is_the_exact_inverse(subject: Subject, data: st.DataObject) -> None:
-    """After any interleaving of pushes and pops, a state equals the fold of what is left: in value and bytes."""
+    """After pushes and pops in any order a state equals the fold of what is left, in value and bytes."""
     rows = data.draw(rows_of(subject))
     leaving = data.draw(st.lists(st.integers(0, 2), min_size=len(rows), max_size=len(rows)))
     state, gone = subject.zero(), 0

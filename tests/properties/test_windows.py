@@ -127,7 +127,7 @@ def test_other_texts_are_refused(text: object) -> None:
 
 
 def test_limits() -> None:
-    """A window is at least 1 ms, an offset may be 0, and neither passes the bound that keeps times in int64."""
+    """A window is at least 1 ms, an offset may be 0; neither passes the bound that keeps times in int64."""
     assert parse_offset("0d") == 0
     with pytest.raises(CompileError, match=r"over: expected 1 to .* ms, found '0d'; give at least 1ms"):
         parse_duration("0d")
