@@ -36,21 +36,26 @@ def _flatten(node: Node) -> Node | None:
 
 
 def _choose(node: Node) -> Node | None:
-    """where(true, a, b) -> a and where(not true, a, b) -> b, if that branch has the result's type."""
+    """where(true, a, b) -> a and where(not true, a, b) -> b, if that branch stands for the whole."""
     cond, then, otherwise = node.args
     if cond.op is not Op.LIT:
         return None
     branch = then if cond["value"] is True else otherwise
-    return branch if branch.type is node.type else None
+    return branch if _stands_for(branch, node) else None
 
 
 def _filled(node: Node) -> Node | None:
-    """fill(literal, v) -> the literal or v, if it has the result's type."""
+    """fill(literal, v) -> the literal or v, if that stands for the whole."""
     value, instead = node.args
     if value.op is not Op.LIT:
         return None
     branch = instead if value["value"] is None else value
-    return branch if branch.type is node.type else None
+    return branch if _stands_for(branch, node) else None
+
+
+def _stands_for(part: Node, whole: Node) -> bool:
+    """Tell whether values of PART have the type of WHOLE, and are one per candidate where those are (SEMANTICS 5.1)."""
+    return part.type is whole.type and part.per_candidate == whole.per_candidate
 
 
 def _true_filter(node: Node) -> Node | None:
@@ -87,7 +92,7 @@ def rewrite(roots: Iterable[Node], rules: Rules = ALL) -> dict[Node, Node]:
             better = next((b for law in by_op.get(new.op, ()) if (b := law(new)) is not None and b is not new), None)
             if better is None:
                 break
-            assert better.type is new.type, f"a law changed a type: {new} to {better}"
+            assert _stands_for(better, new), f"a law changed a type: {new} to {better}"
             new = better
         else:
             raise AssertionError(f"the laws run in circles at {new}")
