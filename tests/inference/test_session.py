@@ -53,7 +53,7 @@ def test_candidates_run_in_chunks(
 
 
 def test_a_fixed_chunk_is_filled_with_padding(fake: Make, values: Values, shop: fg.Graph) -> None:
-    """A model that takes exactly 3 candidates gets 3 rows at every run; its answers for padding are dropped."""
+    """A model that takes exactly 3 candidates gets 3 rows a run; its answers for padding are dropped."""
     seen: list[list[int]] = []
 
     def watch(arrays: dict[str, Any]) -> dict[str, Any]:
