@@ -13,7 +13,20 @@ from featuregraph.errors import (
     RequestError,
     TableError,
 )
-from featuregraph.expr import Expr, GroupedExpr, Windows, age, cross, day_of_week, event_name, hour_of_day, lit, now, ts_ms, where
+from featuregraph.expr import (
+    Expr,
+    GroupedExpr,
+    Windows,
+    age,
+    cross,
+    day_of_week,
+    event_name,
+    hour_of_day,
+    lit,
+    now,
+    ts_ms,
+    where,
+)
 from featuregraph.graph import Graph, GraphDiff
 from featuregraph.plan import Plan
 from featuregraph.rows import GroupedRows, LastRows, Rows, rows

@@ -61,13 +61,17 @@ def _as_int(type: Type) -> Type:
 def _numbers(op: Op, *types: Type) -> None:
     for type in types:
         if not type.is_number:
-            raise CompileError(f"{op.value}: expected numbers, found {_and(types)}; cast the text or choose another field")
+            raise CompileError(
+                f"{op.value}: expected numbers, found {_and(types)}; cast the text or choose another field"
+            )
 
 
 def _common(op: Op, left: Type, right: Type) -> Type:
     found = common(left, right)
     if found is None:
-        raise CompileError(f"{op.value}: expected two values of one kind, found {_and((left, right))}; cast one of them")
+        raise CompileError(
+            f"{op.value}: expected two values of one kind, found {_and((left, right))}; cast one of them"
+        )
     return found
 
 
@@ -78,7 +82,9 @@ def _and(types: Iterable[AnyType]) -> str:
 def _text(op: Op, *types: Type) -> None:
     for type in types:
         if type is FLOAT64:
-            raise CompileError(f"{op.value}: expected a value that has a text, found float64; cast it to decimal(n) or int64")
+            raise CompileError(
+                f"{op.value}: expected a value that has a text, found float64; cast it to decimal(n) or int64"
+            )
 
 
 # ---------------------------------------------------------------- one row per scalar operator
@@ -129,7 +135,9 @@ def _comparison(op: Op, types: Sequence[Type], attrs: Mapping[str, Any]) -> Type
 
 def _logic(op: Op, types: Sequence[Type], attrs: Mapping[str, Any]) -> Type:
     if any(t is not BOOLEAN for t in types):
-        raise CompileError(f"{op.value}: expected boolean, found {_and(types)}; compare the value with something first")
+        raise CompileError(
+            f"{op.value}: expected boolean, found {_and(types)}; compare the value with something first"
+        )
     return BOOLEAN
 
 
@@ -139,7 +147,9 @@ def _anything_to_boolean(op: Op, types: Sequence[Type], attrs: Mapping[str, Any]
 
 def _choice(op: Op, types: Sequence[Type], attrs: Mapping[str, Any]) -> Type:
     if op is Op.WHERE and types[0] is not BOOLEAN:
-        raise CompileError(f"where: expected a boolean condition, found {types[0]}; compare it with something first")
+        raise CompileError(
+            f"where: expected a boolean condition, found {types[0]}; compare it with something first"
+        )
     return _common(op, *types[-2:])
 
 
@@ -205,9 +215,13 @@ def scalar(op: Op, args: Sequence[Node], **attrs: Any) -> Node:
     least, most, names, rule = RULES[op]
     if not least <= len(args) <= most:
         wanted = f"{least}" if least == most else f"{least} to {most}"
-        raise CompileError(f"{op.value}: expected {wanted} arguments, found {len(args)}; see GRAPH_JSON for its form")
+        raise CompileError(
+            f"{op.value}: expected {wanted} arguments, found {len(args)}; see GRAPH_JSON for its form"
+        )
     if extra := sorted(set(attrs) - set(names)):
-        raise CompileError(f"{op.value}: expected the parameters {list(names)}, found also {extra}; take them out")
+        raise CompileError(
+            f"{op.value}: expected the parameters {list(names)}, found also {extra}; take them out"
+        )
     types = [_scalar_type(op, arg) for arg in args]
     attrs = _attributes(op, types, attrs)
     result = rule(op, types, attrs)
@@ -218,7 +232,9 @@ def scalar(op: Op, args: Sequence[Node], **attrs: Any) -> Node:
 
 def _scalar_type(op: Op, arg: Node) -> Type:
     if not isinstance(arg.type, Type) or arg.type.kind == "vector":
-        raise CompileError(f"{op.value}: expected a scalar, found {arg.type}; a list, map or vector is a feature by itself")
+        raise CompileError(
+            f"{op.value}: expected a scalar, found {arg.type}; a list, map or vector is a feature by itself"
+        )
     return arg.type
 
 
@@ -236,11 +252,17 @@ def _attributes(op: Op, types: Sequence[Type], raw: Mapping[str, Any]) -> dict[s
             # The number of edges <= x does not depend on their order: sorted, equal meanings are one node.
             edges = _literals(op, types[0], raw.get("edges"), "edges")
             if None in edges:
-                raise CompileError(f"bucketize: expected edges without null, found {raw['edges']!r:.60}; take it out")
+                raise CompileError(
+                    f"bucketize: expected edges without null, found {raw['edges']!r:.60}; take it out"
+                )
             return {"edges": tuple(sorted(edges))}
         case Op.IS_IN:
             # A null is never equal to anything, and order does not matter.
-            return {"values": tuple(sorted({v for v in _literals(op, types[0], raw.get("values"), "values") if v is not None}))}
+            return {
+                "values": tuple(
+                    sorted({v for v in _literals(op, types[0], raw.get("values"), "values") if v is not None})
+                )
+            }
         case Op.CAST:
             to = raw.get("to")
             return {"to": to if isinstance(to, Type) else Type.parse(to)}
@@ -253,20 +275,26 @@ def _attributes(op: Op, types: Sequence[Type], raw: Mapping[str, Any]) -> dict[s
 
 def _literals(op: Op, type: Type, raw: object, name: str) -> tuple[Any, ...]:
     if not isinstance(raw, (list, tuple)) or len(raw) > MAX_LIST:
-        raise CompileError(f"{op.value}: expected {name} as a list of at most {MAX_LIST} literals, found {raw!r:.60}; give one")
+        raise CompileError(
+            f"{op.value}: expected {name} as a list of at most {MAX_LIST} literals, found {raw!r:.60}; give one"
+        )
     return tuple(literal_value(type, value) for value in raw)
 
 
 def whole(value: object, what: str, least: int, most: int) -> int:
     """Return VALUE if it is a whole number from LEAST to MOST, else raise CompileError."""
     if type(value) is not int or not least <= value <= most:
-        raise CompileError(f"{what}: expected a whole number from {least} to {most}, found {value!r}; correct it")
+        raise CompileError(
+            f"{what}: expected a whole number from {least} to {most}, found {value!r}; correct it"
+        )
     return value
 
 
 def _bounded(node: Node) -> Node:
     if node.depth > MAX_DEPTH:
-        raise CompileError(f"expected expressions at most {MAX_DEPTH} operators deep, found {node.depth}; split the expression")
+        raise CompileError(
+            f"expected expressions at most {MAX_DEPTH} operators deep, found {node.depth}; split the expression"
+        )
     return node
 
 
@@ -276,7 +304,9 @@ def _bounded(node: Node) -> Node:
 def lit(type: Type, raw: object) -> Node:
     """Return the literal RAW of TYPE."""
     if type.kind == "vector":
-        raise CompileError(f"expected a scalar literal, found {type}; give a vector as a request or a candidate")
+        raise CompileError(
+            f"expected a scalar literal, found {type}; give a vector as a request or a candidate"
+        )
     return Node(Op.LIT, type, (), value=literal_value(type, raw))
 
 
@@ -346,12 +376,18 @@ def aggregate(
 ) -> Node:
     """Return the aggregate AGG of a stream; times in ms (featuregraph.windows parses them)."""
     if agg not in AGGREGATES:
-        raise CompileError(f"expected an aggregate ({', '.join(AGGREGATES)}), found {agg!r}; correct its spelling")
+        raise CompileError(
+            f"expected an aggregate ({', '.join(AGGREGATES)}), found {agg!r}; correct its spelling"
+        )
     needs, names, value = AGGREGATES[agg]
     if set(params) != set(names):
-        raise CompileError(f"{agg}: expected the parameters {list(names)}, found {sorted(params)}; give exactly these")
+        raise CompileError(
+            f"{agg}: expected the parameters {list(names)}, found {sorted(params)}; give exactly these"
+        )
     if (x is None) != (needs == "none") and not (x is None and needs == "optional"):
-        raise CompileError(f"{agg}: expected {'no x' if needs == 'none' else 'an x'}, found {'one' if x is not None else 'none'}")
+        raise CompileError(
+            f"{agg}: expected {'no x' if needs == 'none' else 'an x'}, found {'one' if x is not None else 'none'}"
+        )
     if not events:
         raise CompileError(f"{agg}: expected at least one event in its stream, found none; name one")
     if by is not None and agg in UNGROUPED:
@@ -364,7 +400,9 @@ def aggregate(
     roles: dict[str, Node] = {}
     if agg == "sequence":
         if not items:
-            raise CompileError("sequence: expected at least one item, found none; name what each row should give")
+            raise CompileError(
+                "sequence: expected at least one item, found none; name what each row should give"
+            )
         roles = {f"item:{name}": items[name] for name in sorted(items)}
         result = RecordType(tuple((name, items[name].scalar) for name in sorted(items)))
     for name, node in (("x", x), ("distinct", distinct), ("where", where), ("by", by)):
@@ -414,7 +452,9 @@ def _share(q: object) -> str:
 
 def _check_in_stream(agg: str, role: str, node: Node) -> None:
     if not isinstance(node.type, Type) or node.type.kind == "vector":
-        raise CompileError(f"{agg}: expected a scalar as {role}, found {node.type}; a list or vector has no place in a stream")
+        raise CompileError(
+            f"{agg}: expected a scalar as {role}, found {node.type}; a list or vector has no place in a stream"
+        )
     for inner in toposort([node]):
         if inner.op not in _IN_STREAM:
             raise CompileError(
@@ -427,7 +467,9 @@ def lookup(grouped: Node, key: Node) -> Node:
     """Return the value of one group, or the aggregate's empty value."""
     map_type = _grouped("lookup", grouped)
     if not isinstance(key.type, Type) or not _same_values(map_type.key, key.type):
-        raise CompileError(f"lookup: expected a key like the groups, {map_type.key}, found {key.type}; cast it")
+        raise CompileError(
+            f"lookup: expected a key like the groups, {map_type.key}, found {key.type}; cast it"
+        )
     return _bounded(Node(Op.LOOKUP, map_type.value, (grouped, key)))
 
 
@@ -444,5 +486,7 @@ def top(grouped: Node, k: object) -> Node:
 
 def _grouped(what: str, node: Node) -> MapType:
     if node.op is not Op.AGG or not isinstance(node.type, MapType):
-        raise CompileError(f"{what}: expected an aggregate with group_by, found {node.type}; group its rows first")
+        raise CompileError(
+            f"{what}: expected an aggregate with group_by, found {node.type}; group its rows first"
+        )
     return node.type

@@ -15,7 +15,12 @@ from featuregraph.ir import LEAVES, Node, Op
 from featuregraph.scalar import day_of_week, hour_of_day, kernel
 
 # Leaves that a query brings; all but the row's. `t` is the query's time, `q` its converted request values.
-_QUERY_LEAVES: Mapping[Op, str] = {Op.NOW: "t", Op.HOUR_OF_DAY: "{k}(t)", Op.DAY_OF_WEEK: "{k}(t)", Op.REQUEST: "q[{name!r}]"}
+_QUERY_LEAVES: Mapping[Op, str] = {
+    Op.NOW: "t",
+    Op.HOUR_OF_DAY: "{k}(t)",
+    Op.DAY_OF_WEEK: "{k}(t)",
+    Op.REQUEST: "q[{name!r}]",
+}
 
 
 class Source:

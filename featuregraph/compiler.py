@@ -28,7 +28,9 @@ def compile_graph(graph: Graph) -> Plan:
         features=features,
         aggregates=aggregates,
         read=reader(features, aggregates),
-        converters=tuple((i, c) for i, node in enumerate(features.values()) if (c := _publisher(node)) is not None),
+        converters=tuple(
+            (i, c) for i, node in enumerate(features.values()) if (c := _publisher(node)) is not None
+        ),
         given={name: _given(type) for name, type in (graph.requests | graph.candidates).items()},
         reach={name: found for name, (_, found) in reach.items()},
         windowless=frozenset(name for name, (any_stream, _) in reach.items() if not any_stream),
@@ -48,7 +50,12 @@ def reader(features: Mapping[str, Node], aggregates: Sequence[Node]) -> Callable
             grouped, key = node.args
             (text,) = source.add([key])
             call = f"a[{index[grouped]}].lookup"
-            source.place(node, source.assign(f"[{call}(e, t) for e in {text}]" if key.per_candidate else f"{call}({text}, t)"))
+            source.place(
+                node,
+                source.assign(
+                    f"[{call}(e, t) for e in {text}]" if key.per_candidate else f"{call}({text}, t)"
+                ),
+            )
         elif node.op is Op.TOP:
             source.place(node, source.assign(f"a[{index[node.args[0]]}].top({node['k']}, t)"))
         elif node.op is Op.AGG and _read_whole(node, features):
@@ -82,7 +89,11 @@ def _given(type: Type) -> Callable[[Any], Any]:
 
 def _reach(node: Node) -> tuple[bool, int | None]:
     """Return whether a stream stands in NODE, and how far back its windows begin; LIFETIME decides."""
-    spans = [n["over"] if n["over"] is None else n["over"] + n["offset"] for n in toposort([node]) if n.op is Op.AGG]
+    spans = [
+        n["over"] if n["over"] is None else n["over"] + n["offset"]
+        for n in toposort([node])
+        if n.op is Op.AGG
+    ]
     if not spans or None in spans:
         return bool(spans), LIFETIME
     return True, max(s for s in spans if s is not None)

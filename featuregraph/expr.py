@@ -205,7 +205,9 @@ def lift(value: object) -> Expr:
     """Return VALUE as an expression: a Python value becomes a literal of the type it shows."""
     if isinstance(value, Expr):
         if not hasattr(value, "node"):
-            raise CompileError("expected a declared field, found one outside an Event, Request or Candidate class; declare it in one")
+            raise CompileError(
+                "expected a declared field, found one outside an Event, Request or Candidate class; declare it in one"
+            )
         return value
     return lit(value)
 
@@ -232,7 +234,9 @@ def _shown(value: object) -> Type:
         case Decimal() if value.is_finite():
             return types.decimal(max(0, -int(value.as_tuple().exponent)))
         case _:
-            raise CompileError(f"expected a number, a text, true or false, found {value!r:.60}; use fg.lit(value, type) for a null")
+            raise CompileError(
+                f"expected a number, a text, true or false, found {value!r:.60}; use fg.lit(value, type) for a null"
+            )
 
 
 def _raw(value: object) -> object:

@@ -35,14 +35,20 @@ class GraphDiff:
         return bool(self.added or self.removed or self.changed)
 
     def __str__(self) -> str:
-        lines = [f"{sign} {name}" for sign, names in zip("+-~", (self.added, self.removed, self.changed), strict=True) for name in names]
+        lines = [
+            f"{sign} {name}"
+            for sign, names in zip("+-~", (self.added, self.removed, self.changed), strict=True)
+            for name in names
+        ]
         return "\n".join([*lines, f"{len(self.unchanged)} unchanged"])
 
 
 class Graph:
     """Features by name, typed and checked; equal if they mean the same under the same names."""
 
-    def __init__(self, name: str, features: object, key: str | tuple[str, ...] = DEFAULT_KEY, include_now: bool = False) -> None:
+    def __init__(
+        self, name: str, features: object, key: str | tuple[str, ...] = DEFAULT_KEY, include_now: bool = False
+    ) -> None:
         """Take the Expr attributes of FEATURES (a class, module or mapping) without a leading underscore.
 
         Raises:
@@ -72,9 +78,13 @@ class Graph:
         if not isinstance(name, str) or not name:
             raise CompileError(f"expected a graph name, found {name!r}; give it a text")
         if not isinstance(include_now, bool):
-            raise CompileError(f"graph {name!r}: expected include_now as true or false, found {include_now!r}; write one of them")
+            raise CompileError(
+                f"graph {name!r}: expected include_now as true or false, found {include_now!r}; write one of them"
+            )
         if not features:
-            raise CompileError(f"graph {name!r}: expected at least one feature, found none; give an attribute without a leading underscore")
+            raise CompileError(
+                f"graph {name!r}: expected at least one feature, found none; give an attribute without a leading underscore"
+            )
         self.name = name
         self.key = _key(name, key)
         self.include_now = include_now
@@ -85,7 +95,9 @@ class Graph:
         self.requests = _given(self.features, Op.REQUEST)
         self.candidates = _given(self.features, Op.CANDIDATE)
         if both := sorted(set(self.requests) & set(self.candidates)):
-            raise CompileError(f"expected a name as a request or as a candidate, found {both[0]!r} as both; rename one")
+            raise CompileError(
+                f"expected a name as a request or as a candidate, found {both[0]!r} as both; rename one"
+            )
 
     @property
     def events(self) -> dict[str, dict[str, Type]]:
@@ -145,7 +157,14 @@ class Graph:
             except CompileError as error:
                 raise CompileError(f"feature {name!r}: {error}") from None
         graph = cls.__new__(cls)
-        graph._fill(form.get("graph"), form.get("key", DEFAULT_KEY), form.get("include_now", False), schemas, nodes, {})
+        graph._fill(
+            form.get("graph"),
+            form.get("key", DEFAULT_KEY),
+            form.get("include_now", False),
+            schemas,
+            nodes,
+            {},
+        )
         return graph
 
     def serving(self) -> Graph:
@@ -212,9 +231,13 @@ def _attributes(namespace: object) -> dict[str, object]:
 
 def _key(graph: str, key: object) -> str:
     if isinstance(key, (list, tuple)):
-        raise CompileError(f"graph {graph!r}: expected a key of one column, found {list(key)}; keys of several columns come with columnar replay")
+        raise CompileError(
+            f"graph {graph!r}: expected a key of one column, found {list(key)}; keys of several columns come with columnar replay"
+        )
     if not isinstance(key, str) or not key or key == "known_ms":
-        raise CompileError(f"graph {graph!r}: expected a key column, found {key!r}; name one such as 'user_id'")
+        raise CompileError(
+            f"graph {graph!r}: expected a key column, found {key!r}; name one such as 'user_id'"
+        )
     return key
 
 
@@ -223,7 +246,9 @@ def _check_feature(name: str, node: Node, place: Any) -> None:
     if not isinstance(name, str) or not name:
         raise CompileError(f"expected a feature name, found {name!r}; give it a text")
     if node.in_row:
-        error = CompileError(f"feature {name!r}: expected one value per query, found one per row; aggregate it with fg.rows(...)")
+        error = CompileError(
+            f"feature {name!r}: expected one value per query, found one per row; aggregate it with fg.rows(...)"
+        )
         raise with_place(error, place) if place else error
 
 

@@ -170,8 +170,15 @@ def _remake(op: Op, type: AnyType, args: tuple[Node, ...], attrs: tuple[tuple[st
 
 
 def _digest(node: Node) -> str:
-    parts = [node.op.value, str(node.type), [[name, _plain(value)] for name, value in node.attrs], [a._id for a in node.args]]
-    return hashlib.sha256(json.dumps(parts, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")).hexdigest()
+    parts = [
+        node.op.value,
+        str(node.type),
+        [[name, _plain(value)] for name, value in node.attrs],
+        [a._id for a in node.args],
+    ]
+    return hashlib.sha256(
+        json.dumps(parts, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
+    ).hexdigest()
 
 
 def _plain(value: object) -> object:

@@ -40,7 +40,9 @@ def parse(text: str | bytes) -> Json:
     try:
         value = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise CompileError(f"expected a graph as JSON, found {str(error) or 'too deep a nesting'!r:.80}; see GRAPH_JSON") from None
+        raise CompileError(
+            f"expected a graph as JSON, found {str(error) or 'too deep a nesting'!r:.80}; see GRAPH_JSON"
+        ) from None
     return _object(value, "graph")
 
 
@@ -56,7 +58,9 @@ def _object(value: object, what: str) -> Json:
 
 def _known(value: Json, what: str, names: Sequence[str]) -> None:
     if extra := sorted(set(value) - set(names)):
-        raise CompileError(f"{what}: expected the keys {', '.join(names)}, found {extra[0]!r}; {nearest(extra[0], dict.fromkeys(names))}")
+        raise CompileError(
+            f"{what}: expected the keys {', '.join(names)}, found {extra[0]!r}; {nearest(extra[0], dict.fromkeys(names))}"
+        )
 
 
 # ---------------------------------------------------------------- reading
@@ -74,10 +78,14 @@ class Reader:
     def feature(self, name: object) -> Node:
         """Return the node of the feature NAME; raise CompileError for an unknown name or a cycle, with its path."""
         if not isinstance(name, str) or name not in self._features:
-            raise CompileError(f"expected a feature of this graph, found {name!r}; {nearest(str(name), self._features)}")
+            raise CompileError(
+                f"expected a feature of this graph, found {name!r}; {nearest(str(name), self._features)}"
+            )
         if name in self._path:
             cycle = " -> ".join([*self._path[self._path.index(name) :], name])
-            raise CompileError(f"feature {name!r}: expected no feature that needs itself, found {cycle}; break the cycle")
+            raise CompileError(
+                f"feature {name!r}: expected no feature that needs itself, found {cycle}; break the cycle"
+            )
         if name not in self._done:
             self._path.append(name)
             self._done[name] = self._expr(self._features[name], None, 0)
@@ -87,12 +95,16 @@ class Reader:
     def _expr(self, value: object, stream: Sequence[EventSchema] | None, depth: int) -> Node:
         """Return the node of one Expr; STREAM is that of the rows it stands in, None outside."""
         if depth > build.MAX_DEPTH:
-            raise CompileError(f"expected expressions at most {build.MAX_DEPTH} operators deep, found more; split the expression")
+            raise CompileError(
+                f"expected expressions at most {build.MAX_DEPTH} operators deep, found more; split the expression"
+            )
         expr = _object(value, "expression")
         for tag in _TAGS:
             if tag in expr and (tag != "field" or "table" not in expr):
                 return _READ[tag](self, expr, stream, depth + 1)
-        raise CompileError(f"expected an expression ({', '.join(_TAGS)}), found {sorted(expr)}; see GRAPH_JSON for its form")
+        raise CompileError(
+            f"expected an expression ({', '.join(_TAGS)}), found {sorted(expr)}; see GRAPH_JSON for its form"
+        )
 
     # one method per form, in the order of GRAPH_JSON
     def _lit(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
@@ -129,18 +141,26 @@ class Reader:
     def _reference(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
         _known(e, "feature", ("feature",))
         if stream is not None:
-            raise CompileError(f"expected fields, requests and literals inside a stream, found feature {e['feature']!r}; use it outside")
+            raise CompileError(
+                f"expected fields, requests and literals inside a stream, found feature {e['feature']!r}; use it outside"
+            )
         return self.feature(e["feature"])
 
     def _later(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
-        raise CompileError(f"expected no table, found {e['table']!r}; tables come with columnar replay, give its value as a request")
+        raise CompileError(
+            f"expected no table, found {e['table']!r}; tables come with columnar replay, give its value as a request"
+        )
 
     def _aggregate(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
         agg = e["agg"]
         if stream is not None:
-            raise CompileError(f"expected fields, requests and literals inside a stream, found the aggregate {agg!r}; use it outside")
+            raise CompileError(
+                f"expected fields, requests and literals inside a stream, found the aggregate {agg!r}; use it outside"
+            )
         if not isinstance(agg, str) or agg not in build.AGGREGATES:
-            raise CompileError(f"expected an aggregate ({', '.join(build.AGGREGATES)}), found {agg!r}; {nearest(str(agg), build.AGGREGATES)}")
+            raise CompileError(
+                f"expected an aggregate ({', '.join(build.AGGREGATES)}), found {agg!r}; {nearest(str(agg), build.AGGREGATES)}"
+            )
         _, parameters, _ = build.AGGREGATES[agg]
         forms = ("items", "distinct") if agg == "sequence" else ("x",)
         _known(e, agg, ("agg", "stream", *forms, *parameters))
@@ -152,14 +172,18 @@ class Reader:
             if name in e:
                 parts[name] = self._expr(e[name], schemas, depth)
         if "items" in e:
-            parts["items"] = {n: self._expr(i, schemas, depth) for n, i in _object(e["items"], "items").items()}
+            parts["items"] = {
+                n: self._expr(i, schemas, depth) for n, i in _object(e["items"], "items").items()
+            }
         return build.aggregate(agg, [s.name for s in schemas], **words, **parts)
 
     def _stream(self, value: object, depth: int) -> tuple[list[EventSchema], dict[str, Any]]:
         s = _object(value, "stream")
         _known(s, "stream", ("events", "where", "over", "offset", "last", "by", "ahead"))
         if "ahead" in s:
-            raise CompileError("ahead: expected a window that looks back, found a label; labels come with columnar replay")
+            raise CompileError(
+                "ahead: expected a window that looks back, found a label; labels come with columnar replay"
+            )
         names = s.get("events")
         if not isinstance(names, list) or not names:
             raise CompileError(f"stream: expected a list of events, found {names!r:.60}; name one or more")
@@ -183,7 +207,9 @@ class Reader:
 
     def _over(self, text: object) -> int:
         if text == "session":
-            raise CompileError("over='session': expected a stream of sessions, found events; sessions come with derived streams")
+            raise CompileError(
+                "over='session': expected a stream of sessions, found events; sessions come with derived streams"
+            )
         return parse_duration(text)
 
     def _lookup(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
@@ -199,7 +225,9 @@ class Reader:
             op = Op(e["op"])
             _, _, parameters, _ = build.RULES[op]
         except (ValueError, KeyError):
-            raise CompileError(f"expected an operator, found {e['op']!r}; {nearest(str(e['op']), build.RULES)}") from None
+            raise CompileError(
+                f"expected an operator, found {e['op']!r}; {nearest(str(e['op']), build.RULES)}"
+            ) from None
         _known(e, op.value, ("op", "args", *parameters))
         args = e.get("args")
         if not isinstance(args, list):
@@ -251,9 +279,13 @@ def read_events(value: object) -> dict[str, EventSchema]:
 
 def refuse_later(graph: Json) -> None:
     """Refuse the parts of GRAPH_JSON that this version does not build."""
-    _known(graph, "graph", ("format", "graph", "key", "include_now", "events", "derived", "tables", "features"))
+    _known(
+        graph, "graph", ("format", "graph", "key", "include_now", "events", "derived", "tables", "features")
+    )
     if graph.get("format") != FORMAT:
-        raise CompileError(f"expected graph format {FORMAT}, found {graph.get('format')!r}; use a release that reads it")
+        raise CompileError(
+            f"expected graph format {FORMAT}, found {graph.get('format')!r}; use a release that reads it"
+        )
     for name, comes in (("derived", "derived streams"), ("tables", "columnar replay")):
         if graph.get(name):
             raise CompileError(f"expected no {name}, found {sorted(graph[name])}; they come with {comes}")
@@ -288,7 +320,9 @@ class _Writer:
         form, size = self._memo[node, False]
         self._written += size
         if self._written > MAX_WRITTEN:
-            raise CompileError(f"feature {name!r}: expected at most {MAX_WRITTEN} operators in the text, found more; name the shared parts as features")
+            raise CompileError(
+                f"feature {name!r}: expected at most {MAX_WRITTEN} operators in the text, found more; name the shared parts as features"
+            )
         return form
 
     def _form(self, node: Node, inside: bool) -> tuple[Json, int]:

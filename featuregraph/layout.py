@@ -154,7 +154,9 @@ def _widest(reaches: Sequence[int | None]) -> int | None:
     return None if None in reaches else max(r for r in reaches if r is not None)
 
 
-def _scans(tracks: Sequence[Track], slots: Mapping[Node, int], events_of: Mapping[Node, Iterable[str]]) -> tuple[Scan, ...]:
+def _scans(
+    tracks: Sequence[Track], slots: Mapping[Node, int], events_of: Mapping[Node, Iterable[str]]
+) -> tuple[Scan, ...]:
     rows: dict[str, dict[int, Node]] = {}
     for node, slot in slots.items():
         for event in events_of[node]:
@@ -166,7 +168,9 @@ def _scans(tracks: Sequence[Track], slots: Mapping[Node, int], events_of: Mappin
     found = []
     for event in sorted(reaches):
         row = rows.get(event, {})
-        found.append(Scan(event, tuple(row.get(i) for i in range(max(row, default=-1) + 1)), _widest(reaches[event])))
+        found.append(
+            Scan(event, tuple(row.get(i) for i in range(max(row, default=-1) + 1)), _widest(reaches[event]))
+        )
     return tuple(found)
 
 

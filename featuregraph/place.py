@@ -28,7 +28,9 @@ def here() -> Place | None:
     frame = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if module.partition(".")[0] not in (_PACKAGE, "contextlib") or module.startswith(f"{_PACKAGE}.testing"):
+        if module.partition(".")[0] not in (_PACKAGE, "contextlib") or module.startswith(
+            f"{_PACKAGE}.testing"
+        ):
             return Place(frame.f_code.co_filename, frame.f_lineno)
         frame = frame.f_back  # type: ignore[assignment]
     return None

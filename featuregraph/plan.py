@@ -33,9 +33,13 @@ class Plan:
     features: Mapping[str, Node]  # rewritten, by name in order
     aggregates: tuple[Node, ...]  # in the order in which `read` takes their states
     read: Callable[[Sequence[Any], int, Mapping[str, Any]], tuple[Any, ...]] = field(repr=False)
-    converters: tuple[tuple[int, Callable[[Any], Any]], ...] = field(repr=False)  # outputs that are not public as they are
+    converters: tuple[tuple[int, Callable[[Any], Any]], ...] = field(
+        repr=False
+    )  # outputs that are not public as they are
     given: Mapping[str, Callable[[Any], Any]] = field(repr=False)  # converters of requests and candidates
-    reach: Mapping[str, int | None]  # ms from t to where each feature's windows begin; LIFETIME before every history
+    reach: Mapping[
+        str, int | None
+    ]  # ms from t to where each feature's windows begin; LIFETIME before every history
     windowless: frozenset[str]  # features without any stream
     per_candidate: frozenset[str]
 
@@ -58,15 +62,21 @@ class Plan:
         """Return the plan in DATA; raise CompileError if it is none or its id is not its graph's."""
         form = jsonform.parse(data)
         if form.get("plan") != FORMAT or not isinstance(form.get("graph"), dict):
-            raise CompileError(f"expected a plan of format {FORMAT}, found {json.dumps(form)[:60]}; compile it again")
+            raise CompileError(
+                f"expected a plan of format {FORMAT}, found {json.dumps(form)[:60]}; compile it again"
+            )
         graph = Graph.from_json(form["graph"])
         if graph.id != form.get("id"):
-            raise CompileError(f"expected the plan of graph {form.get('id')!r:.16}, found one of {graph.id[:12]}; the bytes were changed")
+            raise CompileError(
+                f"expected the plan of graph {form.get('id')!r:.16}, found one of {graph.id[:12]}; the bytes were changed"
+            )
         return graph.compile()
 
     # ---- what every executor does around `read`
 
-    def bind_request(self, request: Mapping[str, Any] | None, candidates: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def bind_request(
+        self, request: Mapping[str, Any] | None, candidates: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Return the converted request and candidate values; missing ones are null, missing lists empty (SEMANTICS 5.1)."""
         found: dict[str, Any] = {}
         request = request or {}
@@ -78,12 +88,16 @@ class Plan:
             if values is None:
                 values = ()
             elif isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__len__"):
-                raise RequestError(f"candidate {name!r}: expected a list with one value each, found {values!r:.60}; give a list")
+                raise RequestError(
+                    f"candidate {name!r}: expected a list with one value each, found {values!r:.60}; give a list"
+                )
             convert = self.given[name]
             found[name] = [convert(v) for v in values]
             lengths[name] = len(found[name])
         if len(set(lengths.values())) > 1:
-            raise RequestError(f"expected candidate lists of one length, found {lengths}; give each candidate a value in each list")
+            raise RequestError(
+                f"expected candidate lists of one length, found {lengths}; give each candidate a value in each list"
+            )
         return found
 
     def publish(self, raw: tuple[Any, ...]) -> dict[str, Any]:
@@ -105,5 +119,7 @@ class Plan:
             return ()
         first = at_ms - history_start_ms + (1 if self.graph.include_now else 0)
         return tuple(
-            name for name, reach in self.reach.items() if name not in self.windowless and (reach is LIFETIME or reach > first)
+            name
+            for name, reach in self.reach.items()
+            if name not in self.windowless and (reach is LIFETIME or reach > first)
         )

@@ -203,7 +203,9 @@ class Rows(LastRows):
             if isinstance(window, str):
                 return self._with(over=parse_duration(window))
             if len(self._streams) != 1 or not window:
-                raise CompileError(f"over: expected one list with at least one window, found {list(window)!r}; give it once")
+                raise CompileError(
+                    f"over: expected one list with at least one window, found {list(window)!r}; give it once"
+                )
             (stream,) = self._streams.values()
             return Rows({text: replace(stream, over=parse_duration(text)) for text in window}, self._place)
 
@@ -215,7 +217,9 @@ class Rows(LastRows):
     def ahead(self, window: str) -> Rows:
         """Refuse: labels are not part of this version."""
         with placed():
-            raise CompileError(f"ahead={window!r}: expected a window that looks back, found a label; labels come with columnar replay")
+            raise CompileError(
+                f"ahead={window!r}: expected a window that looks back, found a label; labels come with columnar replay"
+            )
 
     @overload  # type: ignore[override]
     def last(self, x: int) -> LastRows: ...
@@ -237,9 +241,13 @@ def rows(*events: type[Event]) -> Rows:
         for event in events:
             schema = getattr(event, "schema", None)
             if not isinstance(schema, EventSchema):
-                raise CompileError(f"rows: expected event classes, found {event!r}; declare class X(fg.Event)")
+                raise CompileError(
+                    f"rows: expected event classes, found {event!r}; declare class X(fg.Event)"
+                )
             if schemas.setdefault(schema.name, schema) != schema:
-                raise CompileError(f"rows: expected one declaration of {schema.name!r}, found two; {nearest(schema.name, {})}")
+                raise CompileError(
+                    f"rows: expected one declaration of {schema.name!r}, found two; {nearest(schema.name, {})}"
+                )
         if not schemas:
             raise CompileError("rows: expected at least one event, found none; write fg.rows(Purchase)")
         return Rows({"": Stream(tuple(schemas[name] for name in sorted(schemas)))}, here())

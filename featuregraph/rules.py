@@ -89,7 +89,9 @@ def rewrite(roots: Iterable[Node], rules: Rules = ALL) -> dict[Node, Node]:
     for node in toposort(roots):
         new = _with_args(node, tuple(done[a] for a in node.args))
         for _ in range(MAX_ROUNDS):
-            better = next((b for law in by_op.get(new.op, ()) if (b := law(new)) is not None and b is not new), None)
+            better = next(
+                (b for law in by_op.get(new.op, ()) if (b := law(new)) is not None and b is not new), None
+            )
             if better is None:
                 break
             assert _stands_for(better, new), f"a law changed a type: {new} to {better}"
@@ -102,5 +104,3 @@ def rewrite(roots: Iterable[Node], rules: Rules = ALL) -> dict[Node, Node]:
 
 def _with_args(node: Node, args: tuple[Node, ...]) -> Node:
     return node if args == node.args else Node(node.op, node.type, args, **dict(node.attrs))
-
-

@@ -39,9 +39,13 @@ class EventSchema:
             raise CompileError(f"expected an event name, found {name!r}; give it a text")
         for field, type in fields.items():
             if not isinstance(field, str) or not field or field in RESERVED:
-                raise CompileError(f"event {name!r}: expected a field name, found {field!r}; known_ms and '' are none")
+                raise CompileError(
+                    f"event {name!r}: expected a field name, found {field!r}; known_ms and '' are none"
+                )
             if type.kind == "vector":
-                raise CompileError(f"event {name!r}, field {field!r}: expected a scalar type, found {type}; a vector comes with a request")
+                raise CompileError(
+                    f"event {name!r}, field {field!r}: expected a scalar type, found {type}; a vector comes with a request"
+                )
         return EventSchema(name, tuple(sorted(fields.items())))
 
     def type_of(self, field: str) -> Type:
@@ -49,7 +53,9 @@ class EventSchema:
         for name, type in self.fields:
             if name == field:
                 return type
-        raise CompileError(f"event {self.name!r}: expected a declared field, found {field!r}; {nearest(field, dict(self.fields))}")
+        raise CompileError(
+            f"event {self.name!r}: expected a declared field, found {field!r}; {nearest(field, dict(self.fields))}"
+        )
 
 
 def nearest(name: str, names: Mapping[str, object]) -> str:
@@ -74,7 +80,11 @@ class Field(Expr):
         """Return the expression that this field stands for in its class."""
         bound = Field(self.type, self.place)
         bound.field_name = self.field_name
-        node = build.field(self.field_name, self.type) if op is Op.FIELD else build.given(op, self.field_name, self.type)
+        node = (
+            build.field(self.field_name, self.type)
+            if op is Op.FIELD
+            else build.given(op, self.field_name, self.type)
+        )
         Expr.__init__(bound, node, frozenset([schema]) if schema else frozenset(), self.place)
         return bound
 
@@ -148,7 +158,9 @@ class _Declared(type):
     def __getitem__(cls, name: str) -> Field:
         with placed():
             if name not in cls._fields:
-                raise CompileError(f"{cls.__name__}: expected a declared field, found {name!r}; {nearest(name, cls._fields)}")
+                raise CompileError(
+                    f"{cls.__name__}: expected a declared field, found {name!r}; {nearest(name, cls._fields)}"
+                )
         return cls._fields[name]
 
     def _bind(cls, schema: EventSchema | None) -> None:

@@ -13,7 +13,9 @@ Law = tuple[str, Callable[[Node], bool]]
 
 
 def _scalar_args(node: Node) -> bool:
-    return node.op not in RULES or all(isinstance(a.type, Type) and a.type.kind != "vector" for a in node.args)
+    return node.op not in RULES or all(
+        isinstance(a.type, Type) and a.type.kind != "vector" for a in node.args
+    )
 
 
 def _known(node: Node) -> bool:
@@ -33,7 +35,9 @@ def _aggregate(node: Node) -> bool:
         and list(node["events"]) == sorted(set(node["events"]))
         and len(node["roles"]) == len(node.args)
         and (where is None or where.type is BOOLEAN)
-        and not any(n.op in (Op.AGG, Op.LOOKUP, Op.TOP, Op.CANDIDATE) for a in node.args for n in toposort([a]))
+        and not any(
+            n.op in (Op.AGG, Op.LOOKUP, Op.TOP, Op.CANDIDATE) for a in node.args for n in toposort([a])
+        )
         and isinstance(node.type, MapType) == (node.role("by") is not None)
         and isinstance(node.type, RecordType) == (node["agg"] == "sequence")
         and isinstance(node.type, ListType) == (node["agg"] == "topk")
@@ -60,7 +64,9 @@ def check(roots: Iterable[Node], laws: Sequence[Law]) -> None:
     for node in toposort(roots):
         for name, holds in laws:
             if not holds(node):
-                raise CompileError(f"expected that a node {name}, found {node}; this is a fault of a pass, please report it")
+                raise CompileError(
+                    f"expected that a node {name}, found {node}; this is a fault of a pass, please report it"
+                )
     for root in roots:
         if root.in_row:
             raise CompileError(f"expected one value per query, found one per row in {root}; aggregate it")

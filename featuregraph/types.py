@@ -116,5 +116,7 @@ def decimal(scale: int) -> Type:
 def vector(length: int) -> Type:
     """Return vector(LENGTH): exactly LENGTH float32 numbers."""
     if not 1 <= length <= MAX_VECTOR:
-        raise CompileError(f"expected a vector length of 1 to {MAX_VECTOR}, found {length}; give its real length")
+        raise CompileError(
+            f"expected a vector length of 1 to {MAX_VECTOR}, found {length}; give its real length"
+        )
     return Type("vector", length)

@@ -101,7 +101,9 @@ def measure(
             return Measured(mode, timings, vectors, cold_ms, engine.state_bytes, size)
 
 
-def _until(coming: Iterator[dict[str, Any]], upcoming: dict[str, Any], t: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def _until(
+    coming: Iterator[dict[str, Any]], upcoming: dict[str, Any], t: int
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     new = []
     while upcoming["ts_ms"] < t:
         new.append(upcoming)
@@ -123,6 +125,8 @@ def _request(engine: Engine, plan: Plan, new: list[dict[str, Any]], t: int) -> t
 def equal_cells(left: Sequence[FeatureVector], right: Sequence[FeatureVector]) -> tuple[int, int]:
     """Return (equal, all) cells of two runs of the same requests, bit by bit."""
     pairs = [
-        (a.values[name], b.values[name]) for a, b in itertools.starmap(lambda a, b: (a, b), zip(left, right, strict=False)) for name in a.values
+        (a.values[name], b.values[name])
+        for a, b in itertools.starmap(lambda a, b: (a, b), zip(left, right, strict=False))
+        for name in a.values
     ]
     return sum(repr(a) == repr(b) for a, b in pairs), len(pairs)

@@ -34,7 +34,9 @@ _PLAIN: Mapping[str, str] = {
     "timestamp": f"({{x}} if {{x}}.__class__ is int and {INT64_MIN} <= {{x}} <= {INT64_MAX} else {{f}}({{x}}))",
     "float64": "({x} + 0.0 if {x}.__class__ is float and {x} - {x} == 0.0 else {f}({x}))",
     "boolean": "({x} if {x}.__class__ is bool else {f}({x}))",
-    **dict.fromkeys(("string", "category", "identifier"), "({x} if {x}.__class__ is str and {x}.isascii() else {f}({x}))"),
+    **dict.fromkeys(
+        ("string", "category", "identifier"), "({x} if {x}.__class__ is str and {x}.isascii() else {f}({x}))"
+    ),
 }
 
 
@@ -100,7 +102,9 @@ class Decoder:
             if node["name"] in RAW_COLUMNS:
                 text = f"({text} if {text}.__class__ is not bytes else {source.bind(column_value)}({text}))"
             plain = _PLAIN.get(node.scalar.kind, "{f}({x})")
-            texts.append(source.assign(plain.format(x=source.assign(text), f=source.bind(converter(node.scalar)))))
+            texts.append(
+                source.assign(plain.format(x=source.assign(text), f=source.bind(converter(node.scalar))))
+            )
         bad, count = source.bind(BAD, "b"), source.bind(self._count, "n")
         for number, text in enumerate(texts):
             source.lines.append(f"if {text} is {bad}: {text} = {count}(r[{ID}], {number})")

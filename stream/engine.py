@@ -58,7 +58,10 @@ class Installed:
         found = []
         for name, node in self.plan.features.items():
             aggregates = [n for n in toposort([node]) if n.op is Op.AGG]
-            bindings = [Binding(lay_out([(agg, include_now)]), self.plan.graph.key, self._unparsable) for agg in aggregates]
+            bindings = [
+                Binding(lay_out([(agg, include_now)]), self.plan.graph.key, self._unparsable)
+                for agg in aggregates
+            ]
             found.append((bindings, reader({name: node}, aggregates)))
         return found
 
@@ -138,7 +141,9 @@ class Engine:
         installed = self._plans.get(graph_id)
         if installed is None:
             have = ", ".join(p.graph.name + " " + i[:12] for i, p in self.plans.items()) or "none"
-            raise RequestError(f"expected the id of an installed plan ({have}), found {graph_id!r:.20}; install it first")
+            raise RequestError(
+                f"expected the id of an installed plan ({have}), found {graph_id!r:.20}; install it first"
+            )
         return installed
 
     # ---- events
@@ -256,7 +261,9 @@ class Engine:
             else:
                 raw = self._raw(installed, who, t, q)
                 history_start_ms = None  # alone it has no effect
-            start = max((ms for ms in (self.log.history_start_ms, history_start_ms) if ms is not None), default=None)
+            start = max(
+                (ms for ms in (self.log.history_start_ms, history_start_ms) if ms is not None), default=None
+            )
             self._unparsable.until = self._cursor
             return FeatureVector(plan.publish(raw), plan.id, t, self.log.known_ms, plan.partial(t, start))
 
@@ -270,7 +277,9 @@ class Engine:
             return tuple(values)
         kept = self._keep(key, t)
         if kept is None:
-            return plan.read(self._scan(key, installed.alone, t).fold(range(len(plan.aggregates)), t, q), t, q)
+            return plan.read(
+                self._scan(key, installed.alone, t).fold(range(len(plan.aggregates)), t, q), t, q
+            )
         return plan.read(kept.states(installed.numbers, t, q), t, q)
 
     def _keep(self, key: str, t: int) -> KeyCache | None:
@@ -297,7 +306,11 @@ class Engine:
             self._kept.popitem(last=False)
 
     def _scan(
-        self, key: str, binding: Binding, t: int, keep: Callable[[Sequence[Stored]], Sequence[Stored]] = lambda rows: rows
+        self,
+        key: str,
+        binding: Binding,
+        t: int,
+        keep: Callable[[Sequence[Stored]], Sequence[Stored]] = lambda rows: rows,
     ) -> KeyRows:
         """Return the rows that BINDING needs at T, read from the log; KEEP may hide some."""
         fetch = self._fetch(key, t, t + 1)

@@ -23,7 +23,9 @@ class TrackRows:
         self.rows: list[EventRow] = []
         self.ts: list[int] = []
         self.broken: list[int] = []
-        self.floor: tuple[int, int, str] | None = None  # the position of the latest row dropped though windows hold it
+        self.floor: tuple[int, int, str] | None = (
+            None  # the position of the latest row dropped though windows hold it
+        )
 
     def extend(self, rows: list[EventRow], place: int | None) -> None:
         """Take those ROWS of one event, in total order, whose filter's value at PLACE holds; `settle` must follow."""

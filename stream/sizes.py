@@ -14,4 +14,6 @@ def parse_size(size: str | int) -> int:
         return size
     if isinstance(size, str) and (match := _SIZE.fullmatch(size.strip())):
         return int(match[1]) * _UNITS[match[2] or ""]
-    raise ValueError(f"expected a size such as '2MiB' or a number of bytes, found {size!r}; use B, KiB, MiB or GiB")
+    raise ValueError(
+        f"expected a size such as '2MiB' or a number of bytes, found {size!r}; use B, KiB, MiB or GiB"
+    )

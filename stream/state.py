@@ -32,16 +32,25 @@ class Binding:
     def __init__(self, layout: Layout, key: str, unparsable: Unparsable) -> None:
         self.layout = layout
         filtered = [layout.tracks[layout.spans[cell.span].track].where is not None for cell in layout.cells]
-        self.kernels = [CellKernel(cell, f, layout.places) for cell, f in zip(layout.cells, filtered, strict=True)]
+        self.kernels = [
+            CellKernel(cell, f, layout.places) for cell, f in zip(layout.cells, filtered, strict=True)
+        ]
         self.by_span: list[list[int]] = [[] for _ in layout.spans]
         for number, cell in enumerate(layout.cells):
             self.by_span[cell.span].append(number)
         # The rows of a track may go once every state has taken them.
         self.keeps_rows = [False] * len(layout.tracks)
         for span, numbers in zip(layout.spans, self.by_span, strict=True):
-            if span.window.over is not None or span.last is not None or any(self.kernels[n].scanned for n in numbers):
+            if (
+                span.window.over is not None
+                or span.last is not None
+                or any(self.kernels[n].scanned for n in numbers)
+            ):
                 self.keeps_rows[span.track] = True
-        self.readings = {scan.event: Reading(Decoder(scan, key, unparsable), self._takers(scan.event)) for scan in layout.scans}
+        self.readings = {
+            scan.event: Reading(Decoder(scan, key, unparsable), self._takers(scan.event))
+            for scan in layout.scans
+        }
 
     def _takers(self, event: str) -> tuple[tuple[int, int | None], ...]:
         places = self.layout.places
@@ -104,9 +113,30 @@ class RunningSpan:
     2. `start` and `end` only grow, but for rows that arrive late before `end`: then the window is dirty and built anew.
     """
 
-    __slots__ = ("_bounds", "_forgets", "_last", "_pops", "_pushes", "dirty", "end", "kernels", "numbers", "rows", "span", "start", "states")
+    __slots__ = (
+        "_bounds",
+        "_forgets",
+        "_last",
+        "_pops",
+        "_pushes",
+        "dirty",
+        "end",
+        "kernels",
+        "numbers",
+        "rows",
+        "span",
+        "start",
+        "states",
+    )
 
-    def __init__(self, span: Span, rows: TrackRows, numbers: Sequence[int], kernels: Sequence[CellKernel], states: list[Any]) -> None:
+    def __init__(
+        self,
+        span: Span,
+        rows: TrackRows,
+        numbers: Sequence[int],
+        kernels: Sequence[CellKernel],
+        states: list[Any],
+    ) -> None:
         self.span = span
         self._bounds = span.window.bounds
         self._forgets = span.window.over is not None
@@ -291,5 +321,9 @@ class KeyState(KeyCache):
     @property
     def bytes(self) -> int:
         """Return an estimate of the memory held."""
-        held = sum((r.end - r.start) * _STATE_BYTES * len(r.numbers) for r in self._spans if r.span.window.over is not None)
+        held = sum(
+            (r.end - r.start) * _STATE_BYTES * len(r.numbers)
+            for r in self._spans
+            if r.span.window.over is not None
+        )
         return super().bytes + held

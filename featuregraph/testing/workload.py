@@ -77,7 +77,13 @@ def workload(seed: int = 1, shape: Shape | None = None, start_ms: int = 1_750_00
 
 
 def _graph(rng: random.Random, shape: Shape) -> Graph:
-    fields: dict[str, Any] = {"item": category(), "kind": category(), "price": decimal_field(2), "score": float64(), "duration": int64()}
+    fields: dict[str, Any] = {
+        "item": category(),
+        "kind": category(),
+        "price": decimal_field(2),
+        "score": float64(),
+        "duration": int64(),
+    }
     types = [Event.of(f"type_{i:02}", dict(fields)) for i in range(shape.types)]
     sets = [rng.sample(types, rng.randint(1, 4)) for _ in range(shape.event_sets)]
     features: dict[str, Expr] = {}
@@ -98,6 +104,8 @@ def _event(rng: random.Random, ts_ms: int, shape: Shape) -> dict[str, Any]:
         "duration": rng.randrange(60_000),
     }
     for number in range(shape.attributes - len(attrs)):
-        attrs[f"attribute_{number:02}"] = f"{rng.getrandbits(32):08x}" if number % 2 else rng.randrange(10_000)
+        attrs[f"attribute_{number:02}"] = (
+            f"{rng.getrandbits(32):08x}" if number % 2 else rng.randrange(10_000)
+        )
     kind = min(int(rng.paretovariate(0.7)) - 1, shape.types - 1)
     return {"event": f"type_{kind:02}", "ts_ms": ts_ms, "attrs": attrs}
