@@ -103,11 +103,9 @@ class Plan:
     def publish(self, raw: tuple[Any, ...]) -> dict[str, Any]:
         """Return the outputs of `read` as owned public values by feature; raise FeatureOverflowError for the first overflow."""
         values = dict(zip(self.features, raw, strict=True))
-        if OVERFLOW in raw:
-            raise FeatureOverflowError(next(n for n, v in values.items() if v is OVERFLOW))
-        for name in self.per_candidate:
-            if any(v is OVERFLOW for v in values[name]):
-                raise FeatureOverflowError(name)
+        spoilt = {name for name in self.per_candidate if OVERFLOW in values[name]}
+        if spoilt or OVERFLOW in raw:
+            raise FeatureOverflowError(next(n for n, v in values.items() if v is OVERFLOW or n in spoilt))
         names = list(self.features)
         for position, convert in self.converters:
             values[names[position]] = convert(raw[position])
