@@ -115,7 +115,8 @@ def lay_out(demands: Iterable[Demand]) -> Layout:
         filtered = where is not None and is_static(where)
         track = tracks.add((agg["events"], where if filtered else None))
         for arg in agg.args:
-            for part in static_parts(arg):
+            # A filter has a slot even if it is a literal.
+            for part in [arg] if filtered and arg is where else static_parts(arg):
                 events_of.setdefault(part, {}).update(dict.fromkeys(agg["events"]))
         # Where the filter waits for the query, so does the cut to the latest N.
         last = agg["last"] if where is None or filtered else None
