@@ -34,6 +34,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 _KEPT: Mapping[Mode, type[KeyCache]] = {"cached": KeyCache, "incremental": KeyState, "auto": KeyState}
 
 _MOST_PENDING = 4096  # rows that wait for the next query
+_FIT_EVERY = 64  # queries between two looks at the memory held
 
 _identifier = converter(IDENTIFIER)
 
@@ -98,6 +99,8 @@ class Engine:
         self._unparsable = Unparsable()
         self._binding = Binding(lay_out([]), log.key, self._unparsable)
         self._kept: OrderedDict[str, KeyCache] = OrderedDict()
+        self._oversized: set[str] = set()  # keys that alone exceed the budget: scans answer for them
+        self._since_fit = 0
         self._pending: list[Row] = []
         self._cursor = log.last_id  # rows up to this id are pending or taken
         self._generation = log.generation
@@ -136,6 +139,7 @@ class Engine:
         for installed in self._plans.values():
             installed.numbers = [layout.index[demand] for demand in installed.plan.demands]
         self._kept.clear()
+        self._oversized.clear()
 
     def _plan(self, graph_id: str) -> Installed:
         installed = self._plans.get(graph_id)
@@ -210,6 +214,7 @@ class Engine:
         """Take in what was appended or forgotten since the last query, by whomever."""
         if self.log.generation != self._generation:
             self._kept.clear()
+            self._oversized.clear()
             self._pending.clear()
             self._generation = self.log.generation
             self._cursor = self.log.last_id
@@ -291,19 +296,30 @@ class Engine:
             del self._kept[key]
             kept = None
         if kept is None:
+            if key in self._oversized:
+                return None
             kept = _KEPT[self.mode](self._binding, t)
             kept.load(self._fetch(key, t, INT64_MAX), t)
             self._kept[key] = kept
+            self._since_fit = _FIT_EVERY
         elif t < kept.t:
             return None
         self._kept.move_to_end(key)
-        self._fit()
+        self._since_fit += 1
+        if self._since_fit > _FIT_EVERY:
+            self._fit()
         return kept
 
     def _fit(self) -> None:
         """Drop what is kept, least recent key first, until the rest fits the budget."""
-        while self._kept and self.state_bytes > self._budget:
-            self._kept.popitem(last=False)
+        self._since_fit = 0
+        held = {key: kept.bytes for key, kept in self._kept.items()}
+        total = sum(held.values())
+        while total > self._budget:
+            key, _ = self._kept.popitem(last=False)
+            total -= held[key]
+            if held[key] > self._budget:
+                self._oversized.add(key)
 
     def _scan(
         self,
@@ -358,6 +374,7 @@ class Engine:
     def memory_budget(self, budget: str | int) -> None:
         with self._lock:
             self._budget = parse_size(budget)
+            self._oversized.clear()
             self._fit()
 
 
