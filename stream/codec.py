@@ -8,6 +8,7 @@ stored as null.
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Callable, Iterable
 from decimal import Decimal
@@ -24,6 +25,9 @@ Fields = dict[str, Any]  # of Value
 HUGE: Final = 2**1024
 _EXACT_DIGITS: Final = 400  # a Decimal with more becomes text, not an integer
 
+_ESCAPED: Final = re.compile(
+    r'[\\"\x00-\x1f]'
+)  # in a name: JSON escapes it, and msgspec takes it for no field's name
 _SIMPLE: Final = frozenset({str, bool, type(None)})
 
 _encode = msgspec.json.Encoder().encode
@@ -95,11 +99,16 @@ def typed_decoder(names: Iterable[str]) -> Callable[[bytes], Any]:
     The object's attributes are f0, f1, ... in the order of NAMES; a field that is absent is None. Other
     fields are skipped without being decoded, which is several times faster.
     """
-    attributes = {f"f{place}": name for place, name in enumerate(names)}
+    wanted = list(names)
+    plain = [f"f{place}" for place in range(len(wanted))]
+    by_name = dict(zip(plain, wanted, strict=True))
+    odd = any(_ESCAPED.search(name) for name in wanted)
     # Any, since the declared type comes later. gc=False: scalars make no cycle.
     shape = msgspec.defstruct(
-        "Projection", [(a, Any, None) for a in attributes], rename=attributes, gc=False, frozen=True
+        "Projection", [(a, Any, None) for a in plain], rename=None if odd else by_name, gc=False, frozen=True
     )
+    if odd:
+        return lambda stored: shape(*map(_decode(stored).get, wanted))
     return msgspec.json.Decoder(shape).decode
 
 
@@ -120,6 +129,11 @@ def column(value: Any, name: str, bad: list[str]) -> Stored:
 def column_value(stored: Stored) -> Value:
     """Return the value that `column` stored."""
     return cast("Value", json.loads(stored)) if isinstance(stored, bytes) else stored
+
+
+def raw_bytes(columns: dict[str, Value], payload: bytes) -> bytes:
+    """Return a whole event as JSON, its stored fields as attrs."""
+    return _encode({**columns, "attrs": msgspec.Raw(payload)})
 
 
 # ---------------------------------------------------------------- damage

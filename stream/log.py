@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from featuregraph.convert import converter
 from featuregraph.errors import EventError
-from featuregraph.types import IDENTIFIER
+from featuregraph.types import IDENTIFIER, TIMESTAMP
 from featuregraph.windows import parse_duration
 from stream import forget as forgetting
 from stream import inspect, quarantine
@@ -177,8 +177,7 @@ class EventLog:
                 " give exactly one"
             )
         ((what, value),) = given.items()
-        if what != "before":
-            value = converter(IDENTIFIER)(value)
+        value = converter(TIMESTAMP if what == "before" else IDENTIFIER)(value)
         if not isinstance(value, str if what != "before" else int):
             raise EventError(
                 f"expected {what} as {'ms' if what == 'before' else 'text'}, found {given[what]!r:.60};"

@@ -37,10 +37,9 @@ CREATE TABLE quarantine (
     id INTEGER PRIMARY KEY,
     at_ms INTEGER NOT NULL,
     key TEXT NOT NULL,
-    name TEXT NOT NULL,
     ts_ms INTEGER NOT NULL,
     event_id TEXT,
-    payload BLOB NOT NULL
+    event BLOB NOT NULL
 );
 """
 
