@@ -61,6 +61,8 @@ Row = tuple[Any, ...]  # the arguments of push: (x,), or (group, x)
 LARGEST, SMALLEST = sys.float_info.max, Decimal(2) ** -1074
 
 NASTY = [0.0, 0.1, -0.1, 0.3, 1e16, -1e16, 1.0, 2.0**-75, 2.0**-76, -(2.0**-77), 5e-324, -5e-324, 2.5e-308]
+# The last bit of a double falls off the coarse grid right below 2**-76.
+NASTY += [2.0**-76, 2.0**-76 * (1 + 2.0**-52), 2.0**-76 * (1 - 2.0**-53), -(2.0**-77) * (1 + 2.0**-52)]
 NASTY += [
     1e308,
     -1e308,
