@@ -105,11 +105,11 @@ class CellKernel:
 
     # ---- entering and leaving
 
-    def running(self) -> Running:
-        """Return a new running state; only for cells that are not scanned."""
+    def running(self, *, forgets: bool) -> Running:
+        """Return a new running state; only for cells that are not scanned. FORGETS: rows leave its window."""
         if self._counts_rows:
             return Running(RowCount)
-        state = self.aggregate.zero()
+        state = self.aggregate.zero(forgets=forgets)
         push, pop = self._take.bind(state.push), self._take.bind(state.pop)
         readable = state if self._items is None else Lists(self._items, state, {})
         return Running(lambda span: readable, push, pop)

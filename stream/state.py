@@ -177,7 +177,8 @@ class RunningSpan:
 
     def _rebuild(self, t: int) -> None:
         self.start, self.end = cut(self.rows, self.span, t)
-        running: list[Running] = [self.kernels[n].running() for n in self.numbers]
+        forgets = self._forgets or self._last is not None
+        running: list[Running] = [self.kernels[n].running(forgets=forgets) for n in self.numbers]
         for number, state in zip(self.numbers, running, strict=True):
             self.states[number] = state.readable(self)
         self._pushes = [s.push for s in running if s.push is not None]

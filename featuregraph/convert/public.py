@@ -67,7 +67,7 @@ def _shared_form(type: AnyType, form: Callable[[AnyType], Form]) -> Form:
     match type:
         case ListType(item):
             of_item = form(item)
-            return _or_null(lambda values: [of_item(v) for v in values])
+            return _or_null(list if of_item is _itself else lambda values: [of_item(v) for v in values])
         case RecordType(items):
             of_lists = [(name, form(ListType(item))) for name, item in items]
             return _or_null(lambda record: {name: of_list(record[name]) for name, of_list in of_lists})
