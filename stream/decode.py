@@ -16,6 +16,7 @@ from featuregraph.codegen import Source, tuple_of
 from featuregraph.convert import BAD, converter
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.layout import Scan
+from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.codec import column_value, typed_decoder
 from stream.event import COLUMNS, RAW_COLUMNS, Row
@@ -121,8 +122,12 @@ def _column(name: str) -> str:
 
 def row_source(nodes: Sequence[Node], places: Mapping[Node, int]) -> Source:
     """Return a source in which the row is `r`, the query's time `t`; PLACES says where in the row values stand."""
-    ages = {n: "(t - r[0])" for n in toposort(nodes) if n.op is Op.AGE}
-    return Source({part: f"r[{i}]" for part, i in places.items()} | ages)
+    source = Source({part: f"r[{i}]" for part, i in places.items()})
+    for node in toposort(nodes):
+        if node.op is Op.AGE:  # never below 0: a visible row is not after t
+            overflow = source.bind(OVERFLOW, "o")
+            source.place(node, f"(t - r[0] if t - r[0] <= {INT64_MAX} else {overflow})")
+    return source
 
 
 def row_function(node: Node, places: Mapping[Node, int]) -> Callable[[EventRow, int, Mapping[str, Any]], Any]:
