@@ -152,7 +152,9 @@ class _Maker:
         return self._inside(self.rng.choice(TYPES), scope)
 
     def _vector(self) -> Json:
-        return {self.rng.choice(("request", "candidate")) if self.candidates else "request": "v", "type": str(vector(2))}
+        if self.candidates:
+            return {"candidate": "k vector", "type": str(vector(2))}
+        return {"request": "q vector", "type": str(vector(2))}
 
     def _decayed(self) -> Json:
         """Make a bare decayed_sum: only there its tolerance can be told."""
