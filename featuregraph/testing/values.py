@@ -40,7 +40,7 @@ class World:
     def any(rng: Random) -> World:
         """Return a random world."""
         base = rng.choice((0, 1_700_000_000_000, 1_700_000_000_000, -90_000_000, 1_000_000))
-        return World(base, rng.choice(UNITS), rng.random() < 0.2)
+        return World(base, rng.choice(UNITS), rng.random() < 0.25)
 
     def time(self, rng: Random) -> int:
         """Return a time of this world, often a round one (ms)."""
