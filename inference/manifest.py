@@ -84,7 +84,17 @@ def write_package(out_dir: Path, files: Mapping[str, bytes], *, overwrite: bool)
             f"{out_dir}: expected no directory there, found one; choose another or overwrite the "
             "package that it is"
         )
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out_dir.parent.mkdir(parents=True, exist_ok=True)
+        _swap_in(out_dir, files)
+    except OSError as error:
+        raise PackagingError(
+            f"{out_dir.name}: expected room to write a package, found {error.strerror or error}; "
+            "choose a place that can be written"
+        ) from error
+
+
+def _swap_in(out_dir: Path, files: Mapping[str, bytes]) -> None:
     room = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
     try:
         fresh = room / "new"

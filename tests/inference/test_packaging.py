@@ -288,7 +288,7 @@ def test_a_directory_is_never_half_written(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(PackagingError, match="expected room to write a package, found No space left"):
         make(quantize="rowwise_int8")
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
     assert [p.name for p in tmp_path.iterdir()] == ["package"]
