@@ -40,16 +40,26 @@ class Fixed:
         """Return the value."""
         return self._value
 
+
+class Broken:
+    """The state of rows whose filter overflows: nothing about it is known, but what needs no row."""
+
+    __slots__ = ("_empty",)
+
+    def __init__(self, aggregate: Any) -> None:
+        self._empty = aggregate.aggregate.empty if isinstance(aggregate, Grouped) else None
+
+    def value(self, t: int) -> Any:
+        """Return OVERFLOW."""
+        return OVERFLOW
+
     def lookup(self, key: Any, t: int) -> Any:
-        """Return the value, which is that of every group."""
-        return self._value
+        """Return OVERFLOW, the empty value for a null key."""
+        return self._empty if key is None else OVERFLOW
 
     def top(self, k: int, t: int) -> Any:
-        """Return the value."""
-        return self._value
-
-
-BROKEN = Fixed(OVERFLOW)
+        """Return OVERFLOW."""
+        return OVERFLOW
 
 
 class Running:
@@ -75,6 +85,7 @@ class CellKernel:
         agg = cell.agg
         self.scanned = cell.scanned
         self.aggregate = aggregate_for(agg)
+        self.broken = Broken(self.aggregate)
         where = agg.role("where")
         self._where = row_function(where, places) if where is not None and not filtered else None
         self._last: int | None = agg["last"] if self._where is not None else None
@@ -90,7 +101,7 @@ class CellKernel:
             where = self._where
             verdicts = [where(row, t, q) for row in rows]
             if any(v is OVERFLOW for v in verdicts):
-                return BROKEN
+                return self.broken
             rows = [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is True]
             if self._last is not None:
                 rows = rows[-self._last :]

@@ -9,7 +9,7 @@ from typing import Any
 
 from featuregraph.layout import FIRST_SLOT, Layout, Span
 from featuregraph.scalar import OVERFLOW
-from stream.cells import BROKEN, CellKernel, Readable, Running
+from stream.cells import CellKernel, Readable, Running
 from stream.decode import Decoder, EventRow, Stored, Unparsable
 from stream.event import Row
 from stream.rows import TrackRows, cut
@@ -97,7 +97,8 @@ class KeyRows:
             if at not in cuts:
                 cuts[at] = self._cut(self.binding.layout.spans[at], t)
             rows, broken = cuts[at]
-            states.append(BROKEN if broken else self.binding.kernels[number].fold(rows, t, q))
+            kernel = self.binding.kernels[number]
+            states.append(kernel.broken if broken else kernel.fold(rows, t, q))
         return states
 
     def _cut(self, span: Span, t: int) -> tuple[Sequence[Any], bool]:
@@ -296,7 +297,7 @@ class KeyState(KeyCache):
             folded = [n for n in numbers if self.binding.kernels[n].scanned]
             again = dict(zip(folded, self.fold(folded, t, q), strict=True))
             if broken:
-                again |= {n: BROKEN for n in numbers if self._is_broken(n, t)}
+                again |= {n: self.binding.kernels[n].broken for n in numbers if self._is_broken(n, t)}
             found = [again.get(n, state) for n, state in zip(numbers, found, strict=True)]
         return found
 
