@@ -22,7 +22,7 @@ from featuregraph.compiler import reader
 from featuregraph.convert import BAD, converter
 from featuregraph.ir import Op, toposort
 from featuregraph.layout import lay_out
-from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
+from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN, TIMESTAMP
 from stream.decode import Decoder, Stored, Unparsable, known_by
 from stream.event import COLUMNS, Receipt, Row
 from stream.log import EventLog
@@ -37,6 +37,7 @@ _MOST_PENDING = 4096  # rows that wait for the next query
 _FIT_EVERY = 64  # queries between two looks at the memory held
 
 _identifier = converter(IDENTIFIER)
+_TYPED_COLUMNS = (("user_id", IDENTIFIER), ("event_id", IDENTIFIER), ("known_ms", TIMESTAMP))
 
 
 class Installed:
@@ -185,17 +186,25 @@ class Engine:
         return {**event, self.log.key: self.key}
 
     def _check(self, event: Mapping[str, Any]) -> None:
-        """Refuse EVENT if a value is not of the type that an installed plan declares."""
-        attrs = event.get("attrs") or {}
-        for installed in self._plans.values():
-            schema = installed.plan.graph.schemas.get(event.get("event", ""))
-            for name, type in schema.fields if schema else ():
-                raw = event.get(name) if name in event or name in COLUMNS else attrs.get(name)
-                if converter(type)(raw) is BAD:
-                    raise EventError(
-                        f"event {event.get('event')!r}, field {name!r}: expected {type}, found {raw!r:.60}; "
-                        "correct it, or open the engine without strict"
-                    )
+        """Refuse EVENT if a value is not of its type: of the contract, or declared by an installed plan."""
+        if not isinstance(event, Mapping):
+            return  # the log says why it takes none
+        attrs = event.get("attrs")
+        attrs = attrs if isinstance(attrs, Mapping) else {}
+
+        def read(name: str) -> Any:
+            return event.get(name) if name in event or name in COLUMNS else attrs.get(name)
+
+        if read(self.log.key) is None:
+            return  # it is dropped (SEMANTICS 1.1)
+        schemas = [plan.graph.schemas.get(str(_identifier(event.get("event")))) for plan in self.plans.values()]
+        declared = [field for schema in schemas if schema for field in schema.fields]
+        for name, type in [(self.log.key, IDENTIFIER), *_TYPED_COLUMNS, *declared]:
+            if converter(type)(read(name)) is BAD:
+                raise EventError(
+                    f"event {event.get('event')!r:.60}, field {name!r}: expected {type}, found {read(name)!r:.60}; "
+                    "correct it, or open the engine without strict"
+                )
 
     def forget(self, **what: Any) -> int:
         """Remove events as EventLog.forget does: before=, key= or event_id=; return how many."""
