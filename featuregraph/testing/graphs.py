@@ -59,18 +59,32 @@ FIELDS: Mapping[str, tuple[Type, ...]] = {
 KEYS = {"user_id": 8, "item_id": 1.5, "shop": 0.5}  # columns, and how often they are the key
 
 
-def random_graph(rng: Random, world: World, *, features: int = 6, depth: int = 3, key: str | None = None) -> Json:
-    """Return a legal graph of at most FEATURES features whose expressions are about DEPTH operators deep."""
-    return _Maker(rng, world, key or choose(rng, KEYS)).graph(rng.randint(1, features), depth)
+def random_graph(
+    rng: Random,
+    world: World,
+    *,
+    features: int = 6,
+    depth: int = 3,
+    key: str | None = None,
+    literals: float = 0.0,
+) -> Json:
+    """Return a legal graph of at most FEATURES features whose expressions are about DEPTH operators deep.
+
+    key: its key column; a random one where None.
+    literals: the share of leaves that are made a literal whatever else they could be.
+    """
+    maker = _Maker(rng, world, key or choose(rng, KEYS), literals)
+    return maker.graph(rng.randint(1, features), depth)
 
 
 class _Maker:
     """One graph in the making."""
 
-    def __init__(self, rng: Random, world: World, key: str) -> None:
+    def __init__(self, rng: Random, world: World, key: str, literals: float) -> None:
         self.rng = rng
         self.world = world
         self.key = key
+        self.literals = literals
         self.events = {name: self._fields() for name in some(rng, EVENTS)}
         self.features: dict[str, Json] = {}
         self.types: dict[str, Type] = {}  # of the features that others may refer to
@@ -251,6 +265,8 @@ class _Maker:
             return self.rng.choice(again)
         if depth > 0 and self.rng.random() < 0.75:
             made = self._operator(type, depth - 1, scope)
+        elif self.rng.random() < self.literals:
+            made = {"lit": self.world.literal(self.rng, type), "type": str(type)}
         else:
             made = self._leaf(type, depth) if scope is None else self._row_leaf(type, scope)
         if not self.candidates:

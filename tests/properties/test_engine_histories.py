@@ -1,0 +1,71 @@
+"""Whole lives of a log with engines of every mode and budget on it: each answer is the reference's.
+
+stream.histories says what happens in a life: appends by any engine or behind their backs, late and duplicate events,
+forgetting, restarts, plans that come and go, queries that go back in time.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stream.histories import ENGINES, History, Played, check, random_history
+
+pytestmark = pytest.mark.device
+
+Json = Any
+
+
+def played(history: History) -> Played:
+    """Play HISTORY in a folder of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        return check(history, Path(folder))
+
+
+@settings(max_examples=250)
+@given(st.integers(0, 2**48))
+def test_random_histories(seed: int) -> None:
+    """Every engine equals the reference at every query of a random history."""
+    played(random_history(Random(seed)))
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 2**48))
+def test_long_histories(seed: int) -> None:
+    """So they do where much has happened, and many windows have moved on."""
+    played(random_history(Random(seed), events=250, queries=60))
+
+
+def test_histories_tell_something() -> None:
+    """Most histories compare values, a good part of them neither null, zero, false nor empty; some queries overflow."""
+    total = Played()
+    for seed in range(60):
+        one = played(random_history(Random(seed)))
+        total = Played(total.cells + one.cells, total.errors + one.errors, total.telling + one.telling)
+    assert total.cells > 100 * len(ENGINES)
+    assert total.telling > total.cells / 5
+    assert total.errors > 3
+
+
+def test_a_difference_is_found() -> None:
+    """The check itself fails where an answer differs: a history that tells the reference less than the log."""
+    features = {"n": {"agg": "count", "stream": {"events": ["view"]}}}
+    graph = {"format": 1, "graph": "g", "events": {"view": {}}, "features": features}
+    event = {"event": "view", "ts_ms": 1, "user_id": "u"}
+    ask = {"ask": {"key": "u", "t": 5}, "graph": 0}
+
+    class Deaf(dict[str, Json]):
+        """An event that only the log hears."""
+
+        def get(self, name: str, default: Json = None) -> Json:
+            return None if name == "user_id" else super().get(name, default)
+
+    assert played(History([graph], [{"append": [event], "by": None}, ask])).telling == len(ENGINES)
+    with pytest.raises(AssertionError, match="expected"):
+        played(History([graph], [{"append": [Deaf(event)], "by": 3}, ask, {"append": [event], "by": 0}, ask]))

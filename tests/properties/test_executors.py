@@ -1,0 +1,92 @@
+"""Random graphs over random logs: every executor gives what the reference gives, values and errors alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from featuregraph import Graph
+from featuregraph.errors import FeatureGraphError
+from featuregraph.ir import Op, toposort
+from featuregraph.testing.conformance import Executor, json_value
+from featuregraph.testing.exact import same
+from featuregraph.testing.executors import ReferenceExecutor
+from featuregraph.testing.graphs import random_graph
+from featuregraph.testing.logs import Workload, random_workload
+from featuregraph.testing.values import World
+from stream.testing import EXECUTORS
+
+pytestmark = pytest.mark.device
+
+SEEDS = st.integers(0, 2**48)
+REFERENCE = ReferenceExecutor()
+
+
+def random_case(rng: Random, *, plain: bool = False) -> tuple[Graph, Workload]:
+    """Return a graph and a workload for it; decayed_sum has a tolerance and is left to the histories."""
+    world = World.any(rng)
+    while True:
+        graph = Graph.from_json(random_graph(rng, world))
+        aggregates = [node["agg"] for node in toposort(graph.features.values()) if node.op is Op.AGG]
+        if "decayed_sum" not in aggregates:
+            return graph, random_workload(rng, world, [graph], plain=plain)
+
+
+def outcome(executor: Executor, graph: Graph, work: Workload, *, strict: bool = False) -> Any:
+    """Return the values as JSON with the partial features of each query, or the error."""
+    try:
+        answers = executor.run(graph, work.arrivals, work.queries, strict=strict)
+    except FeatureGraphError as error:
+        return error.kind, getattr(error, "feature", None)
+    nodes = graph.features
+    return [
+        [{n: json_value(nodes[n].type, v, per_candidate=nodes[n].per_candidate) for n, v in a.values.items()}, list(a.partial)]
+        for a in answers
+    ]
+
+
+def answerable(graph: Graph, work: Workload) -> Workload:
+    """Return WORK without the queries that the reference refuses one by one: the others are not hidden by them."""
+    asked = [q for q in work.queries if isinstance(outcome(REFERENCE, graph, Workload(work.arrivals, [q])), list)]
+    return Workload(work.arrivals, asked)
+
+
+@pytest.mark.parametrize("executor", EXECUTORS, ids=lambda executor: executor.name)
+@settings(max_examples=40)
+@given(seed=SEEDS, strict=st.sampled_from([False, False, False, True]))
+def test_every_executor_equals_the_reference(executor: Executor, seed: int, strict: bool) -> None:
+    """Values, partial features and the first error are the reference's, bit for bit."""
+    graph, work = random_case(Random(seed))
+    if not strict and seed % 4:
+        work = answerable(graph, work)
+    assert same(outcome(REFERENCE, graph, work, strict=strict), outcome(executor, graph, work, strict=strict))
+
+
+def at_the_end(queries: Sequence[Any]) -> list[Any]:
+    """Return QUERIES, each asked when everything has arrived."""
+    return [{name: value for name, value in query.items() if name != "after"} for query in queries]
+
+
+@pytest.mark.parametrize("executor", [REFERENCE, *EXECUTORS], ids=lambda executor: executor.name)
+@settings(max_examples=25)
+@given(seed=SEEDS)
+def test_the_order_of_arrival_changes_nothing(executor: Executor, seed: int) -> None:
+    """Events with their own position and id give the same values in the end, whatever order they came in."""
+    rng = Random(seed)
+    graph, work = random_case(rng, plain=True)
+    queries = at_the_end(work.queries)
+    shuffled = rng.sample(work.arrivals, len(work.arrivals))
+    first = outcome(executor, graph, Workload(work.arrivals, queries))
+    # Queries in between move states forward; they must leave no trace.
+    asked = [q | {"after": n} for q in queries[:1] for n in range(0, len(shuffled), 3)]
+    asked.sort(key=lambda q: int(q["after"]))
+    second = outcome(executor, graph, Workload(shuffled, [*asked, *queries]))
+    if isinstance(second, list):
+        assert same(first, second[len(asked) :])
+    else:
+        assert isinstance(first, tuple) or second[0] == "overflow"
