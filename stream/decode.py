@@ -122,7 +122,8 @@ def _column(name: str) -> str:
 
 def row_source(nodes: Sequence[Node], places: Mapping[Node, int]) -> Source:
     """Return a source in which the row is `r`, the query's time `t`; PLACES says where in the row values stand."""
-    source = Source({part: f"r[{i}]" for part, i in places.items()})
+    # A literal has a slot in the events that it filters alone; anyone else takes it as it is.
+    source = Source({part: f"r[{i}]" for part, i in places.items() if part.op is not Op.LIT})
     for node in toposort(nodes):
         if node.op is Op.AGE:  # never below 0: a visible row is not after t
             overflow = source.bind(OVERFLOW, "o")
