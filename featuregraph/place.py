@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from featuregraph.errors import CompileError
 
 _PACKAGE = __name__.partition(".")[0]
+_given: ContextVar[Place | None] = ContextVar("_given", default=None)  # where the words came from a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,16 @@ def here() -> Place | None:
 
 @contextmanager
 def placed(place: Place | None = None) -> Iterator[None]:
-    """Add the user's place to a CompileError that has none yet."""
+    """Add the user's place to a CompileError without one: PLACE, also further in, else the nearest."""
+    outer = _given.set(place or _given.get())
     try:
         yield
     except CompileError as error:
-        if getattr(error, "place", None) is None and (found := place or here()):
+        if getattr(error, "place", None) is None and (found := _given.get() or here()):
             raise with_place(error, found) from None
         raise
+    finally:
+        _given.reset(outer)
 
 
 def with_place(error: CompileError, place: Place) -> CompileError:
