@@ -104,10 +104,13 @@ def _typed_fields(connection: sqlite3.Connection) -> dict[str, type]:
 
 
 def _kind(value: Value) -> object:
-    """Return the class of a value; of integers, what tells which columns hold them exactly."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        return int if abs(value) <= _EXACT else "int64" if -(2**63) <= value < 2**63 else None
-    return type(value)
+    """Return the class of a value; of integers, that of the columns that hold them exactly."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return type(value)
+    if abs(value) <= _EXACT:
+        return int
+    # Beyond int64 a value means something as float64 only.
+    return "int64" if -(2**63) <= value < 2**63 else float
 
 
 def _column_kind(kinds: set[object]) -> type | None:
@@ -203,7 +206,12 @@ def _record(batch: Batch, typed: dict[str, type], schema: pa.Schema) -> pa.Recor
 
 
 def _as(kind: type, value: Value) -> Value:
-    return float(value) if kind is float and value is not None else value
+    if kind is not float or value is None:
+        return value
+    try:
+        return float(value)
+    except OverflowError:  # an integer that rounds to infinity is a value of no type
+        return None
 
 
 def _text_or_none(value: Any, name: str) -> object:

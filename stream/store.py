@@ -16,6 +16,8 @@ from stream.schema import APPLICATION_ID, FORMAT, STEPS
 Sync = Literal["batch", "full"]
 _LEVEL: Final = {"batch": "NORMAL", "full": "FULL"}
 UNPARSABLE: Final = "unparsable "  # in `meta`, before the name of a field
+_HEADER_BYTES: Final = 100  # of any SQLite file; it takes a shorter one for empty, and would write over it
+_BACK: Final = "give the path of a log or of a new file; a damaged log must come back from a copy"
 _WAL_KEPT_BYTES: Final = 4 * 1024 * 1024
 
 
@@ -27,6 +29,8 @@ def connect(path: str, limits: Limits, *, read_only: bool, sync: Sync = "batch")
         raise LogError(
             f"{path}: expected a log, found nothing; check the path, or open it for writing to make one"
         )
+    if Path(path).exists() and 0 < Path(path).stat().st_size < _HEADER_BYTES:
+        raise LogFormatError(f"{path}: expected a log, found a file too short to be one; {_BACK}")
     connection = None
     try:
         connection = _open(path, limits, read_only=read_only)

@@ -1,4 +1,4 @@
-"""What becomes of an event that is appended: accepted, dropped, kept apart or refused (SEMANTICS section 1)."""
+"""What becomes of an event that is appended: taken, dropped, kept apart or refused (SEMANTICS 1)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from stream.log import EventLog
 
 pytestmark = pytest.mark.device
 
-E = {"event": "e", "ts_ms": 5, "user_id": "u"}
+E: dict[Any, Any] = {"event": "e", "ts_ms": 5, "user_id": "u"}
 fields_of = full_decoder()
 
 
@@ -68,7 +68,7 @@ def test_null_event_id_is_never_a_duplicate(log: EventLog) -> None:
 
 @pytest.mark.parametrize("ahead", [0, 1])
 def test_far_future_is_kept_apart(log: EventLog, clock: FakeClock, ahead: int) -> None:
-    """Up to clock + max_future an event is taken, after it kept apart; its id and position stay free (1.5)."""
+    """Up to clock + max_future an event is taken, later ones are kept apart; their ids stay free (1.5)."""
     event = {**E, "ts_ms": clock.ms + 300_000 + ahead, "event_id": "q", "seq": 3}
     receipt = log.append(event)
     assert (receipt.accepted, receipt.quarantined) == (1 - ahead, ahead)
@@ -299,7 +299,7 @@ ARRIVALS = st.lists(
 def test_the_log_holds_what_the_reference_holds(
     tmp_path_factory: pytest.TempPathFactory, arrivals: list[Mapping[str, Any]], key: str
 ) -> None:
-    """Whatever arrives, each key has the rows, in the order and with the counts that the contract's evaluator gives."""
+    """Whatever arrives, each key has the rows and the log the counts that the reference gives."""
     clock = FakeClock(2**60)  # no clock has been told: nothing lies in the future
     oracle = reference.Log(key, {})
     with EventLog(tmp_path_factory.mktemp("log") / "log.db", key=key, clock=clock) as log:

@@ -39,7 +39,7 @@ def test_fields_come_back_exactly(fields: dict[str, Any]) -> None:
 
 @given(FIELDS, st.lists(NAMES, unique=True, max_size=4))
 def test_a_projection_is_a_part_of_the_whole(fields: dict[str, Any], names: list[str]) -> None:
-    """A typed decoder gives the fields asked for, None for those that are absent, whatever their names are."""
+    """A typed decoder gives the fields asked for, None for absent ones, whatever their names are."""
     found = codec.typed_decoder(names)(codec.encode(dict(fields), []))
     for place, name in enumerate(names):
         assert bits(getattr(found, f"f{place}")) == bits(fields.get(name))
@@ -69,8 +69,12 @@ def test_a_column_comes_back_exactly(value: Any) -> None:
         1j,
         "\ud800",
         "a\udfff",
-    ]
-    + [2**1024, -(2**1024), Decimal("NaN"), np.float32("inf"), np.array([1, 2])],
+        2**1024,
+        -(2**1024),
+        Decimal("NaN"),
+        np.float32("inf"),
+        np.array([1, 2]),
+    ],
 )
 def test_what_no_type_can_be_is_null_and_named(value: Any) -> None:
     """It is stored as null and reported by its name; the other fields are kept."""

@@ -1,4 +1,4 @@
-"""What is forgotten is gone: from every answer, from what is known, and from the bytes of the file (SEMANTICS 8.1)."""
+"""What is forgotten is gone: from answers, from what is known, from the file's bytes (SEMANTICS 8.1)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stream.log import EventLog
 
 pytestmark = pytest.mark.device
 
-SECRET = "a-secret-nobody-may-find"
+PRIVATE = "nobody-may-find-this"
 E = {"event": "e", "ts_ms": 5, "user_id": "u", "event_id": "a"}
 OTHER = {"event": "other", "ts_ms": 9, "user_id": "v", "event_id": "b"}
 
@@ -39,13 +39,13 @@ def test_an_integer_stands_for_its_text(log: EventLog) -> None:
     assert log.forget(key=7) == 1
 
 
-@pytest.mark.parametrize("where", ["user_id", "event", "event_id", "session_id", "x", SECRET])
+@pytest.mark.parametrize("where", ["user_id", "event", "event_id", "session_id", "x", PRIVATE])
 @pytest.mark.parametrize("apart", [False, True])
 def test_no_byte_is_left(path: Path, log: EventLog, where: str, apart: bool) -> None:
     """No file of the log has a text of a forgotten event: no page, index, free page or write-ahead log."""
     for i in range(200):
         log.append({**OTHER, "event_id": str(i), "ts_ms": 9 + i, "attrs": {"y": "z" * 300}})
-        log.append({**E, "event_id": f"{i}-a", "ts_ms": 2**60 if apart else 5, where: f"{SECRET}-{i}"})
+        log.append({**E, "event_id": f"{i}-a", "ts_ms": 2**60 if apart else 5, where: f"{PRIVATE}-{i}"})
     assert found_in(path)
     removed = log.forget(before=6)
     for key in {event.key for event in log.quarantined()}:
@@ -56,8 +56,8 @@ def test_no_byte_is_left(path: Path, log: EventLog, where: str, apart: bool) -> 
 
 
 def found_in(path: Path) -> list[str]:
-    """Return the files of the log that hold the secret."""
-    return [file.name for file in path.parent.iterdir() if SECRET.encode() in file.read_bytes()]
+    """Return the files of the log that hold the private text."""
+    return [file.name for file in path.parent.iterdir() if PRIVATE.encode() in file.read_bytes()]
 
 
 def test_the_file_shrinks(path: Path, log: EventLog) -> None:
@@ -75,7 +75,7 @@ def test_a_reader_puts_the_wiping_off(path: Path, open_log: Any) -> None:
     from stream.limits import Limits
 
     log = open_log(limits=Limits(busy_ms=10))
-    log.append({**E, "x": SECRET})
+    log.append({**E, "x": PRIVATE})
     with log.reading() as reader:
         reader.execute("SELECT count(*) FROM event").fetchone()
         assert log.forget(key="u") == 1

@@ -49,7 +49,7 @@ def test_a_scan_gives_the_rows_in_total_order(
     with EventLog(folder / "log.db", key=key, max_future=None, clock=FakeClock(0)) as log:
         raw = [{"item_id": i, "user_id": u, "event": n, "ts_ms": t} for i, u, n, t in events]
         _, rows = log.append_rows(raw)
-        for who in {"a", "u", "nobody"}:
+        for who in ("a", "u", "nobody"):
             wanted = [
                 row
                 for row in rows
