@@ -16,12 +16,13 @@ import pytest
 
 from featuregraph.testing.conformance import Case, Executor, check_executor, load_cases
 from featuregraph.testing.executors import ReferenceExecutor
+from stream.testing import EXECUTORS as DEVICE
 
 pytestmark = pytest.mark.device
 
 HERE = Path(__file__).parent
 CASES = load_cases(HERE.parent / "golden" / "vectors")
-EXECUTORS: Sequence[Executor] = [ReferenceExecutor()]
+EXECUTORS: Sequence[Executor] = [ReferenceExecutor(), *DEVICE]
 LISTED = json.loads((HERE / "unsupported.json").read_text(encoding="utf-8"))
 UNSUPPORTED = {case: reason for reason, cases in LISTED["unsupported"].items() for case in cases}
 REFUSED = {case: reason for reason, cases in LISTED["refused as a whole"].items() for case in cases}

