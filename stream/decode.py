@@ -71,8 +71,9 @@ class Decoder:
             asked.append("payload")
         self.columns = tuple(dict.fromkeys((*_ALWAYS, *asked)))
         self.of_row: Callable[[Row], Stored] = itemgetter(*map(Row._fields.index, self.columns))
-        # Under user_id, (ts, seq) is the whole order; under another key the user decides ties.
-        tie = "''" if key == "user_id" else f"({self._text('user_id')} or '')"
+        # Under user_id, (ts, seq) is the whole order; under another key the user decides ties, none before any.
+        user = "" if key == "user_id" else self._text("user_id")
+        tie = f"('.' + {user} if {user} is not None else '')" if user else "''"
         self.row = self._compile(scan, tie)
 
     def _text(self, column: str) -> str:

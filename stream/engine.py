@@ -308,7 +308,7 @@ class Engine:
             if key in self._oversized:
                 return None
             kept = _KEPT[self.mode](self._binding, t)
-            kept.load(self._fetch(key, t, INT64_MAX), t)
+            kept.load(self._fetch(key, t, INT64_MAX + 1), t)
             self._kept[key] = kept
             self._since_fit = _FIT_EVERY
         elif t < kept.t:

@@ -177,7 +177,7 @@ def _select(columns: tuple[str, ...], *, by_user: bool, after: bool) -> str:
         for column in columns
     ]
     if not by_user:
-        wanted = ["ts_ms", "seq", f"ifnull({_USER}, '')", "id", *wanted]
+        wanted = ["ts_ms", "seq", f"ifnull('.' || {_USER}, '')", "id", *wanted]
     more = " AND id > ?" if after else ""
     where = f"key = ? AND name = ? AND ts_ms BETWEEN ? AND ?{more}"
     return f"SELECT {', '.join(wanted)} FROM event WHERE {where} ORDER BY ts_ms, seq"  # noqa: S608  # our own words

@@ -34,7 +34,7 @@ class Row:
     @property
     def order(self) -> tuple[int, int, bytes]:
         """Clause 1.2: the total order inside a key; under the key user_id its third part never decides."""
-        return self.ts_ms, self.seq, utf8(self.user_id or "")
+        return self.ts_ms, self.seq, b"" if self.user_id is None else b"." + utf8(self.user_id)
 
 
 @dataclass(frozen=True, slots=True)
