@@ -34,6 +34,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 _KEPT: Mapping[Mode, type[KeyCache]] = {"cached": KeyCache, "incremental": KeyState, "auto": KeyState}
 
 _MOST_PENDING = 4096  # rows that wait for the next query
+_MOST_TAKEN = 65_536  # rows that came by another door: with more, reading the log anew costs less
 _FIT_EVERY = 64  # queries between two looks at the memory held
 
 _identifier = converter(IDENTIFIER)
@@ -178,6 +179,8 @@ class Engine:
                 self._cursor = rows[-1].id
                 if len(self._pending) > _MOST_PENDING:
                     self._drain()
+                    if self.state_bytes > self._budget:
+                        self._kept.clear()  # only queries trim, and none came: the next one reads the log
             return receipt
 
     def _own(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -226,6 +229,10 @@ class Engine:
             self._oversized.clear()
             self._pending.clear()
             self._generation = self.log.generation
+            self._cursor = self.log.last_id
+        if self.log.last_id - self._cursor > _MOST_TAKEN:
+            self._kept.clear()
+            self._pending.clear()
             self._cursor = self.log.last_id
         while self._cursor < self.log.last_id:
             found = self.log.rows_after(self._cursor, _MOST_PENDING)
