@@ -89,7 +89,7 @@ def _utf8(value: object, name: str, bad: list[str]) -> object:
 
 
 def full_decoder() -> Callable[[bytes], Fields]:
-    """Return the function from stored bytes to all fields; it raises ValueError on bytes that are damaged."""
+    """Return the function from stored bytes to all fields; bytes that are none raise ValueError or RecursionError."""
     return _decode
 
 

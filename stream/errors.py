@@ -2,6 +2,7 @@
 
 StreamError
 ├── EventFileError    (ValueError)  a file of events cannot be read; names file, row and column
+├── BackfillError     (ValueError)  replay cannot do what it was asked, or a file of queries cannot be read
 └── LogError          (OSError)     the log cannot do what it was asked
     ├── LogLockedError              another process writes to it
     ├── LogFormatError              the file is no log, or one of another format or key
@@ -29,6 +30,12 @@ class EventFileError(StreamError, ValueError):
     """Say that a file of events cannot be read or written, and where."""
 
     kind = "file"
+
+
+class BackfillError(StreamError, ValueError):
+    """Say that replay cannot do what it was asked, or cannot read its queries, and where."""
+
+    kind = "backfill"
 
 
 class LogError(StreamError, OSError):

@@ -108,7 +108,7 @@ def check(connection: sqlite3.Connection) -> Iterator[Finding]:
         else:
             try:
                 decode(rest[-1])
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield Finding("payload", where, f"expected fields as JSON, found: {error}")
 
 

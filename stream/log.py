@@ -195,6 +195,7 @@ class EventLog:
             removed = forgetting.forget(connection, what, value, marks)
             writer.drop()
             writer.generation = self._reader.generation()
+            self._wiped = False
             self._wiped = forgetting.wipe(connection)
         return removed
 

@@ -106,12 +106,9 @@ class Reader:
     def rows_after(self, id: int, limit: int | None) -> list[Row]:
         """Return the rows that arrived after ID, by arrival, LIMIT of them at most."""
         query = f"SELECT {_STORED} FROM event WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608  # our own words
-        text = self._texts.text
         found = self._execute(query, (id, -1 if limit is None else limit)).fetchall()
-        return self.rows_of(
-            (ts, seq, text(user), at, text(key), text(name), *rest)
-            for ts, seq, user, at, key, name, *rest in found
-        )
+        text = {n: self._texts.text(n) for n in {n for row in found for n in (row[2], row[4], row[5])}}
+        return self.rows_of((*r[:2], text[r[2]], r[3], text[r[4]], text[r[5]], *r[6:]) for r in found)
 
     def keys(self) -> list[str]:
         """Return the keys of the events, sorted."""

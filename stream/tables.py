@@ -56,6 +56,12 @@ def format_of(path: str | Path) -> Format:
     return found
 
 
+def _format_here(path: str | Path) -> Format:
+    if not Path(path).exists():
+        raise EventFileError(f"{path}: expected a file of events, found nothing; check the path")
+    return format_of(path)
+
+
 def read_events(path: str | Path, *, limits: Limits | None = None, rows: int = BATCH_ROWS) -> Iterator[Batch]:
     """Give the events of the file at PATH as dicts, ROWS at a time, in the order of the file.
 
@@ -63,9 +69,7 @@ def read_events(path: str | Path, *, limits: Limits | None = None, rows: int = B
         EventFileError: the file is missing, of no known format, damaged or lacks a column; names the place.
     """
     path = Path(path)
-    if not path.exists():
-        raise EventFileError(f"{path}: expected a file of events, found nothing; check the path")
-    if format_of(path) == "jsonl":
+    if _format_here(path) == "jsonl":
         yield from _read_lines(path, limits or Limits(), rows)
         return
     with translating(path, "reading it"):
@@ -77,7 +81,7 @@ def read_events(path: str | Path, *, limits: Limits | None = None, rows: int = B
 
 def count_rows(path: str | Path) -> int | None:
     """Return how many rows a Parquet file or dataset says it has; None for other formats."""
-    if format_of(path) != "parquet":
+    if _format_here(path) != "parquet":
         return None
     with translating(path, "reading its footer"):
         import pyarrow.dataset as ds
