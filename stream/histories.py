@@ -6,12 +6,14 @@ engines of every mode and budget, and on the reference; each answer, or error, o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 from featuregraph.errors import EventError, FeatureGraphError
 from featuregraph.graph import Graph
@@ -27,6 +29,7 @@ from featuregraph.testing.graphs import random_graph
 from featuregraph.testing.logs import random_workload
 from featuregraph.testing.values import World, choose
 from featuregraph.types import INT64_MAX
+from stream import engine, state
 from stream.engine import MODES, Engine, Mode
 from stream.log import EventLog
 
@@ -131,9 +134,9 @@ class _Stage:
             self.path, key=self.graphs[0].key, clock=self.clock, history_start_ms="all" if start is None else start
         )
         self.engines = [Engine(self.log, mode=mode, memory_budget=budget) for mode, budget in ENGINES]
-        for engine in self.engines:
+        for one in self.engines:
             for number in sorted(self.installed):
-                engine.install(self.graphs[number].compile())
+                one.install(self.graphs[number].compile())
 
     def close(self) -> None:
         """Close the log."""
@@ -143,6 +146,17 @@ class _Stage:
     def by(self, number: int | None) -> Any:
         """Return who takes events: an engine, or the log behind their backs."""
         return self.log if number is None else self.engines[number]
+
+
+@contextmanager
+def tight() -> Iterator[None]:
+    """Let engines trim, drop and catch up after a handful of rows, as they do in long lives only."""
+    with (
+        patch.object(state, "_LEAST_TRIM", 2),
+        patch.object(engine, "_MOST_PENDING", 3),
+        patch.object(engine, "_FIT_EVERY", 1),
+    ):
+        yield
 
 
 def check(history: History, folder: Path) -> Played:
@@ -182,12 +196,12 @@ def _play(stage: _Stage, step: Json) -> None:
             stage.open()
         case {"remove": number}:
             stage.installed.discard(number)
-            for engine in stage.engines:
-                engine.remove(stage.graphs[number].id)
+            for one in stage.engines:
+                one.remove(stage.graphs[number].id)
         case {"install": number}:
             stage.installed.add(number)
-            for engine in stage.engines:
-                engine.install(stage.graphs[number].compile())
+            for one in stage.engines:
+                one.install(stage.graphs[number].compile())
         case {"ask": query, "graph": number}:
             if number in stage.installed:
                 _ask(stage, number, query)
@@ -235,7 +249,7 @@ def _ask(stage: _Stage, number: int, query: Json) -> None:
     if not isinstance(expected, FeatureGraphError):
         start = _start(stage.history.history_start_ms, query)
         late = [n for n, node in graph.features.items() if is_partial(node, query["t"], start, include_now=graph.include_now)]
-    found = [_outcome(lambda engine=engine: _extract(engine, graph, query)) for engine in stage.engines]  # type: ignore[misc]
+    found = [_outcome(partial(_extract, one, graph, query)) for one in stage.engines]
     for (mode, budget), one in zip(ENGINES, found, strict=True):
         where = f"{mode} with {budget}, {query}"
         if isinstance(expected, FeatureGraphError) or isinstance(one, FeatureGraphError):
@@ -254,8 +268,8 @@ def _start(held_from: int | None, query: Json) -> int | None:
     return max((ms for ms in (held_from, asked) if ms is not None), default=None)
 
 
-def _extract(engine: Engine, graph: Graph, query: Json) -> Any:
-    return engine.extract(
+def _extract(asked: Engine, graph: Graph, query: Json) -> Any:
+    return asked.extract(
         graph.id,
         key=query["key"],
         at_ms=query["t"],
@@ -324,4 +338,4 @@ def _near(left: Any, right: Any, slack: float) -> bool:
     return same(left, right)
 
 
-__all__ = ["ENGINES", "OVERFLOW", "History", "Played", "check", "random_history"]
+__all__ = ["ENGINES", "History", "Played", "check", "random_history", "tight"]

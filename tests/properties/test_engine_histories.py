@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featuregraph.reference import Log
-from stream.histories import ENGINES, History, Played, check, random_history
+from stream.histories import ENGINES, History, Played, check, random_history, tight
 
 pytestmark = pytest.mark.device
 
@@ -26,11 +26,19 @@ def played(history: History) -> Played:
         return check(history, Path(folder))
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.integers(0, 2**48))
 def test_random_histories(seed: int) -> None:
     """Every engine equals the reference at every query of a random history."""
     played(random_history(Random(seed)))
+
+
+@settings(max_examples=100)
+@given(st.integers(0, 2**48))
+def test_tight_histories(seed: int) -> None:
+    """So it does where rows are trimmed and memory is looked at all the time."""
+    with tight():
+        played(random_history(Random(seed), events=60))
 
 
 @settings(max_examples=15)
