@@ -89,7 +89,7 @@ def _utf8(value: object, name: str, bad: list[str]) -> object:
 
 
 def full_decoder() -> Callable[[bytes], Fields]:
-    """Return the function from stored bytes to all fields; damaged ones raise ValueError or RecursionError."""
+    """Return the function from stored bytes to all fields; ValueError or RecursionError if damaged."""
     return _decode
 
 
