@@ -1,4 +1,4 @@
-"""One feature graph, one meaning: the words that people write, the contract's reference, and the plan that executors run."""
+"""One feature graph, one meaning: the user's words, the contract's reference, and the plan that runs."""
 
 from __future__ import annotations
 
