@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from featuregraph.errors import CompileError
 
@@ -58,7 +58,8 @@ class Type:
             if match := _PARAM.fullmatch(text):
                 return (decimal if match[1] == "decimal" else vector)(int(match[2]))
         raise CompileError(
-            f"expected a type ({', '.join(_PLAIN)}, decimal(0..18), vector(n)), found {text!r}; correct its spelling"
+            f"expected a type ({', '.join(_PLAIN)}, decimal(0..18), vector(n)), "
+            f"found {text!r:.60}; correct its spelling"
         )
 
 
@@ -96,7 +97,7 @@ class RecordType:
 AnyType = Type | ListType | MapType | RecordType
 
 
-@lru_cache(maxsize=None)
+@cache
 def _plain(kind: str) -> Type:
     return Type(kind)
 
@@ -104,19 +105,19 @@ def _plain(kind: str) -> Type:
 INT64, FLOAT64, BOOLEAN, STRING, CATEGORY, IDENTIFIER, TIMESTAMP = map(_plain, _PLAIN)
 
 
-@lru_cache(maxsize=None)
+@cache
 def decimal(scale: int) -> Type:
-    """Return decimal(SCALE): an int64 that holds value x 10**SCALE, SCALE 0 to 18."""
-    if not 0 <= scale <= MAX_SCALE:
-        raise CompileError(f"expected a decimal scale of 0 to {MAX_SCALE}, found {scale}; use fewer digits")
+    """Return the type of an exact decimal: an int64 that holds value x 10**SCALE, SCALE 0 to 18."""
+    if type(scale) is not int or not 0 <= scale <= MAX_SCALE:
+        raise CompileError(f"expected a decimal scale of 0 to {MAX_SCALE}, found {scale!r}; use fewer digits")
     return Type("decimal", scale)
 
 
 @lru_cache(maxsize=256)
 def vector(length: int) -> Type:
-    """Return vector(LENGTH): exactly LENGTH float32 numbers."""
-    if not 1 <= length <= MAX_VECTOR:
+    """Return the type of exactly LENGTH float32 numbers."""
+    if type(length) is not int or not 1 <= length <= MAX_VECTOR:
         raise CompileError(
-            f"expected a vector length of 1 to {MAX_VECTOR}, found {length}; give its real length"
+            f"expected a vector length of 1 to {MAX_VECTOR}, found {length!r}; give its real length"
         )
     return Type("vector", length)
