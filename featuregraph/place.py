@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import FrameType
 
 from featuregraph.errors import CompileError
 
@@ -27,15 +28,19 @@ class Place:
 
 def here() -> Place | None:
     """Return the nearest place outside this package, None if there is none."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - inspect.stack() would read every file
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if module.partition(".")[0] not in (_PACKAGE, "contextlib") or module.startswith(
-            f"{_PACKAGE}.testing"
-        ):
+        if not _is_ours(module):
             return Place(frame.f_code.co_filename, frame.f_lineno)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
+
+
+def _is_ours(module: str) -> bool:
+    """Tell whether MODULE stands between a user's line and an error; testing writes graphs as users do."""
+    ours = module.partition(".")[0] in (_PACKAGE, "contextlib")
+    return ours and not module.startswith(f"{_PACKAGE}.testing")
 
 
 @contextmanager
@@ -45,7 +50,7 @@ def placed(place: Place | None = None) -> Iterator[None]:
     try:
         yield
     except CompileError as error:
-        if getattr(error, "place", None) is None and (found := _given.get() or here()):
+        if error.place is None and (found := _given.get() or here()):
             raise with_place(error, found) from None
         raise
     finally:
