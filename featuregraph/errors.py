@@ -12,7 +12,10 @@ Every message is one line: what was expected, what was found, where, and the nex
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from featuregraph.place import Place
 
 
 class FeatureGraphError(Exception):
@@ -25,7 +28,7 @@ class CompileError(FeatureGraphError, ValueError):
     """Say that a graph does not compile, and where."""
 
     kind = "compile"
-    place: object = None  # a featuregraph.place.Place once it is known
+    place: Place | None = None  # in the user's file, once it is known
 
 
 class EventError(FeatureGraphError, ValueError):
