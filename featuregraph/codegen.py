@@ -1,7 +1,7 @@
 """Turn nodes into one straight Python function: no dispatch, each shared node computed once.
 
-Nodes become statements in their order, `v3 = k3(v1, v2)`; kernels and literals are bound by name. Straight statements
-keep any depth of expression within the parser's limits, and a node used twice is one variable.
+Nodes become statements in their order, `v3 = k3(v1, v2)`; kernels and literals are bound by name. Straight
+statements keep any depth of expression within the parser's limits, and a node used twice is one variable.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ _QUERY_LEAVES: Mapping[Op, str] = {
 
 
 class Source:
-    """Statements under construction, with the names they use."""
+    """Statements under construction, with the names they use.
+
+    Args:
+        places: the text of each node that is given from outside (fields, states).
+    """
 
     def __init__(self, places: Mapping[Node, str]) -> None:
-        """Start with PLACES: the text of each node that is given from outside (fields, states)."""
         self.lines: list[str] = []
         self.globals: dict[str, Any] = {}
         self._text: dict[Node, str] = dict(places)
 
     def add(self, roots: Sequence[Node]) -> list[str]:
         """Add what ROOTS need; return the text of each root's value."""
-        pending = [r for r in roots if r not in self._text]
-        for node in _walk(pending, self._text):
+        for node in _walk(roots, self._text):
             self._text[node] = self._statement(node)
         return [self._text[r] for r in roots]
 
