@@ -12,7 +12,7 @@ from featuregraph.graph import Graph
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.plan import LIFETIME, Plan
 from featuregraph.rules import ALL, rewrite
-from featuregraph.types import Type
+from featuregraph.types import MapType, Type
 
 
 def compile_graph(graph: Graph) -> Plan:
@@ -22,6 +22,7 @@ def compile_graph(graph: Graph) -> Plan:
     features = {name: rewritten[node] for name, node in graph.features.items()}
     spec.check(features.values(), spec.GRAPH)
     aggregates = tuple(n for n in toposort(features.values()) if n.op is Op.AGG)
+    # Of the graph as it is written: what is partial must not depend on what a law took away.
     reach = {name: _reach(node) for name, node in graph.features.items()}
     return Plan(
         graph=graph,
@@ -39,10 +40,12 @@ def compile_graph(graph: Graph) -> Plan:
 
 
 def reader(features: Mapping[str, Node], aggregates: Sequence[Node]) -> Callable[..., tuple[Any, ...]]:
-    """Return read(a, t, q): the values of FEATURES from the states A of AGGREGATES at T with the request values Q."""
+    """Return read(a, t, q): the values of FEATURES.
+
+    A holds the states of AGGREGATES in their order, T is the query's time, Q its converted request values.
+    """
     index = {agg: i for i, agg in enumerate(aggregates)}
-    places: dict[Node, str] = {}
-    source = Source(places)
+    source = Source({})
     for node in toposort(features.values()):
         if node.op is Op.CANDIDATE:
             source.place(node, f"q[{node['name']!r}]")
@@ -65,7 +68,7 @@ def reader(features: Mapping[str, Node], aggregates: Sequence[Node]) -> Callable
 
 def _read_whole(agg: Node, features: Mapping[str, Node]) -> bool:
     """Tell whether someone needs AGG's whole value; a grouped one may be looked into only."""
-    return isinstance(agg.type, Type) or agg in features.values() or agg["agg"] in ("topk", "sequence")
+    return not isinstance(agg.type, MapType) or agg in features.values()
 
 
 def _publisher(node: Node) -> Callable[[Any], Any] | None:
