@@ -1,14 +1,14 @@
-"""The physical layout of aggregates that run together: what is scanned, computed, filtered, windowed and folded once.
+"""The physical layout of aggregates that run together: what is read, computed, filtered and folded once.
 
-    scan    one per event name: the widest reach, and the slots of its rows              (partition, fusion)
-    row     (ts_ms, seq, tie, slot 0, slot 1, ...): every value of an event that anybody needs, computed once
-    track   one per (events, filter): the rows that pass                                 (branch after the filter)
+    scan    one per event name: the widest reach, and the slots of its rows           (partition, fusion)
+    row     (ts_ms, seq, tie, slot 0, slot 1, ...): every value of an event that anybody needs, once
+    track   one per (events, filter): the rows that pass                            (branch after the filter)
     span    one per (track, window, last N): a range of the track's rows
     cell    one per aggregate on a span
 
-A layout is made of any number of plans: equal parts of different plans are one part. It is pure data; executors hold
-the rows and states. A node stands in the same slot in the rows of all events, so that a union's rows are alike; nodes
-that no event shares may share a slot.
+A layout is made of any number of plans: equal parts of different plans are one part. It is pure data;
+executors hold the rows and states. A node stands in the same slot in the rows of all events, so that a
+union's rows are alike; nodes that no event shares may share a slot.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ _FOLDED_ROLES = ("x", "where", "by", "distinct")
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """Read the rows of EVENT from REACH ms back (None: the whole history); SLOTS gives the node of each, None for a gap."""
+    """The rows of EVENT from REACH ms back (None: the whole history), and what they hold.
+
+    SLOTS gives the node of each slot, None for a gap.
+    """
 
     event: str
     slots: tuple[Node | None, ...]
