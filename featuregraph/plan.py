@@ -1,7 +1,7 @@
 """The plan: what an executor runs for one graph, and the frozen bytes that ship it.
 
-A plan's bytes are the graph's canonical JSON in an envelope: the meaning is frozen, the steps are derived from it by
-whatever compiler reads it, so that a better compiler never orphans a model. `plan.id == graph.id`.
+A plan's bytes are the graph's canonical JSON in an envelope: the meaning is frozen, the steps are derived
+from it by whatever compiler reads it, so that a better compiler never orphans a model. `plan.id == graph.id`.
 """
 
 from __future__ import annotations
@@ -33,13 +33,12 @@ class Plan:
     features: Mapping[str, Node]  # rewritten, by name in order
     aggregates: tuple[Node, ...]  # in the order in which `read` takes their states
     read: Callable[[Sequence[Any], int, Mapping[str, Any]], tuple[Any, ...]] = field(repr=False)
-    converters: tuple[tuple[int, Callable[[Any], Any]], ...] = field(
-        repr=False
-    )  # outputs that are not public as they are
+    # Of the outputs that are not public as they are, by position.
+    converters: tuple[tuple[int, Callable[[Any], Any]], ...] = field(repr=False)
     given: Mapping[str, Callable[[Any], Any]] = field(repr=False)  # converters of requests and candidates
     reach: Mapping[
         str, int | None
-    ]  # ms from t to where each feature's windows begin; LIFETIME before every history
+    ]  # ms from t back to where a feature's windows begin, LIFETIME at the start
     windowless: frozenset[str]  # features without any stream
     per_candidate: frozenset[str]
 
@@ -68,7 +67,8 @@ class Plan:
         graph = Graph.from_json(form["graph"])
         if graph.id != form.get("id"):
             raise CompileError(
-                f"expected the plan of graph {form.get('id')!r:.16}, found one of {graph.id[:12]}; the bytes were changed"
+                f"expected the plan of graph {form.get('id')!r:.16}, found one of {graph.id[:12]}; "
+                "the bytes were changed, take them from their source again"
             )
         return graph.compile()
 
@@ -77,7 +77,13 @@ class Plan:
     def bind_request(
         self, request: Mapping[str, Any] | None, candidates: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return the converted request and candidate values; missing ones are null, missing lists empty (SEMANTICS 5.1)."""
+        """Return the converted request and candidate values by name.
+
+        Missing ones are null, missing lists empty (SEMANTICS 5.1).
+
+        Raises:
+            RequestError: a candidate's values are no list, or the lists differ in length.
+        """
         found: dict[str, Any] = {}
         request = request or {}
         for name in self.graph.requests:
@@ -89,19 +95,25 @@ class Plan:
                 values = ()
             elif isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__len__"):
                 raise RequestError(
-                    f"candidate {name!r}: expected a list with one value each, found {values!r:.60}; give a list"
+                    f"candidate {name!r}: expected a list with one value each, "
+                    f"found {values!r:.60}; give a list"
                 )
             convert = self.given[name]
             found[name] = [convert(v) for v in values]
             lengths[name] = len(found[name])
         if len(set(lengths.values())) > 1:
             raise RequestError(
-                f"expected candidate lists of one length, found {lengths}; give each candidate a value in each list"
+                f"expected candidate lists of one length, found {lengths}; "
+                "give each candidate a value in each list"
             )
         return found
 
     def publish(self, raw: tuple[Any, ...]) -> dict[str, Any]:
-        """Return the outputs of `read` as owned public values by feature; raise FeatureOverflowError for the first overflow."""
+        """Return the outputs of `read` as owned public values by feature.
+
+        Raises:
+            FeatureOverflowError: a value lies outside its type; it names the first such feature.
+        """
         values = dict(zip(self.features, raw, strict=True))
         spoilt = {name for name in self.per_candidate if OVERFLOW in values[name]}
         if spoilt or OVERFLOW in raw:
@@ -112,7 +124,7 @@ class Plan:
         return values
 
     def partial(self, at_ms: int, history_start_ms: int | None) -> tuple[str, ...]:
-        """Return the features whose windows begin before the history that the executor holds (SEMANTICS 3.5)."""
+        """Return the features whose windows begin before the executor's history (SEMANTICS 3.5)."""
         if history_start_ms is None:
             return ()
         first = at_ms - history_start_ms + (1 if self.graph.include_now else 0)
