@@ -1,13 +1,15 @@
 """Rewrite laws as rows: (operator, law). A law returns the node to take instead, or None.
 
-Every law holds for all values, null and overflow included (SEMANTICS 3.3, 4.1, 5.3); tests/properties/test_rules.py
-proves each against the reference. `rewrite` applies them bottom-up until nothing changes.
+Every law holds for all values, null and overflow included (SEMANTICS 3.3, 4.1, 5.3);
+tests/properties/test_rules.py proves each against the reference. `rewrite` applies them bottom-up until
+nothing changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from featuregraph.build import RULES
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.scalar import OVERFLOW, kernel
 
@@ -32,7 +34,10 @@ def _fold(node: Node) -> Node | None:
 def _flatten(node: Node) -> Node | None:
     """and(and(a, b), c) -> and(a, b, c), and so for or: both stop at the first argument that decides."""
     first, *rest = node.args
-    return Node(node.op, node.type, (*first.args, *rest)) if first.op is node.op else None
+    _, most, _, _ = RULES[node.op]
+    if first.op is not node.op or len(first.args) + len(rest) > most:
+        return None
+    return Node(node.op, node.type, (*first.args, *rest))
 
 
 def _choose(node: Node) -> Node | None:
@@ -54,12 +59,12 @@ def _filled(node: Node) -> Node | None:
 
 
 def _stands_for(part: Node, whole: Node) -> bool:
-    """Tell whether values of PART have the type of WHOLE, and are one per candidate where those are (SEMANTICS 5.1)."""
+    """Tell whether PART has WHOLE's type, and is one per candidate where that is (SEMANTICS 5.1)."""
     return part.type is whole.type and part.per_candidate == whole.per_candidate
 
 
 def _true_filter(node: Node) -> Node | None:
-    """A stream's where(true) -> no where."""
+    """where(true) of a stream -> no where."""
     where = node.role("where")
     if where is None or where.op is not Op.LIT or where["value"] is not True:
         return None
@@ -68,10 +73,7 @@ def _true_filter(node: Node) -> Node | None:
     return Node(Op.AGG, node.type, (arg for _, arg in kept), **attrs)
 
 
-_SCALAR = frozenset(Op) - {Op.LIT, Op.NOW, Op.HOUR_OF_DAY, Op.DAY_OF_WEEK, Op.REQUEST, Op.CANDIDATE, Op.FIELD}
-_SCALAR -= {Op.EVENT_NAME, Op.TS, Op.AGE, Op.AGG, Op.LOOKUP, Op.TOP}
-
-FOLD: Rules = [(op, _fold) for op in sorted(_SCALAR)]
+FOLD: Rules = [(op, _fold) for op in RULES]
 LOGIC: Rules = [(Op.AND, _flatten), (Op.OR, _flatten)]
 CHOICE: Rules = [(Op.WHERE, _choose), (Op.FILL, _filled)]
 STREAMS: Rules = [(Op.AGG, _true_filter)]
