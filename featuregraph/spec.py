@@ -59,7 +59,7 @@ GRAPH: Sequence[Law] = (
 
 
 def check(roots: Iterable[Node], laws: Sequence[Law]) -> None:
-    """Raise CompileError naming the first node under ROOTS that breaks a law of LAWS, or a root that needs a row."""
+    """Raise CompileError for the first node under ROOTS that breaks one of LAWS, or root that needs a row."""
     roots = list(roots)
     for node in toposort(roots):
         for name, holds in laws:
