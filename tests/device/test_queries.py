@@ -168,7 +168,7 @@ def test_requests_are_converted_as_fields_are(make: Any) -> None:
 
 
 def test_what_a_vector_says_of_itself(device: Any, graph: fg.Graph) -> None:
-    """Graph id and time are in each vector, known_until is the clock at the latest append, names are sorted."""
+    """Graph id and time are in each vector, known_until is the latest append's clock, names are sorted."""
     empty = device.engine.extract(graph.id, at_ms=5)
     assert isinstance(empty, FeatureVector)
     assert (empty.graph_id, empty.at_ms, empty.known_until, empty.partial) == (graph.id, 5, None, ())
