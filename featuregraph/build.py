@@ -8,12 +8,12 @@ returns the result's type, or raises CompileError. The user's words (featuregrap
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from fractions import Fraction
 from typing import Any
 
+from featuregraph.convert import converter
 from featuregraph.convert import literal as literal_value
 from featuregraph.errors import CompileError
-from featuregraph.ir import Node, Op, toposort
+from featuregraph.ir import ITEM, Node, Op, toposort
 from featuregraph.scalar import zone
 from featuregraph.types import (
     BOOLEAN,
@@ -34,12 +34,13 @@ from featuregraph.types import (
 MAX_DEPTH = 256  # of an expression: every later walk may recurse safely
 MAX_LIST = 100_000  # n of a sequence, k of topk and top, values of is_in, edges of bucketize
 MAX_BUCKETS = 2**63
+MAX_LAST = 2**31  # rows of last(n)
 
 # ---------------------------------------------------------------- types that meet
 
 
 def common(left: Type, right: Type) -> Type | None:
-    """Return the type that comparison, fill and where bring both sides to (SEMANTICS 5.3), None if there is none."""
+    """Return the type to which comparison, fill and where bring both sides (SEMANTICS 5.3), else None."""
     if left is right:
         return left
     if left.is_text and right.is_text:
@@ -106,7 +107,8 @@ def _product(op: Op, types: Sequence[Type], attrs: Mapping[str, Any]) -> Type:
     scale = sum(t.scale for t in types)
     if scale > MAX_SCALE:
         raise CompileError(
-            f"mul: expected a product of at most {MAX_SCALE} digits after the point, found {_and(types)}; cast one to fewer"
+            f"mul: expected a product of at most {MAX_SCALE} digits after the point, "
+            f"found {_and(types)}; cast one to fewer"
         )
     return decimal(scale)
 
@@ -211,7 +213,11 @@ RULES: Mapping[Op, tuple[int, int, tuple[str, ...], Rule]] = {
 
 
 def scalar(op: Op, args: Sequence[Node], **attrs: Any) -> Node:
-    """Return the node of a scalar operator; attributes are raw literals. Raise CompileError if types do not fit."""
+    """Return the node of a scalar operator; ATTRS are raw literals.
+
+    Raises:
+        CompileError: number or types of ARGS, or an attribute, do not fit OP.
+    """
     least, most, names, rule = RULES[op]
     if not least <= len(args) <= most:
         wanted = f"{least}" if least == most else f"{least} to {most}"
@@ -276,7 +282,8 @@ def _attributes(op: Op, types: Sequence[Type], raw: Mapping[str, Any]) -> dict[s
 def _literals(op: Op, type: Type, raw: object, name: str) -> tuple[Any, ...]:
     if not isinstance(raw, (list, tuple)) or len(raw) > MAX_LIST:
         raise CompileError(
-            f"{op.value}: expected {name} as a list of at most {MAX_LIST} literals, found {raw!r:.60}; give one"
+            f"{op.value}: expected {name} as a list of at most {MAX_LIST} literals, "
+            f"found {raw!r:.60}; give one"
         )
     return tuple(literal_value(type, value) for value in raw)
 
@@ -290,10 +297,18 @@ def whole(value: object, what: str, least: int, most: int) -> int:
     return value
 
 
+def named(value: object, expected: str) -> str:
+    """Return VALUE if it is a text of valid UTF-8; else raise CompileError, which begins with EXPECTED."""
+    if isinstance(value, str) and value and converter(STRING)(value) == value:
+        return value
+    raise CompileError(f"{expected}, found {value!r:.60}; give it a text")
+
+
 def _bounded(node: Node) -> Node:
     if node.depth > MAX_DEPTH:
         raise CompileError(
-            f"expected expressions at most {MAX_DEPTH} operators deep, found {node.depth}; split the expression"
+            f"expected expressions at most {MAX_DEPTH} operators deep, found {node.depth}; "
+            "split the expression"
         )
     return node
 
@@ -329,9 +344,7 @@ def calendar(op: Op, tz: object) -> Node:
 
 def given(op: Op, name: object, type: Type) -> Node:
     """Return the request or candidate value NAME."""
-    if not isinstance(name, str) or not name:
-        raise CompileError(f"{op.value}: expected a name, found {name!r}; give it a text")
-    return Node(op, type, (), name=name)
+    return Node(op, type, (), name=named(name, f"{op.value}: expected a name"))
 
 
 # ---------------------------------------------------------------- aggregates
@@ -360,7 +373,7 @@ AGGREGATES: Mapping[str, tuple[str, tuple[str, ...], Callable[[Type], AnyType]]]
 UNGROUPED = frozenset({"topk", "sequence"})
 
 
-def aggregate(
+def aggregate(  # noqa: PLR0913 - the parts of GRAPH_JSON's aggregate and of its stream
     agg: str,
     events: Sequence[str],
     *,
@@ -374,59 +387,102 @@ def aggregate(
     distinct: Node | None = None,
     **params: Any,
 ) -> Node:
-    """Return the aggregate AGG of a stream; times in ms (featuregraph.windows parses them)."""
-    if agg not in AGGREGATES:
-        raise CompileError(
-            f"expected an aggregate ({', '.join(AGGREGATES)}), found {agg!r}; correct its spelling"
-        )
-    needs, names, value = AGGREGATES[agg]
-    if set(params) != set(names):
-        raise CompileError(
-            f"{agg}: expected the parameters {list(names)}, found {sorted(params)}; give exactly these"
-        )
-    if (x is None) != (needs == "none") and not (x is None and needs == "optional"):
-        raise CompileError(
-            f"{agg}: expected {'no x' if needs == 'none' else 'an x'}, found {'one' if x is not None else 'none'}"
-        )
-    if not events:
-        raise CompileError(f"{agg}: expected at least one event in its stream, found none; name one")
-    if by is not None and agg in UNGROUPED:
-        raise CompileError(f"{agg}: expected a stream without group_by, found one; {agg} takes no groups")
-    if needs == "number" and x is not None and not (isinstance(x.type, Type) and x.type.is_number):
-        raise CompileError(f"{agg}: expected a number, found {x.type}; cast it or choose another field")
-    if where is not None and where.type is not BOOLEAN:
-        raise CompileError(f"where: expected a boolean, found {where.type}; compare it with something first")
-    result: AnyType = value(x.scalar) if x is not None else INT64
-    roles: dict[str, Node] = {}
-    if agg == "sequence":
-        if not items:
-            raise CompileError(
-                "sequence: expected at least one item, found none; name what each row should give"
-            )
-        roles = {f"item:{name}": items[name] for name in sorted(items)}
-        result = RecordType(tuple((name, items[name].scalar) for name in sorted(items)))
-    for name, node in (("x", x), ("distinct", distinct), ("where", where), ("by", by)):
-        if node is not None:
-            roles[name] = node
-    for name, node in roles.items():
-        _check_in_stream(agg, name, node)
-    if by is not None:
-        assert isinstance(result, Type)
-        result = MapType(by.scalar, result)
+    """Return the aggregate AGG of a stream of EVENTS.
+
+    Args:
+        agg: a name of AGGREGATES.
+        events: names of declared events; their order has no meaning.
+        x: what is aggregated, where AGG takes it.
+        where: keeps the rows for which it is true.
+        by: makes a map from each of its values to the aggregate of the rows with it.
+        over: the window in ms (featuregraph.windows parses it); None is the lifetime.
+        offset: moves the window back, in ms.
+        last: keeps the latest rows of those that pass.
+        items: of a sequence: what each row gives, by name.
+        distinct: of a sequence: keeps the latest row of each of its values.
+        params: what AGG takes besides: k, q, n or half_life.
+
+    Raises:
+        CompileError: AGG is unknown, or a part does not fit it.
+    """
+    _check_parts(agg, events, x, by, params)
+    given = {"x": x, "distinct": distinct, "where": where, "by": by}
+    roles = _item_roles(items) if agg == "sequence" else {}
+    roles |= {role: node for role, node in given.items() if node is not None}
+    for role, node in roles.items():
+        _check_in_stream(agg, role, node)
+    if where is not None:
+        condition(where)
     return _bounded(
         Node(
             Op.AGG,
-            result,
+            _aggregate_type(agg, x, by, roles),
             tuple(roles.values()),
             agg=agg,
             events=tuple(sorted(set(events))),
             over=over,
             offset=offset,
-            last=None if last is None else whole(last, "last", 1, 2**31),
+            last=None if last is None else whole(last, "last", 1, MAX_LAST),
             roles=tuple(roles),
             **_parameters(agg, params),
         )
     )
+
+
+def _check_parts(
+    agg: str, events: Sequence[str], x: Node | None, by: Node | None, params: Mapping[str, Any]
+) -> None:
+    """Raise CompileError unless AGG is an aggregate that takes these parts."""
+    if agg not in AGGREGATES:
+        raise CompileError(
+            f"expected an aggregate ({', '.join(AGGREGATES)}), found {agg!r}; correct its spelling"
+        )
+    needs, names, _ = AGGREGATES[agg]
+    if set(params) != set(names):
+        raise CompileError(
+            f"{agg}: expected the parameters {list(names)}, found {sorted(params)}; give exactly these"
+        )
+    if needs == "none" and x is not None:
+        raise CompileError(f"{agg}: expected no x, found one of type {x.type}; take it out")
+    if needs in ("any", "number") and x is None:
+        raise CompileError(f"{agg}: expected an x, found none; name what to aggregate")
+    if needs == "number" and x is not None and not (isinstance(x.type, Type) and x.type.is_number):
+        raise CompileError(f"{agg}: expected a number, found {x.type}; cast it or choose another field")
+    if not events:
+        raise CompileError(f"{agg}: expected at least one event in its stream, found none; name one")
+    if by is not None and agg in UNGROUPED:
+        raise CompileError(f"{agg}: expected a stream without group_by, found one; {agg} takes no groups")
+
+
+def _item_roles(items: Mapping[str, Node] | None) -> dict[str, Node]:
+    """Return the roles of a sequence's ITEMS, by name."""
+    if not items:
+        raise CompileError("sequence: expected at least one item, found none; name what each row should give")
+    return {
+        f"{ITEM}{name}": items[name]
+        for name in sorted(named(n, "sequence: expected item names") for n in items)
+    }
+
+
+def condition(node: Node) -> Node:
+    """Return NODE if it can filter rows: a boolean, else raise CompileError."""
+    if node.type is not BOOLEAN:
+        raise CompileError(f"where: expected a boolean, found {node.type}; compare it with something first")
+    return node
+
+
+def _aggregate_type(agg: str, x: Node | None, by: Node | None, roles: Mapping[str, Node]) -> AnyType:
+    """Return the type of AGG's value; its parts are known to be scalars."""
+    if agg == "sequence":
+        return RecordType(
+            tuple((role[len(ITEM) :], node.scalar) for role, node in roles.items() if role.startswith(ITEM))
+        )
+    _, _, value = AGGREGATES[agg]
+    result = value(x.scalar) if x is not None else INT64
+    if by is None:
+        return result
+    assert isinstance(result, Type), f"{agg} takes no groups"
+    return MapType(by.scalar, result)
 
 
 def _parameters(agg: str, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -445,15 +501,16 @@ def _parameters(agg: str, params: Mapping[str, Any]) -> dict[str, Any]:
 
 def _share(q: object) -> str:
     """Return q as it is written: the quantile is exactly that decimal."""
-    if type(q) in (int, float) and 0 < Fraction(repr(q)) <= 1:
-        return repr(float(q))  # type: ignore[arg-type]
+    if isinstance(q, (int, float)) and not isinstance(q, bool) and 0 < q <= 1:
+        return repr(float(q))
     raise CompileError(f"quantile: expected 0 < q <= 1, found {q!r}; give a share such as 0.5")
 
 
 def _check_in_stream(agg: str, role: str, node: Node) -> None:
     if not isinstance(node.type, Type) or node.type.kind == "vector":
         raise CompileError(
-            f"{agg}: expected a scalar as {role}, found {node.type}; a list or vector has no place in a stream"
+            f"{agg}: expected a scalar as {role}, found {node.type}; "
+            "a list, map or vector is a feature by itself"
         )
     for inner in toposort([node]):
         if inner.op not in _IN_STREAM:

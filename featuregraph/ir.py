@@ -11,7 +11,7 @@ import json
 import weakref
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 from featuregraph.types import AnyType, Type
 
@@ -70,6 +70,7 @@ class Op(StrEnum):
 
 ROW_LEAVES = frozenset({Op.FIELD, Op.EVENT_NAME, Op.TS, Op.AGE})
 LEAVES = ROW_LEAVES | {Op.LIT, Op.NOW, Op.HOUR_OF_DAY, Op.DAY_OF_WEEK, Op.REQUEST, Op.CANDIDATE}
+ITEM = "item:"  # what the role of a sequence's item begins with; its name follows
 # Operators whose value does not wait for all their arguments (SEMANTICS 4.1).
 LAZY = frozenset({Op.AND, Op.OR, Op.FILL, Op.WHERE})
 
@@ -81,6 +82,7 @@ def _typed(value: object) -> object:
     return type(value).__name__, value
 
 
+@final
 class Node:
     """One operator with its arguments, attributes and type."""
 
@@ -142,7 +144,7 @@ class Node:
     def items(self) -> tuple[tuple[str, Node], ...]:
         """Return the named items of a sequence, in the order of their names."""
         pairs = zip(self["roles"], self.args, strict=True)
-        return tuple((role[5:], arg) for role, arg in pairs if role.startswith("item:"))
+        return tuple((role[len(ITEM) :], arg) for role, arg in pairs if role.startswith(ITEM))
 
     @property
     def scalar(self) -> Type:
@@ -152,10 +154,10 @@ class Node:
 
     @property
     def id(self) -> str:
-        """Return the SHA-256 of the meaning: of operator, type, attributes and the arguments' ids (64 hex digits)."""
+        """Return the SHA-256 (64 hex) of the meaning: operator, type, attributes and the arguments' ids."""
         if self._id is None:
             for node in toposort([self]):
-                if node._id is None:
+                if node._id is None:  # noqa: SLF001 - another node of this class
                     object.__setattr__(node, "_id", _digest(node))
         assert self._id is not None
         return self._id
@@ -174,7 +176,7 @@ def _digest(node: Node) -> str:
         node.op.value,
         str(node.type),
         [[name, _plain(value)] for name, value in node.attrs],
-        [a._id for a in node.args],
+        [a.id for a in node.args],
     ]
     return hashlib.sha256(
         json.dumps(parts, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
