@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from featuregraph import build, types
 from featuregraph.errors import CompileError
@@ -35,37 +35,43 @@ class EventSchema:
     @staticmethod
     def of(name: object, fields: Mapping[str, Type]) -> EventSchema:
         """Return the schema, or raise CompileError naming the field that breaks a rule."""
-        if not isinstance(name, str) or not name:
-            raise CompileError(f"expected an event name, found {name!r}; give it a text")
+        event = build.named(name, "expected an event name")
         for field, type in fields.items():
-            if not isinstance(field, str) or not field or field in RESERVED:
+            build.named(field, f"event {event!r}: expected a field name")
+            if field in RESERVED:
                 raise CompileError(
-                    f"event {name!r}: expected a field name, found {field!r}; known_ms and '' are none"
+                    f"event {event!r}: expected a field of the application, found {field!r}, "
+                    "which takes no part in any value; take it out"
                 )
             if type.kind == "vector":
                 raise CompileError(
-                    f"event {name!r}, field {field!r}: expected a scalar type, found {type}; a vector comes with a request"
+                    f"event {event!r}, field {field!r}: expected a scalar type, found {type}; "
+                    "a vector comes with a request or a candidate"
                 )
-        return EventSchema(name, tuple(sorted(fields.items())))
+        return EventSchema(event, tuple(sorted(fields.items())))
 
-    def type_of(self, field: str) -> Type:
+    def type_of(self, field: object) -> Type:
         """Return the type of FIELD; raise CompileError with the nearest names if it is not declared."""
         for name, type in self.fields:
             if name == field:
                 return type
         raise CompileError(
-            f"event {self.name!r}: expected a declared field, found {field!r}; {nearest(field, dict(self.fields))}"
+            f"event {self.name!r}: expected a declared field, found {field!r}; "
+            f"{nearest(field, [name for name, _ in self.fields])}"
         )
 
 
-def nearest(name: str, names: Mapping[str, object]) -> str:
-    """Return the advice that lists the names most like NAME."""
-    close = difflib.get_close_matches(name, names, 3) or sorted(names)[:5]
+def nearest(name: object, names: Iterable[str]) -> str:
+    """Return the advice that lists those of NAMES that are most like NAME, whatever its type."""
+    known = sorted(map(str, names))
+    close = difflib.get_close_matches(str(name), known, 3) or known[:5]
     return f"did you mean {', '.join(map(repr, close))}?" if close else "none is declared"
 
 
 class Field(Expr):
     """A declared field: it becomes an expression once its class gives it a name."""
+
+    __slots__ = ("field_name", "type")
 
     def __init__(self, type: Type, place: Place | None = None) -> None:
         self.type = type
@@ -87,6 +93,9 @@ class Field(Expr):
         )
         Expr.__init__(bound, node, frozenset([schema]) if schema else frozenset(), self.place)
         return bound
+
+    def __repr__(self) -> str:
+        return super().__repr__() if hasattr(self, "node") else f"<Field: {self.type} at {self.place}>"
 
 
 def int64() -> Field:
@@ -126,12 +135,14 @@ def timestamp() -> Field:
 
 def decimal(scale: int) -> Field:
     """Declare an exact decimal with SCALE digits (0 to 18) after the point."""
-    return Field(types.decimal(scale))
+    with placed():
+        return Field(types.decimal(scale))
 
 
 def vector(length: int) -> Field:
     """Declare exactly LENGTH float32 numbers; for requests and candidates only."""
-    return Field(types.vector(length))
+    with placed():
+        return Field(types.vector(length))
 
 
 TypeLike = str | Type | Field | Callable[[], Field]
@@ -164,12 +175,16 @@ class _Declared(type):
         return cls._fields[name]
 
     def _bind(cls, schema: EventSchema | None) -> None:
+        """Make the declared fields expressions, of SCHEMA's rows if the class is an event."""
         cls.schema = schema
         cls._fields = {name: field.bind(cls._op, schema) for name, field in cls._declared().items()}
         for name, field in cls._fields.items():
-            setattr(cls, name, field)
+            # A name that the class needs for itself, such as schema, is left: cls["schema"] is the field.
+            if isinstance(getattr(cls, name, field), Field):
+                setattr(cls, name, field)
 
     def _declared(cls) -> dict[str, Field]:
+        """Return the fields of the class and of its bases, by their names; a later declaration wins."""
         found: dict[str, Field] = {}
         for base in reversed(cls.__mro__):
             found.update({f.field_name: f for f in vars(base).values() if isinstance(f, Field)})
@@ -193,11 +208,11 @@ class Event(metaclass=_Declared):
     def of(name: str, fields: Mapping[str, TypeLike]) -> type[Event]:
         """Return an event class made at run time: fg.Event.of("view", {"item_id": fg.identifier()})."""
         with placed():
-            return _Declared.__call__(_Declared, _camel(name), (Event,), _named(fields), name=name)  # type: ignore[no-any-return]
+            return cast("type[Event]", _Declared(_camel(name), (Event,), _named(fields), name=name))
 
 
 def _named(fields: Mapping[str, TypeLike]) -> dict[str, Any]:
-    # Attribute names are only for editors: a field keeps its real name whatever it is called.
+    # A field's name need not be an attribute's: `Event.of("view", {"of": ...})` declares the field "of".
     namespace: dict[str, Any] = {}
     for position, (name, wanted) in enumerate(fields.items()):
         field = Field(type_of(wanted))
