@@ -1,8 +1,8 @@
-"""The user's words for values: an Expr is a typed node, the events it speaks of, and its place in the user's file."""
+"""The user's words for values: an Expr is a typed node, its events, and its place in the user's file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -16,13 +16,12 @@ if TYPE_CHECKING:
     from featuregraph.schema import EventSchema, TypeLike
 
 Schemas = frozenset["EventSchema"]
-Value = "Expr | int | float | str | bool | Decimal"
 
 
 class Expr:
     """A value of the graph; operators on it give further expressions, all of them typed at once."""
 
-    __slots__ = ("__dict__", "node", "place", "schemas")
+    __slots__ = ("node", "place", "schemas")
 
     def __init__(self, node: Node, schemas: Schemas = frozenset(), place: Place | None = None) -> None:
         self.node = node
@@ -126,10 +125,11 @@ class Expr:
     __hash__ = object.__hash__
 
     def __bool__(self) -> NoReturn:
-        raise CompileError(
-            f"{here()}: expected a value known only at query time, found it used as true or false; "
-            "write & | ~ for and, or, not, and fg.where for if"
-        )
+        with placed():
+            raise CompileError(
+                "expected true or false, found an expression, whose value only a query knows; "
+                "write & | ~ for and, or, not, (a < b) & (b < c) for a < b < c, and fg.where for if"
+            )
 
     def is_null(self) -> Expr:
         """Return whether there is no value."""
@@ -137,7 +137,7 @@ class Expr:
 
     def is_in(self, values: Sequence[object]) -> Expr:
         """Return whether the value is one of VALUES; false for null."""
-        return _op(Op.IS_IN, self, values=[_raw(v) for v in values])
+        return _op(Op.IS_IN, self, values=_raws(values))
 
     # ---- choice and conversion
     def fill(self, value: object) -> Expr:
@@ -150,13 +150,15 @@ class Expr:
 
     def bucketize(self, edges: Sequence[object]) -> Expr:
         """Return the number of EDGES at or below the value."""
-        return _op(Op.BUCKETIZE, self, edges=[_raw(e) for e in edges])
+        return _op(Op.BUCKETIZE, self, edges=_raws(edges))
 
     def cast(self, to: TypeLike) -> Expr:
         """Return the value as type TO; null where it does not fit."""
         from featuregraph.schema import type_of
 
-        return _op(Op.CAST, self, to=type_of(to))
+        with placed():
+            wanted = type_of(to)
+        return _op(Op.CAST, self, to=wanted)
 
     def cross(self, other: object) -> Expr:
         """Return both texts in one, apart by U+001F."""
@@ -173,6 +175,8 @@ class Expr:
 class GroupedExpr(Expr):
     """An aggregate by group: a map from group to value."""
 
+    __slots__ = ()
+
     def lookup(self, key: object) -> Expr:
         """Return the value of the group KEY; the aggregate's empty value for one without rows."""
         with placed():
@@ -186,7 +190,7 @@ class GroupedExpr(Expr):
 
 
 class Windows(Mapping[str, Expr]):
-    """One expression per window, by the window's text; in a namespace each becomes the feature NAME_WINDOW."""
+    """One expression per window, by its text; in a namespace each becomes the feature NAME_WINDOW."""
 
     def __init__(self, by_window: Mapping[str, Expr]) -> None:
         self._by_window = dict(by_window)
@@ -194,7 +198,7 @@ class Windows(Mapping[str, Expr]):
     def __getitem__(self, window: str) -> Expr:
         return self._by_window[window]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[str]:
         return iter(self._by_window)
 
     def __len__(self) -> int:
@@ -206,7 +210,8 @@ def lift(value: object) -> Expr:
     if isinstance(value, Expr):
         if not hasattr(value, "node"):
             raise CompileError(
-                "expected a declared field, found one outside an Event, Request or Candidate class; declare it in one"
+                "expected a declared field, found one outside an Event, Request or Candidate class; "
+                "declare it in one"
             )
         return value
     return lit(value)
@@ -233,15 +238,28 @@ def _shown(value: object) -> Type:
             return types.STRING
         case Decimal() if value.is_finite():
             return types.decimal(max(0, -int(value.as_tuple().exponent)))
+        case None:
+            raise CompileError(
+                "expected a number, a text, true or false, found None; "
+                "ask with is_null(), or write fg.lit(None, type) for a null"
+            )
         case _:
             raise CompileError(
-                f"expected a number, a text, true or false, found {value!r:.60}; use fg.lit(value, type) for a null"
+                f"expected a number, a text, true or false, found {value!r:.60}; "
+                "give a Python value, or its type with fg.lit(value, type)"
             )
 
 
 def _raw(value: object) -> object:
     """Return VALUE as it stands in JSON."""
     return format(value, "f") if isinstance(value, Decimal) and value.is_finite() else value
+
+
+def _raws(values: object) -> object:
+    """Return the list VALUES as it stands in JSON; what is no list is left to be refused."""
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        return values
+    return [_raw(v) for v in values]
 
 
 def _op(op: Op, *args: object, **attrs: Any) -> Expr:
