@@ -1,7 +1,7 @@
 """The user's words for streams: rows(...) of events, narrowed by a window and a filter, then aggregated.
 
-The chain's types follow SEMANTICS 3.4 (visible, window, where, last N, aggregate): after `last(n)` only `group_by` and
-aggregates are left, so that no chain can contradict the order of evaluation.
+The chain's types follow SEMANTICS 3.4 (visible, window, where, last N, aggregate): after `last(n)` only
+`group_by` and aggregates are left, so that no chain can contradict the order of evaluation.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from featuregraph import build
 from featuregraph.errors import CompileError
 from featuregraph.expr import Expr, GroupedExpr, Windows, lift
 from featuregraph.ir import Node, Op, toposort
-from featuregraph.place import Place, here, placed
-from featuregraph.schema import Event, EventSchema, nearest
+from featuregraph.place import here, placed
+from featuregraph.schema import Event, EventSchema
 from featuregraph.windows import parse_duration, parse_offset
 
 E = TypeVar("E", bound=Expr)
+
+_ALONE = ""  # the key of a stream without a list of windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +44,10 @@ class Stream:
 
     def aggregate(self, agg: str, x: object = None, **params: Any) -> Node:
         """Return the node of one aggregate over this stream."""
-        checked = {"x": None if x is None else self.check(x)}
         return build.aggregate(
             agg,
             [s.name for s in self.schemas],
-            **checked,
+            x=None if x is None else self.check(x),
             where=self.where,
             by=self.by,
             over=self.over,
@@ -62,29 +63,29 @@ def check_field(schemas: Sequence[EventSchema], field: Node) -> None:
         found = schema.type_of(field["name"])
         if found is not field.type:
             raise CompileError(
-                f"event {schema.name!r}, field {field['name']!r}: expected {field.type} as in the other events of the stream, "
-                f"found {found}; declare both alike or cast in separate streams"
+                f"event {schema.name!r}, field {field['name']!r}: expected {field.type} "
+                f"as in the other events of the stream, found {found}; "
+                "declare both alike or cast in separate streams"
             )
 
 
 class _Aggregates(Generic[E]):
     """The aggregates; each gives one expression, or one per window."""
 
-    def __init__(self, streams: Mapping[str, Stream], place: Place | None) -> None:
-        self._streams = streams
-        self._place = place
+    _expr: type[E]  # what an aggregate gives
 
-    def _make(self, node: Node, schemas: frozenset[EventSchema]) -> E:
-        raise AssertionError("a chain of rows knows its expressions")
+    def __init__(self, streams: Mapping[str, Stream]) -> None:
+        """Take the stream of each window by its text; _ALONE where no list of windows was given."""
+        self._streams = streams
 
     def _aggregate(self, agg: str, x: object = None, **params: Any) -> E:
         with placed():
             made = {
-                window: self._make(stream.aggregate(agg, x, **params), frozenset(stream.schemas))
+                window: self._expr(stream.aggregate(agg, x, **params), frozenset(stream.schemas), here())
                 for window, stream in self._streams.items()
             }
         # A list of windows gives a mapping; its static type stays that of one window's expression.
-        return made[""] if "" in made else Windows(made)  # type: ignore[return-value]
+        return made[_ALONE] if _ALONE in made else Windows(made)  # type: ignore[return-value]
 
     def count(self, x: object = None) -> E:
         """Return the number of rows, or of rows with X."""
@@ -140,11 +141,18 @@ class _Aggregates(Generic[E]):
         return self._aggregate("since_first")
 
 
+def _named_items(items: object) -> Mapping[str, object]:
+    if not isinstance(items, Mapping):
+        raise CompileError(
+            f"sequence: expected items as a mapping of name to value, found {items!r:.60}; name each"
+        )
+    return items
+
+
 class GroupedRows(_Aggregates[GroupedExpr]):
     """Rows in groups: every aggregate gives a map."""
 
-    def _make(self, node: Node, schemas: frozenset[EventSchema]) -> GroupedExpr:
-        return GroupedExpr(node, schemas, here())
+    _expr = GroupedExpr
 
     def last(self, x: object) -> GroupedExpr:
         """Return X of the latest row that has one."""
@@ -154,8 +162,7 @@ class GroupedRows(_Aggregates[GroupedExpr]):
 class LastRows(_Aggregates[Expr]):
     """The latest N rows: only group_by and aggregates may follow."""
 
-    def _make(self, node: Node, schemas: frozenset[EventSchema]) -> Expr:
-        return Expr(node, schemas, here())
+    _expr = Expr
 
     def last(self, x: object) -> Expr:
         """Return X of the latest row that has one."""
@@ -166,48 +173,55 @@ class LastRows(_Aggregates[Expr]):
         return self._aggregate("topk", x, k=k)
 
     def sequence(self, n: int, items: Mapping[str, object], distinct: object = None) -> Expr:
-        """Return aligned lists of the latest N rows, oldest to newest; DISTINCT keeps the latest row per value."""
+        """Return aligned lists of the latest N rows, oldest to newest.
+
+        Args:
+            n: how many rows at most.
+            items: what each row gives, by name.
+            distinct: keeps the latest row of each of its values, before the cut to N.
+        """
         with placed():
             stream = next(iter(self._streams.values()))
-            checked = {name: stream.check(item) for name, item in items.items()}
+            checked = {name: stream.check(item) for name, item in _named_items(items).items()}
             key = None if distinct is None else stream.check(distinct)
             return self._aggregate("sequence", None, n=n, items=checked, distinct=key)
 
     def group_by(self, x: object) -> GroupedRows:
         """Group the rows by X; rows with a null X are left out."""
         with placed():
-            return GroupedRows({w: replace(s, by=s.check(x)) for w, s in self._streams.items()}, self._place)
+            return GroupedRows({w: replace(s, by=s.check(x)) for w, s in self._streams.items()})
 
 
 class Rows(LastRows):
     """Rows of one or several events, not yet cut to the latest N."""
 
     def _with(self, **changes: Any) -> Rows:
-        return Rows({w: replace(s, **changes) for w, s in self._streams.items()}, self._place)
+        return Rows({w: replace(s, **changes) for w, s in self._streams.items()})
 
     def where(self, cond: object) -> Rows:
         """Keep the rows for which COND is true; a second where narrows further."""
         with placed():
             streams = {}
             for window, stream in self._streams.items():
-                node = stream.check(cond)
+                node = build.condition(stream.check(cond))
                 both = node if stream.where is None else build.scalar(Op.AND, [stream.where, node])
                 streams[window] = replace(stream, where=both)
-            return Rows(streams, self._place)
+            return Rows(streams)
 
     def over(self, window: str | Sequence[str] | None) -> Rows:
-        """Keep the rows of the last WINDOW ("30m", "7d"); a list of windows gives one value each; None is lifetime."""
+        """Keep the rows of the last WINDOW ("30m", "7d"); None is lifetime, a list gives one value each."""
         with placed():
-            if window is None:
-                return self._with(over=None)
-            if isinstance(window, str):
-                return self._with(over=parse_duration(window))
-            if len(self._streams) != 1 or not window:
+            if _ALONE not in self._streams:
                 raise CompileError(
-                    f"over: expected one list with at least one window, found {list(window)!r}; give it once"
+                    f"over: expected no window after the list {list(self._streams)}, found {window!r}; "
+                    "give all windows in one list"
                 )
-            (stream,) = self._streams.values()
-            return Rows({text: replace(stream, over=parse_duration(text)) for text in window}, self._place)
+            if not isinstance(window, (list, tuple)):
+                return self._with(over=None if window is None else parse_duration(window))
+            if not window:
+                raise CompileError("over: expected at least one window, found an empty list; name one")
+            stream = self._streams[_ALONE]
+            return Rows({text: replace(stream, over=parse_duration(text)) for text in window})
 
     def offset(self, duration: str) -> Rows:
         """See the rows as they were DURATION ago ("1d")."""
@@ -218,7 +232,8 @@ class Rows(LastRows):
         """Refuse: labels are not part of this version."""
         with placed():
             raise CompileError(
-                f"ahead={window!r}: expected a window that looks back, found a label; labels come with columnar replay"
+                f"ahead={window!r}: expected a window that looks back, found a label; "
+                "labels come with columnar replay"
             )
 
     @overload  # type: ignore[override]
@@ -230,8 +245,8 @@ class Rows(LastRows):
         if isinstance(x, Expr):
             return self._aggregate("last", x)
         with placed():
-            n = build.whole(x, "last", 1, 2**31)
-            return LastRows({w: replace(s, last=n) for w, s in self._streams.items()}, self._place)
+            n = build.whole(x, "last", 1, build.MAX_LAST)
+            return LastRows({w: replace(s, last=n) for w, s in self._streams.items()})
 
 
 def rows(*events: type[Event]) -> Rows:
@@ -246,8 +261,8 @@ def rows(*events: type[Event]) -> Rows:
                 )
             if schemas.setdefault(schema.name, schema) != schema:
                 raise CompileError(
-                    f"rows: expected one declaration of {schema.name!r}, found two; {nearest(schema.name, {})}"
+                    f"rows: expected one declaration of event {schema.name!r}, found two; share one class"
                 )
         if not schemas:
             raise CompileError("rows: expected at least one event, found none; write fg.rows(Purchase)")
-        return Rows({"": Stream(tuple(schemas[name] for name in sorted(schemas)))}, here())
+        return Rows({_ALONE: Stream(tuple(schemas[name] for name in sorted(schemas)))})
