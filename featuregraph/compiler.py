@@ -52,13 +52,8 @@ def reader(features: Mapping[str, Node], aggregates: Sequence[Node]) -> Callable
         elif node.op is Op.LOOKUP:
             grouped, key = node.args
             (text,) = source.add([key])
-            call = f"a[{index[grouped]}].lookup"
-            source.place(
-                node,
-                source.assign(
-                    f"[{call}(e, t) for e in {text}]" if key.per_candidate else f"{call}({text}, t)"
-                ),
-            )
+            look = "lookups" if key.per_candidate else "lookup"
+            source.place(node, source.assign(f"a[{index[grouped]}].{look}({text}, t)"))
         elif node.op is Op.TOP:
             source.place(node, source.assign(f"a[{index[node.args[0]]}].top({node['k']}, t)"))
         elif node.op is Op.AGG and _read_whole(node, features):

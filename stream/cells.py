@@ -57,6 +57,10 @@ class Broken:
         """Return OVERFLOW, the empty value for a null key."""
         return self._empty if key is None else OVERFLOW
 
+    def lookups(self, keys: Sequence[Any], t: int) -> list[Any]:
+        """Return `lookup` of each of KEYS."""
+        return [self.lookup(key, t) for key in keys]
+
     def top(self, k: int, t: int) -> Any:
         """Return OVERFLOW."""
         return OVERFLOW

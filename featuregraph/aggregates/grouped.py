@@ -7,7 +7,7 @@ Popping the earliest row never changes that order: a group whose latest row leav
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from heapq import nlargest
 from operator import itemgetter
@@ -53,6 +53,10 @@ class Groups(ABC):
         """Return the groups, that of the latest row first."""
 
     @abstractmethod
+    def held(self) -> Container[Any]:
+        """Return the table of the groups that hold a row."""
+
+    @abstractmethod
     def at(self, group: Any, t: int) -> Any:
         """Return the value of a group at T, the empty value if it holds no row."""
 
@@ -78,6 +82,16 @@ class Groups(ABC):
         if self.bad or group is OVERFLOW:
             return OVERFLOW
         return self.at(group, t)
+
+    def lookups(self, groups: list[Any], t: int) -> list[Any]:
+        """Return `lookup` of each of GROUPS, most of which hold no row."""
+        if self.bad:
+            return [self.lookup(group, t) for group in groups]
+        held, empty, at = self.held(), self.empty, self.at
+        # A null group and OVERFLOW are in no table of groups.
+        return [
+            at(group, t) if group in held else OVERFLOW if group is OVERFLOW else empty for group in groups
+        ]
 
     def top(self, k: int, t: int) -> Any:
         """Return the K groups with the largest values at T, nulls left out, ties by the latest row first."""
@@ -165,6 +179,10 @@ class GroupedStates(Groups):
         """Return the groups, that of the latest row first."""
         yield from reversed(self.cells)
 
+    def held(self) -> Container[Any]:
+        """Return the table of the groups that hold a row."""
+        return self.cells
+
     def at(self, group: Any, t: int) -> Any:
         """Return the value of a group at T, the empty value if it holds no row."""
         cell = self.cells.get(group)
@@ -236,6 +254,10 @@ class GroupedCount(Groups):
     def groups(self) -> Iterator[Any]:
         """Return the groups, that of the latest row first."""
         yield from reversed(self.counts)
+
+    def held(self) -> Container[Any]:
+        """Return the table of the groups that hold a row."""
+        return self.counts
 
     def at(self, group: Any, t: int) -> Any:
         """Return the number of rows of a group."""
