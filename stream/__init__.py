@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from stream.backfill import replay
 from stream.clock import Clock, SystemClock
 from stream.engine import Engine
 from stream.errors import (
+    BackfillError,
+    EventFileError,
     LogCorruptError,
     LogError,
     LogFormatError,
@@ -18,8 +21,10 @@ from stream.limits import Limits
 from stream.log import EventLog
 
 __all__ = [
+    "BackfillError",
     "Clock",
     "Engine",
+    "EventFileError",
     "EventLog",
     "Limits",
     "LogCorruptError",
@@ -31,4 +36,5 @@ __all__ = [
     "Receipt",
     "StreamError",
     "SystemClock",
+    "replay",
 ]

@@ -1,0 +1,111 @@
+"""Verification of recorded queries: every executor against the reference, over the same events."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from featuregraph import FeatureOverflowError, Plan
+from stream import tabular
+from stream.backfill.executors import EXECUTORS, Executor, Outcome, Query, Reference, by_key
+from stream.backfill.history import Recorded, batches, identifier, recorded
+from stream.backfill.slack import magnitudes, scaled
+from stream.verify import Verification
+
+# Called with what is being done and how much of it is done since the last call.
+Progress = Callable[[str, int], None]
+
+
+def sampled(
+    plan: Plan, events: Any, queries: Any, *, sample: int | None, seed: int = 0, as_known: bool = False
+) -> list[Query]:
+    """Return SAMPLE of the queries, chosen by SEED, in their order; None: all.
+
+    Where QUERIES is None, an event stands for the query of its key at its time.
+    """
+    if queries is None:
+        found: Sequence[Query] = _at_events(plan, events)
+    else:
+        from featuregraph.arrow import read_queries
+
+        graph = plan.graph
+        table = tabular.read_queries(queries, str(graph.key), graph.candidates)
+        found = read_queries(graph, table, as_known=as_known)
+    if sample is None or sample >= len(found):
+        return list(found)
+    return [found[i] for i in sorted(random.Random(seed).sample(range(len(found)), sample))]
+
+
+def _at_events(plan: Plan, events: Any) -> list[Query]:
+    key = str(plan.graph.key)
+    return [
+        {"key": event.get(key), "t": event["ts_ms"]}
+        for batch in batches(events)
+        for event in batch
+        if identifier(event.get(key)) is not None and isinstance(event.get("ts_ms"), int)
+    ]
+
+
+def verify(
+    plan: Plan,
+    events: Any,
+    queries: Sequence[Query],
+    *,
+    executors: Sequence[Executor] = EXECUTORS,
+    progress: Progress = lambda what, n: None,
+) -> tuple[Verification, Recorded]:
+    """Return what EXECUTORS give for QUERIES, counted against the reference, and what became of the events.
+
+    The reference gets the events of the queried keys only: keys never mix (SEMANTICS 1.1).
+
+    Raises:
+        FeatureGraphError, StreamError: an event or a query is refused, or a file cannot be read; one line.
+    """
+    found = Verification(plan, queries)
+    chosen = {key for key, _ in by_key(queries) if key is not None}
+    with recorded(
+        events, [plan.graph], log=True, chosen=chosen, done=lambda n: progress("reading events", n)
+    ) as known:
+        expected = _outcomes(Reference(), found, known, progress)
+        for place, outcome in _without_events(plan, queries).items():
+            found.expect(expected[place], outcome)
+        slack = _slack(plan, known, queries)
+        known.rows.clear()
+        for one in executors:
+            if not isinstance(one, Reference):
+                for place, outcome in _outcomes(one, found, known, progress).items():
+                    found.compare(one.name, place, expected[place], outcome, slack.get(place, {}))
+        return found, replace(known, log=None)
+
+
+def _outcomes(
+    by: Executor, found: Verification, known: Recorded, progress: Progress
+) -> Mapping[int, Outcome]:
+    began = time.monotonic()
+    outcomes = {}
+    for place, outcome in by.outcomes(found.plan, known, found.queries):
+        outcomes[place] = outcome
+        progress(by.name, 1)
+    found.tally(by.name).seconds = time.monotonic() - began
+    return outcomes
+
+
+def _slack(plan: Plan, known: Recorded, queries: Sequence[Query]) -> dict[int, dict[str, Any]]:
+    """Return how far off decayed sums may be at each query, by feature."""
+    graph = magnitudes(plan.graph)
+    if graph is None:
+        return {}
+    sizes = Reference().outcomes(graph.compile(), known, queries)
+    return {
+        place: {name: scaled(value) for name, value in outcome.values.items()}
+        for place, outcome in sizes
+        if not isinstance(outcome, FeatureOverflowError)
+    }
+
+
+def _without_events(plan: Plan, queries: Sequence[Query]) -> Mapping[int, Outcome]:
+    """Return what the reference says at QUERIES where nothing ever happened."""
+    return dict(Reference().outcomes(plan, Recorded(str(plan.graph.key), None), queries))

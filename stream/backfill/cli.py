@@ -1,0 +1,235 @@
+"""Commands over recorded events: replay, verify, why."""
+
+from __future__ import annotations
+
+import json as json_text
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from featuregraph import Graph, RequestError
+from featuregraph.sources import load_graph
+from featuregraph.times import format_time, parse_time
+from featuregraph.why import explain_rows
+from headrace import console
+from stream.backfill import check, job, output, trace
+from stream.backfill.executors import EXECUTORS, executor
+from stream.backfill.history import batches, identifier, size
+from stream.errors import BackfillError
+from stream.verify import Verification
+
+CHECK_FAILED = 1
+MOST_ROWS = 30  # of an aggregate in `why`
+_FORMATS = "Parquet (a file or a dataset's folder), Arrow, CSV or JSON lines."
+
+Events = Annotated[Path, typer.Argument(help=f"Recorded events: {_FORMATS}")]
+Queries = Annotated[Path, typer.Argument(help=f"What is asked, and when: {_FORMATS}")]
+GraphOption = Annotated[
+    str, typer.Option("--graph", "-g", help="package.module:name, file.py:name or a JSON file.")
+]
+
+
+@contextmanager
+def _bars(totals: dict[str, int | None]) -> Iterator[Callable[[str, int], None]]:
+    """Give a function that advances the bar of a step; each step's bar ends when the next begins."""
+    with ExitStack() as stack:
+        current: list[Any] = [None, None]
+
+        def advance(what: str, n: int) -> None:
+            if current[0] != what:
+                stack.close()
+                current[:] = what, stack.enter_context(console.progress(what, totals.get(what)))
+            current[1](n)
+
+        yield advance
+
+
+def replay(
+    events: Events,
+    queries: Queries,
+    *,
+    graph: Annotated[
+        list[str], typer.Option("--graph", "-g", help="A graph; give it again for several graphs.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The Parquet file to write.")],
+    engine: Annotated[str, typer.Option(help="device or reference.")] = "device",
+    mode: Annotated[str, typer.Option(help="Of the device engine.")] = "auto",
+    table: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="Not yet.")] = None,
+    as_known: Annotated[bool, typer.Option("--as-known", help="What a device could know then.")] = False,
+    end: Annotated[int | None, typer.Option(help="Not yet.")] = None,
+    workers: Annotated[int, typer.Option(help="Not yet.")] = 1,
+    memory: Annotated[str | None, typer.Option(help="Not yet.")] = None,
+    json: console.JsonOption = False,
+) -> None:
+    """Compute features for recorded events and queries."""
+    job.refuse_later(tables=table, end=end, workers=workers, memory=memory)
+    by = executor(engine, mode)
+    output.check_path(out)
+    plans = [load_graph(one).compile() for one in graph]
+    totals = {job.READING: size(events), job.ANSWERING: None}
+    with _bars(totals) as progress:
+        found, report = job.run(plans, events, queries, by, as_known=as_known, progress=progress)
+        output.write(found, out)
+    if json:
+        console.emit_json({**asdict(report), "out": str(out)})
+        return
+    console.say(
+        f"{out}: {report.rows:,} rows of {report.features:,} features from {report.events:,} events"
+        f" in {report.seconds:,.1f} s"
+    )
+    for name, plan_id in report.plans.items():
+        console.say(f"  graph {name}  {plan_id}")
+    counts = [
+        ("duplicate", report.duplicate),
+        ("quarantined", report.quarantined),
+        ("keyless", report.keyless),
+    ]
+    counts += [(f"unparsable {field}", n) for field, n in report.unparsable.items()]
+    for what, n in counts:
+        if n:
+            console.say(f"  {what}  {n:,}")
+
+
+def verify(
+    events: Events,
+    queries: Annotated[
+        Path | None, typer.Argument(help="Left out: ask at events of the file itself.")
+    ] = None,
+    *,
+    graph: GraphOption,
+    sample: Annotated[int | None, typer.Option(help="Compare this many of the queries.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Chooses the sample.")] = 0,
+    as_known: Annotated[bool, typer.Option("--as-known", help="What a device could know then.")] = False,
+    json: console.JsonOption = False,
+) -> None:
+    """Compare every executor with the reference, cell by cell."""
+    plan = load_graph(graph).compile()
+    asked = check.sampled(plan, events, queries, sample=sample, seed=seed, as_known=as_known)
+    if not asked:
+        raise BackfillError(f"{queries or events}: expected at least one query, found none; give some")
+    names = [one.name for one in EXECUTORS]
+    with _bars({"reading events": size(events), **dict.fromkeys(names, len(asked))}) as progress:
+        found, known = check.verify(plan, events, asked, progress=progress)
+    if json:
+        console.emit_json(_summary(found, known.count))
+    else:
+        _show(found, known.count)
+    if not found.ok:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _summary(found: Verification, events: int) -> dict[str, object]:
+    return {
+        "ok": found.ok,
+        "graph": found.plan.id,
+        "events": events,
+        "queries": len(found.queries),
+        "cells": found.cells,
+        "equal": found.equal,
+        "within_tolerance": found.within,
+        "expected": found.expected,
+        "not_empty_or_default": found.telling,
+        "executors": list(found.executors.values()),
+        "features": list(found.features.values()),
+    }
+
+
+def _show(found: Verification, events: int) -> None:
+    rows = [
+        (t.feature, t.type, t.expected, t.telling, t.cells, t.equal, _first(t.first))
+        for t in found.features.values()
+    ]
+    console.print_table(
+        "", ("feature", "type", "queries", "not default", "cells", "equal", "first difference"), rows
+    )
+    timed = [
+        (t.executor, t.cells or None, t.equal if t.cells else None, t.seconds)
+        for t in found.executors.values()
+    ]
+    console.print_table("", ("executor", "cells", "equal", "seconds"), timed)
+    share = 100 * found.equal / found.cells
+    console.say(
+        f"{found.equal:,} of {found.cells:,} cells equal ({share:.4g} %): {len(found.queries):,} queries,"
+        f" {len(found.features)} features, {len(found.executors) - 1} executors, {events:,} events"
+    )
+    if found.within:
+        console.say(f"{found.within:,} of the equal ones within the tolerance of decayed_sum (SEMANTICS 4.2)")
+    console.say(
+        f"{found.telling:,} of the reference's {found.expected:,} cells are not empty or default"
+        f" ({100 * found.telling / found.expected:.3g} %)"
+    )
+
+
+def _first(difference: Any) -> str | None:
+    if difference is None:
+        return None
+    d = difference
+    return (
+        f"{d.executor}: query {d.query} ({d.key} at {d.t}): expected {d.expected:.200}, found {d.found:.200}"
+    )
+
+
+def why(
+    events: Events,
+    *,
+    graph: GraphOption,
+    feature: Annotated[str, typer.Option("--feature", "-f", help="Its name.")],
+    key: Annotated[str, typer.Option("--key", "-k", help="Whose events.")],
+    at: Annotated[
+        str, typer.Option("--at", help="When it is asked: ms, or ISO 8601 (UTC if it names no zone).")
+    ],
+    request: Annotated[
+        str | None, typer.Option(help="Request values and candidate lists, as a JSON object.")
+    ] = None,
+    include_now: Annotated[
+        str | None, typer.Option(help="yes or no: as if the graph said so.", metavar="yes|no")
+    ] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="Show every row.")] = False,
+    json: console.JsonOption = False,
+) -> None:
+    """Show the rows behind one value, each with its clause."""
+    found_graph = _with_now(load_graph(graph), include_now)
+    t, given = parse_time(at), _request(request)
+    mine: list[Any] = []
+    # Under another key than user_id a seq given on arrival counts all events of the user: keep them all.
+    together = str(found_graph.key) != "user_id"
+    with _bars({job.READING: size(events)}) as progress:
+        for batch in batches(events):
+            mine += [e for e in batch if together or identifier(e.get("user_id")) == key]
+            progress(job.READING, len(batch))
+    found = explain_rows(found_graph, feature, mine, key, t, given)
+    if json:
+        console.emit_json(trace.as_json(found_graph, found))
+        return
+    console.say(f"{feature} of key {key} at {t} ({format_time(t)})")
+    for shown in trace.tables(found, None if show_all else MOST_ROWS):
+        console.print_table(shown.title, shown.columns, shown.rows)
+        if shown.more:
+            console.say(f"... {shown.more:,} more; --all shows them")
+    for line in trace.arithmetic(found_graph, found):
+        console.say(line)
+
+
+def _with_now(graph: Graph, answer: str | None) -> Graph:
+    """Return GRAPH with include_now as ANSWER says."""
+    if answer is None:
+        return graph
+    if answer not in ("yes", "no"):
+        raise RequestError(f"--include-now: expected yes or no, found {answer!r:.60}; write one of them")
+    return Graph.from_json({**graph.to_dict(), "include_now": answer == "yes"})
+
+
+def _request(text: str | None) -> dict[str, Any] | None:
+    if text is None:
+        return None
+    try:
+        found = json_text.loads(text)
+    except ValueError as error:
+        raise RequestError(f"--request: expected a JSON object, found {text!r:.60}: {error}") from None
+    if not isinstance(found, dict):
+        raise RequestError(f"--request: expected a JSON object, found {text!r:.60}; write {{NAME: VALUE}}")
+    return found
