@@ -1,13 +1,13 @@
 """Random legal graphs: every type, window, aggregate and operator, as GRAPH_JSON.
 
-Generation is directed by types: `expr(type)` makes an expression of that type, out of leaves or out of an operator
-whose arguments it makes in turn. Streams, filters and whole expressions are used again on purpose: sharing is where
-executors differ from the reference.
+Generation is directed by types: `expr(type)` makes an expression of that type, out of leaves or out of an
+operator whose arguments it makes in turn. Streams, filters and whole expressions are used again on purpose:
+sharing is where executors differ from the reference.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from random import Random
 from typing import Any
@@ -28,6 +28,7 @@ from featuregraph.types import (
 )
 
 Json = dict[str, Any]
+MakeOp = Callable[..., Json]  # from an operator's name, the types of its arguments and its parameters
 Scope = Mapping[str, Type] | None  # the fields of the stream that an expression stands in, None outside
 
 TEXTS = (STRING, CATEGORY, IDENTIFIER)
@@ -137,7 +138,10 @@ class _Maker:
         return expr
 
     def _type(self) -> Type:
-        found: Type = choose(self.rng, {INT64: 3, FLOAT64: 3, BOOLEAN: 1} | dict.fromkeys(TYPES[2:8], 0.7) | dict.fromkeys(TEXTS, 0.7))
+        found: Type = choose(
+            self.rng,
+            {INT64: 3, FLOAT64: 3, BOOLEAN: 1} | dict.fromkeys(TYPES[2:8], 0.7) | dict.fromkeys(TEXTS, 0.7),
+        )
         return found
 
     # ------------------------------------------------------------ features that are no scalars
@@ -147,7 +151,12 @@ class _Maker:
 
     def _topk(self) -> Json:
         stream, scope = self._stream()
-        return {"agg": "topk", "k": self.rng.randint(1, 4), "x": self._inside(self.rng.choice(TYPES), scope), "stream": stream}
+        return {
+            "agg": "topk",
+            "k": self.rng.randint(1, 4),
+            "x": self._inside(self.rng.choice(TYPES), scope),
+            "stream": stream,
+        }
 
     def _top(self) -> Json:
         return {"top": self._agg(self._type(), by=self.rng.choice(TYPES)), "k": self.rng.randint(1, 3)}
@@ -328,12 +337,16 @@ class _Maker:
             return self._test(op)
         if type in TEXTS:
             texts = _with_text(TYPES)
-            return op("cross", rng.choice(texts), rng.choice(texts)) if type is STRING else op("fill", type, type)
+            return (
+                op("cross", rng.choice(texts), rng.choice(texts))
+                if type is STRING
+                else op("fill", type, type)
+            )
         if type is TIMESTAMP:
             return op("cast", rng.choice((INT64, STRING, FLOAT64)), to="timestamp")
         return self._number(type, op)
 
-    def _number(self, type: Type, op: Any) -> Json:
+    def _number(self, type: Type, op: MakeOp) -> Json:
         rng = self.rng
         names = {"add": 2, "sub": 2, "mul": 2, "neg": 0.5, "abs": 0.5, "clip": 1}
         if type is INT64:
@@ -360,10 +373,12 @@ class _Maker:
             return op(name, of, edges=[self.world.value(rng, of) for _ in range(rng.randint(0, 4))])
         if name == "hash":
             seed = {} if rng.random() < 0.5 else {"seed": rng.choice((0, 1, 2**64 - 1))}
-            return op(name, rng.choice(_with_text(TYPES)), buckets=rng.choice((2, 3, 10, 50_000, 2**63)), **seed)
+            return op(
+                name, rng.choice(_with_text(TYPES)), buckets=rng.choice((2, 3, 10, 50_000, 2**63)), **seed
+            )
         return op(name, same)
 
-    def _test(self, op: Any) -> Json:
+    def _test(self, op: MakeOp) -> Json:
         rng = self.rng
         name = choose(rng, {"compare": 5, "logic": 3, "not": 1, "is_null": 1, "is_in": 1.5})
         if name == "compare":
@@ -395,7 +410,9 @@ class _Maker:
             return self._pair(type)
         scales = (0, 1, 2, 3, 9, MAX_SCALE)
         left = self.rng.choice([s for s in scales if type.scale - s in scales])
-        return decimal(left), decimal(type.scale - left) if left < type.scale or self.rng.random() < 0.5 else INT64
+        return decimal(left), decimal(
+            type.scale - left
+        ) if left < type.scale or self.rng.random() < 0.5 else INT64
 
 
 def _with_text(types: tuple[Type, ...]) -> list[Type]:

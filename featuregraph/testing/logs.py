@@ -1,7 +1,8 @@
 """Random nasty histories of a graph's events: arrivals and queries as golden cases hold them (GRAPH_JSON).
 
-Events are duplicate, late, out of order, in the future, without a key, at equal times with and without a seq, and
-exactly where a window of the graph begins or ends. Clocks move, events are forgotten, queries ask in between.
+Events are duplicate, late, out of order, in the future, without a key, at equal times with and without a seq,
+and exactly where a window of the graph begins or ends. Clocks move, events are forgotten, queries ask in
+between.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from featuregraph.graph import Graph
 from featuregraph.ir import Op, toposort
 from featuregraph.testing.values import SPAN, World, choose
-from featuregraph.types import INT64_MAX, IDENTIFIER, Type
+from featuregraph.types import IDENTIFIER, INT64_MAX, Type
 
 Json = dict[str, Any]
 MAX_FUTURE_MS = 300_000
@@ -33,11 +34,17 @@ class Workload:
 
 
 def random_workload(
-    rng: Random, world: World, graphs: Sequence[Graph], *, events: int = 30, queries: int = 8, plain: bool = False
+    rng: Random,
+    world: World,
+    graphs: Sequence[Graph],
+    *,
+    events: int = 30,
+    queries: int = 8,
+    plain: bool = False,
 ) -> Workload:
     """Return at most EVENTS arrivals and QUERIES queries for GRAPHS, which share their key column.
 
-    plain: each event has its own position and event_id, and nothing else arrives, so that any order gives the same.
+    plain: each event has its own position and event_id, and nothing else arrives: any order gives the same.
     """
     maker = _Maker(rng, world, graphs, plain=plain)
     asked = sorted(maker.query_time() for _ in range(rng.randint(1, queries)))

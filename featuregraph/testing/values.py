@@ -1,7 +1,7 @@
 """Values that find faults: few, so that ties and groups occur, and many of them on an edge.
 
-A `World` says where in time a workload plays and how wild its values are; its literals go into graphs, its raw values
-into events and requests.
+A `World` says where in time a workload plays and how wild its values are; its literals go into graphs, its
+raw values into events and requests.
 """
 
 from __future__ import annotations
@@ -25,12 +25,33 @@ _TEXTS = ("", "a", "b", "b", "A", "é", "\uffff", "\U0001f600", "1", "true", "-0
 _DECIMALS = ("0", "1", "0.5", "1.5", "2.5", "-0.5", "1.25", "0.005", "0.015", "-3")
 _HUGE_DECIMALS = ("9.2", "-9.2", "9.223372036854775807", "1e-18")
 # What no type, or hardly one, takes.
-_ODD = (" 1", "1_0", "nan", "inf", "1e400", "0x1", "٣", "+3", "1.", ".5", "1e2", "-0", "TRUE", 3.0, 3.5, True, 10**30)
+_ODD = (
+    " 1",
+    "1_0",
+    "nan",
+    "inf",
+    "1e400",
+    "0x1",
+    "٣",
+    "+3",
+    "1.",
+    ".5",
+    "1e2",
+    "-0",
+    "TRUE",
+    3.0,
+    3.5,
+    True,
+    10**30,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Where a workload plays: BASE ms, then SPAN units of UNIT ms; huge: values near the ends of their types occur."""
+    """Where a workload plays: BASE ms, then SPAN units of UNIT ms.
+
+    huge: values near the ends of their types occur.
+    """
 
     base: int
     unit: int

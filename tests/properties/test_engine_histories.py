@@ -1,7 +1,7 @@
 """Whole lives of a log with engines of every mode and budget on it: each answer is the reference's.
 
-stream.histories says what happens in a life: appends by any engine or behind their backs, late and duplicate events,
-forgetting, restarts, plans that come and go, queries that go back in time.
+stream.histories says what happens in a life: appends by any engine or behind their backs, late and duplicate
+events, forgetting, restarts, plans that come and go, queries that go back in time.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def test_long_histories(seed: int) -> None:
 
 
 def test_histories_tell_something() -> None:
-    """Most histories compare values, a good part of them neither null, zero, false nor empty; some queries overflow."""
+    """Many values are compared, a good part neither null, zero, false nor empty; some queries overflow."""
     total = Played()
     for seed in range(40):
         one = played(random_history(Random(seed)))

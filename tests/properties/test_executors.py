@@ -45,14 +45,22 @@ def outcome(executor: Executor, graph: Graph, work: Workload, *, strict: bool = 
         return error.kind, getattr(error, "feature", None)
     nodes = graph.features
     return [
-        [{n: json_value(nodes[n].type, v, per_candidate=nodes[n].per_candidate) for n, v in a.values.items()}, list(a.partial)]
+        [
+            {
+                n: json_value(nodes[n].type, v, per_candidate=nodes[n].per_candidate)
+                for n, v in a.values.items()
+            },
+            list(a.partial),
+        ]
         for a in answers
     ]
 
 
 def answerable(graph: Graph, work: Workload) -> Workload:
-    """Return WORK without the queries that the reference refuses one by one: the others are not hidden by them."""
-    asked = [q for q in work.queries if isinstance(outcome(REFERENCE, graph, Workload(work.arrivals, [q])), list)]
+    """Return WORK without the queries that the reference refuses: they would hide those after them."""
+    asked = [
+        q for q in work.queries if isinstance(outcome(REFERENCE, graph, Workload(work.arrivals, [q])), list)
+    ]
     return Workload(work.arrivals, asked)
 
 

@@ -95,7 +95,9 @@ def test_a_duration_in_another_unit_is_the_same_duration(seed: int) -> None:
     def respelt(key: str, value: Json) -> Json:
         if key in ("over", "offset", "half_life"):
             ms = int(value.removesuffix("ms"))
-            return next(f"{ms // n}{unit}" for unit, n in (("m", 60_000), ("s", 1000), ("ms", 1)) if ms % n == 0)
+            return next(
+                f"{ms // n}{unit}" for unit, n in (("m", 60_000), ("s", 1000), ("ms", 1)) if ms % n == 0
+            )
         return value
 
     assert Graph.from_json(each(form, respelt)).to_json() == Graph.from_json(form).to_json()
@@ -103,6 +105,7 @@ def test_a_duration_in_another_unit_is_the_same_duration(seed: int) -> None:
 
 def test_a_week_is_seven_days() -> None:
     """Aliases of one window have one id."""
+
     def count(over: str) -> Graph:
         stream = {"events": ["view"], "over": over}
         features = {"n": {"agg": "count", "stream": stream}}
@@ -144,19 +147,25 @@ def test_a_feature_keeps_its_id_under_another_name_and_in_another_graph(seed: in
 
     features = {f"new {name}": each(expr, renamed) for name, expr in form["features"].items()}
     other = Graph.from_json(form | {"features": features | {"more": {"now": True}}})
-    assert {f"new {name}": one for name, one in graph.feature_ids.items()}.items() <= other.feature_ids.items()
+    assert {
+        f"new {name}": one for name, one in graph.feature_ids.items()
+    }.items() <= other.feature_ids.items()
 
 
 def test_ids_are_the_same_in_every_process() -> None:
     """No id depends on the process: hash seeds differ, ids do not."""
     script = (
         "from random import Random; from featuregraph import Graph; "
-        "from featuregraph.testing.graphs import random_graph; from featuregraph.testing.values import World; "
+        "from featuregraph.testing.graphs import random_graph; "
+        "from featuregraph.testing.values import World; "
         "print([Graph.from_json(random_graph(Random(s), World(0, 1, False))).id for s in range(20)])"
     )
     found = {
         subprocess.run(
-            [sys.executable, "-c", script], env=os.environ | {"PYTHONHASHSEED": seed}, capture_output=True, check=True
+            [sys.executable, "-c", script],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
         ).stdout
         for seed in ("1", "2")
     }

@@ -46,7 +46,12 @@ def outcomes(graph: Graph, work: Workload) -> list[Any]:
             found.append((error.kind, getattr(error, "feature", None)))
             continue
         nodes = graph.features
-        found.append({n: json_value(nodes[n].type, v, per_candidate=nodes[n].per_candidate) for n, v in one.values.items()})
+        found.append(
+            {
+                n: json_value(nodes[n].type, v, per_candidate=nodes[n].per_candidate)
+                for n, v in one.values.items()
+            }
+        )
     return found
 
 
