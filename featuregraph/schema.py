@@ -23,6 +23,7 @@ from featuregraph.place import Place, here, placed
 from featuregraph.types import Type
 
 RESERVED = frozenset({"known_ms"})  # SEMANTICS 1.7: it takes no part in any value
+MAX_WORD = 100  # characters of a name that are compared with the known ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ class EventSchema:
 def nearest(name: object, names: Iterable[str]) -> str:
     """Return the advice that lists those of NAMES that are most like NAME, whatever its type."""
     known = sorted(map(str, names))
-    close = difflib.get_close_matches(str(name), known, 3) or known[:5]
+    word = name[:MAX_WORD] if isinstance(name, str) else ""
+    close = difflib.get_close_matches(word, known, 3) or known[:5]
     return f"did you mean {', '.join(map(repr, close))}?" if close else "none is declared"
 
 
