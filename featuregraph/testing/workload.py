@@ -1,13 +1,13 @@
-"""A seeded workload for measurements: events of an app with wide payloads, and a graph of many features over them.
+"""A seeded workload for measurements: events of an app with wide payloads, and many features over them.
 
-The shape follows what is published about on-device feature extraction (AutoFeature, SenSys 2026): few event sets shared
-by many features, windows of an hour to a week, most of an event's attributes used by nobody.
+The shape follows what is published about on-device feature extraction (AutoFeature, SenSys 2026): few event
+sets shared by many features, windows of an hour to a week, most of an event's attributes used by nobody.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,23 +19,33 @@ from featuregraph.schema import decimal as decimal_field
 
 HOUR, DAY = 3_600_000, 86_400_000
 WINDOWS = ("1h", "6h", "1d", "7d")
-FUNCTIONS = ("count", "sum", "mean", "max", "min", "last", "distinct", "topk", "sequence")
-FUNCTIONS_OF = {
-    "count": lambda r, f: r.count(),
-    "sum": lambda r, f: r.sum(f["price"]),
-    "mean": lambda r, f: r.mean(f["score"]),
-    "max": lambda r, f: r.max(f["duration"]),
-    "min": lambda r, f: r.min(f["score"]),
-    "last": lambda r, f: r.last(f["item"]),
-    "distinct": lambda r, f: r.distinct(f["item"]),
-    "topk": lambda r, f: r.topk(f["kind"], 5),
-    "sequence": lambda r, f: r.sequence(20, {"item": f["item"], "duration": f["duration"]}),
+# One feature over the rows of some events, E being one of them.
+FUNCTIONS: Mapping[str, Callable[[LastRows, type[Event]], Expr]] = {
+    "count": lambda r, e: r.count(),
+    "sum": lambda r, e: r.sum(e["price"]),
+    "mean": lambda r, e: r.mean(e["score"]),
+    "max": lambda r, e: r.max(e["duration"]),
+    "min": lambda r, e: r.min(e["score"]),
+    "last": lambda r, e: r.last(e["item"]),
+    "distinct": lambda r, e: r.distinct(e["item"]),
+    "topk": lambda r, e: r.topk(e["kind"], 5),
+    "sequence": lambda r, e: r.sequence(20, {"item": e["item"], "duration": e["duration"]}),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large and how redundant a workload is."""
+    """How large and how redundant a workload is.
+
+    Args:
+        features: how many features the graph has.
+        types: how many events it declares.
+        event_sets: how many sets of events share the features.
+        events: how many events the history holds.
+        days: over how many days.
+        last_day_share: the share of them on the last day.
+        attributes: in each event's payload, most of them used by nobody.
+    """
 
     features: int = 100
     types: int = 20
@@ -59,7 +69,7 @@ class Workload:
     def stream(self, per_second: float = 1.0) -> Iterator[dict[str, Any]]:
         """Yield the events after the start, PER_SECOND of them."""
         rng = random.Random(self.seed + 1)
-        at = self.start_ms
+        at = float(self.start_ms)
         while True:
             yield _event(rng, int(at), self.shape)
             at += 1000 / per_second
@@ -87,11 +97,12 @@ def _graph(rng: random.Random, shape: Shape) -> Graph:
     types = [Event.of(f"type_{i:02}", dict(fields)) for i in range(shape.types)]
     sets = [rng.sample(types, rng.randint(1, 4)) for _ in range(shape.event_sets)]
     features: dict[str, Expr] = {}
+    names = list(FUNCTIONS)
     for number in range(shape.features):
         members = rng.choice(sets)
-        stream: LastRows = rows(*members).over(rng.choice(WINDOWS))
-        name = FUNCTIONS[number % len(FUNCTIONS)]
-        features[f"f{number:03}_{name}"] = FUNCTIONS_OF[name](stream, members[0])
+        stream = rows(*members).over(rng.choice(WINDOWS))
+        name = names[number % len(names)]
+        features[f"f{number:03}_{name}"] = FUNCTIONS[name](stream, members[0])
     return Graph("workload", features)
 
 
