@@ -1,0 +1,1 @@
+"""What tests and measurements of executors share: cases, clocks, random graphs and logs, workloads."""
