@@ -1,6 +1,7 @@
 # One virtual environment, .venv, made and kept by these rules. Written for GNU make 3.81 (macOS) and later.
 #   make demo     install and run the demo            make test   lint, types, imports and all tests
 #   make wheel    build dist/*.whl                     make bench  measure on this machine
+#   make mutants  break the engine in 90 ways: do the tests notice?
 #   make clean    remove everything that was made
 # PYTHON=/path/to/python3.11 chooses the interpreter; ARGS="--out out" goes to the command.
 
@@ -13,10 +14,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help demo test lint types pyright imports tests wheel bench clean
+.PHONY: help demo test lint types pyright imports tests mutants wheel bench clean
 
 help:
-	@sed -n '2,6s/^# *//p' Makefile
+	@sed -n '2,7s/^# *//p' Makefile
 
 demo: $(VENV)/.demo
 	@$(BIN)/headrace demo $(ARGS)
@@ -38,6 +39,10 @@ imports: $(VENV)/.dev
 
 tests: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Takes some 20 minutes; `make tests` tries a sample.
+mutants: $(VENV)/.dev
+	$(BIN)/python tests/mutants/run.py $(ARGS)
 
 wheel: $(VENV)/.dev
 	rm -rf dist

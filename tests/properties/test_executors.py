@@ -23,6 +23,7 @@ from stream.testing import EXECUTORS
 
 pytestmark = pytest.mark.device
 
+Json = Any
 SEEDS = st.integers(0, 2**48)
 REFERENCE = ReferenceExecutor()
 
@@ -73,6 +74,93 @@ def test_every_executor_equals_the_reference(executor: Executor, seed: int, stri
     if not strict and seed % 4:
         work = answerable(graph, work)
     assert same(outcome(REFERENCE, graph, work, strict=strict), outcome(executor, graph, work, strict=strict))
+
+
+# ---------------------------------------------------------------- what a value needs: clause 4.1
+
+BIG = 2**63 - 1
+VIEWS = [
+    {"event": "view", "ts_ms": ts, "user_id": "u", "c": c, "n": n}
+    for ts, c, n in [(1, "a", BIG), (2, "a", 1), (3, "b", 4)]
+]
+STREAM = {"events": ["view"]}
+GROUPED = {"agg": "sum", "x": {"field": "n"}, "stream": STREAM | {"by": {"field": "c"}}}
+DOUBLED = {"op": "add", "args": [{"field": "n"}, {"field": "n"}]}
+WILD_FILTER = {"op": "gt", "args": [DOUBLED, {"lit": 0, "type": "int64"}]}
+WILD = {"agg": "sum", "x": {"field": "n"}, "stream": STREAM | {"where": WILD_FILTER, "by": {"field": "c"}}}
+
+
+def text(value: str | None) -> Json:
+    """Return a literal text."""
+    return {"lit": value, "type": "string"}
+
+
+def per_candidate(overflows: Json) -> Json:
+    """Return a feature with one value per candidate, each of which needs OVERFLOWS."""
+    return {"op": "add", "args": [overflows, {"candidate": "k", "type": "int64"}]}
+
+
+NEEDS: dict[str, tuple[Json, Any]] = {
+    "a lookup of one group needs no other": ({"lookup": GROUPED, "key": text("b")}, 4),
+    "a lookup of the group itself needs it": ({"lookup": GROUPED, "key": text("a")}, "overflow"),
+    "a lookup of a missing group needs none": ({"lookup": GROUPED, "key": text("z")}, 0),
+    "the map needs all groups": (GROUPED, "overflow"),
+    "top needs all groups": ({"top": GROUPED, "k": 1}, "overflow"),
+    "a filter is needed whatever group is asked": ({"lookup": WILD, "key": text("b")}, "overflow"),
+    "a null key needs no row": ({"lookup": WILD, "key": text(None)}, 0),
+    "no candidate, no value": (per_candidate({"lookup": GROUPED, "key": text("a")}), []),
+    "the latest x needs those before": (
+        {"agg": "last", "x": DOUBLED, "stream": STREAM},
+        "overflow",
+    ),
+    "rows before the last N are not needed": (
+        {"agg": "last", "x": DOUBLED, "stream": STREAM | {"last": 2}},
+        8,
+    ),
+    "items beyond n are not needed": (
+        {"agg": "sequence", "n": 2, "items": {"x": DOUBLED}, "stream": STREAM},
+        {"x": [2, 8]},
+    ),
+    "a branch not taken is not needed": (
+        {
+            "op": "where",
+            "args": [
+                {"lit": False, "type": "boolean"},
+                {"agg": "sum", "x": {"field": "n"}, "stream": STREAM},
+                {"lit": 1, "type": "int64"},
+            ],
+        },
+        1,
+    ),
+}
+
+
+@pytest.mark.parametrize("executor", [REFERENCE, *EXECUTORS], ids=lambda executor: executor.name)
+@pytest.mark.parametrize("case", NEEDS)
+def test_only_what_is_needed_overflows(executor: Executor, case: str) -> None:
+    """An overflow is an error if and only if the value needs it."""
+    feature, expected = NEEDS[case]
+    found = outcome(executor, graph_of({"f": feature}), Workload(VIEWS, [{"key": "u", "t": 9}]))
+    assert same(found, ("overflow", "f") if expected == "overflow" else [[{"f": expected}, []]])
+
+
+@pytest.mark.parametrize("executor", [REFERENCE, *EXECUTORS], ids=lambda executor: executor.name)
+@pytest.mark.parametrize("swapped", [False, True])
+def test_the_first_feature_that_overflows_is_named(executor: Executor, swapped: bool) -> None:
+    """Features are made in the order of their names, those with a value per candidate too."""
+    total = {"agg": "sum", "x": {"field": "n"}, "stream": STREAM}
+    features = {"a": total, "b": per_candidate(total)} if swapped else {"a": per_candidate(total), "b": total}
+    asked = [{"key": "u", "t": 9, "request": {"k": [1]}}]
+    assert outcome(executor, graph_of(features), Workload(VIEWS, asked)) == ("overflow", "a")
+
+
+def graph_of(features: Json) -> Graph:
+    """Return the graph of FEATURES over views."""
+    events = {"view": {"c": "string", "n": "int64"}}
+    return Graph.from_json({"format": 1, "graph": "g", "events": events, "features": features})
+
+
+# ---------------------------------------------------------------- the order of arrival: clause 1.4
 
 
 def at_the_end(queries: Sequence[Any]) -> list[Any]:
