@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from featuregraph.shown import bounded
+
 if TYPE_CHECKING:
     from featuregraph.place import Place
 
@@ -22,6 +24,9 @@ class FeatureGraphError(Exception):
     """Root of the errors that this package raises on purpose."""
 
     kind: ClassVar[str] = "error"
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(bounded(message))
 
 
 class CompileError(FeatureGraphError, ValueError):

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from featuregraph import jsonform
+from featuregraph import build, jsonform
 from featuregraph.errors import CompileError
-from featuregraph.expr import Expr, Windows
+from featuregraph.expr import Expr, Windows, lift
 from featuregraph.ir import Node, Op, toposort
-from featuregraph.place import placed, with_place
-from featuregraph.schema import EventSchema
+from featuregraph.place import Place, placed, with_place
+from featuregraph.schema import RESERVED, EventSchema
+from featuregraph.shown import shown
 from featuregraph.types import Type
 
 if TYPE_CHECKING:
@@ -47,12 +48,17 @@ class Graph:
     """Features by name, typed and checked; equal if they mean the same under the same names."""
 
     def __init__(
-        self, name: str, features: object, key: str | tuple[str, ...] = DEFAULT_KEY, include_now: bool = False
+        self,
+        name: str,
+        features: object,
+        key: str | tuple[str, ...] = DEFAULT_KEY,
+        *,
+        include_now: bool = False,
     ) -> None:
         """Take the Expr attributes of FEATURES (a class, module or mapping) without a leading underscore.
 
         Raises:
-            CompileError: a name, key or feature breaks a rule; the message names the place in the user's file.
+            CompileError: a name, key or feature breaks a rule; the message names the place in the file.
         """
         with placed():
             exprs = _features_of(features)
@@ -61,7 +67,8 @@ class Graph:
                 for schema in sorted(expr.schemas, key=lambda s: s.name):
                     if schemas.setdefault(schema.name, schema) != schema:
                         raise CompileError(
-                            f"feature {feature!r}: expected one declaration of event {schema.name!r}, found two; share one class"
+                            f"feature {feature!r}: expected one declaration of event {schema.name!r}, "
+                            "found two; share one class"
                         )
             places = {feature: expr.place for feature, expr in exprs.items()}
             self._fill(name, key, include_now, schemas, {n: e.node for n, e in exprs.items()}, places)
@@ -73,17 +80,18 @@ class Graph:
         include_now: object,
         schemas: Mapping[str, EventSchema],
         features: Mapping[str, Node],
-        places: Mapping[str, Any],
+        places: Mapping[str, Place | None],
     ) -> None:
-        if not isinstance(name, str) or not name:
-            raise CompileError(f"expected a graph name, found {name!r}; give it a text")
+        name = build.named(name, "expected a graph name")
         if not isinstance(include_now, bool):
             raise CompileError(
-                f"graph {name!r}: expected include_now as true or false, found {include_now!r}; write one of them"
+                f"graph {name!r}: expected include_now as true or false, found {shown(include_now)}; "
+                "write one of them"
             )
         if not features:
             raise CompileError(
-                f"graph {name!r}: expected at least one feature, found none; give an attribute without a leading underscore"
+                f"graph {name!r}: expected at least one feature, found none; "
+                "give an attribute without a leading underscore"
             )
         self.name = name
         self.key = _key(name, key)
@@ -96,7 +104,8 @@ class Graph:
         self.candidates = _given(self.features, Op.CANDIDATE)
         if both := sorted(set(self.requests) & set(self.candidates)):
             raise CompileError(
-                f"expected a name as a request or as a candidate, found {both[0]!r} as both; rename one"
+                f"graph {name!r}: expected a name as a request or as a candidate, "
+                f"found {both[0]!r} as both; rename one"
             )
 
     @property
@@ -106,7 +115,7 @@ class Graph:
 
     @cached_property
     def id(self) -> str:
-        """Return the SHA-256 of the meaning (64 hex digits): features by name, key and include_now, nothing else."""
+        """Return the SHA-256 (64 hex digits) of the meaning: features by name, key and include_now."""
         return _sha256({**self._frame, "features": {name: node.id for name, node in self.features.items()}})
 
     @cached_property
@@ -144,25 +153,24 @@ class Graph:
             CompileError: the text breaks a rule of SEMANTICS or GRAPH_JSON.
         """
         form = jsonform.parse(source) if isinstance(source, (str, bytes)) else dict(source)
+        try:
+            return cls._read(form)
+        except RecursionError:  # what parses may still be nested too deep to be looked at
+            raise CompileError(
+                "expected a graph nested as GRAPH_JSON says, found far deeper nesting; split its expressions"
+            ) from None
+
+    @classmethod
+    def _read(cls, form: dict[str, Any]) -> Graph:
         jsonform.refuse_later(form)
         schemas = jsonform.read_events(form.get("events"))
-        features = form.get("features")
-        if not isinstance(features, dict):
-            raise CompileError(f"expected features as an object, found {features!r:.60}; see GRAPH_JSON")
-        reader = jsonform.Reader(schemas, features)
-        nodes = {}
-        for name in features:
-            try:
-                nodes[name] = reader.feature(name)
-            except CompileError as error:
-                raise CompileError(f"feature {name!r}: {error}") from None
         graph = cls.__new__(cls)
-        graph._fill(
+        graph._fill(  # noqa: SLF001 - a second constructor of this class
             form.get("graph"),
             form.get("key", DEFAULT_KEY),
             form.get("include_now", False),
             schemas,
-            nodes,
+            jsonform.read_features(schemas, form.get("features")),
             {},
         )
         return graph
@@ -201,7 +209,8 @@ class Graph:
         return hash(self.id)
 
     def __repr__(self) -> str:
-        return f"<Graph {self.name!r}: {len(self.features)} features of {len(self.schemas)} events, id {self.id[:12]}>"
+        size = f"{len(self.features)} features of {len(self.schemas)} events"
+        return f"<Graph {self.name!r}: {size}, id {self.id[:12]}>"
 
 
 def _sha256(value: object) -> str:
@@ -209,18 +218,28 @@ def _sha256(value: object) -> str:
 
 
 def _features_of(namespace: object) -> dict[str, Expr]:
+    """Return the features in NAMESPACE by name, one per window where an attribute has several."""
     found: dict[str, Expr] = {}
     for name, value in _attributes(namespace).items():
         if name.startswith("_"):
             continue
         if isinstance(value, Windows):
-            found.update({f"{name}_{window}": expr for window, expr in value.items()})
+            made = {f"{name}_{window}": expr for window, expr in value.items()}
         elif isinstance(value, Expr):
-            found[name] = value
+            made = {name: lift(value)}
+        else:
+            continue
+        if twice := sorted(set(made) & set(found)):
+            raise CompileError(
+                f"feature {twice[0]!r}: expected one feature of this name, found two; "
+                "a list of windows makes NAME_WINDOW of each, rename one"
+            )
+        found |= made
     return found
 
 
 def _attributes(namespace: object) -> dict[str, object]:
+    """Return what NAMESPACE holds: items, attributes with inherited ones, or a module's names."""
     if isinstance(namespace, Mapping):
         return {str(name): value for name, value in namespace.items()}
     merged: dict[str, object] = {}
@@ -232,22 +251,24 @@ def _attributes(namespace: object) -> dict[str, object]:
 def _key(graph: str, key: object) -> str:
     if isinstance(key, (list, tuple)):
         raise CompileError(
-            f"graph {graph!r}: expected a key of one column, found {list(key)}; keys of several columns come with columnar replay"
+            f"graph {graph!r}: expected a key of one column, found {shown(list(key))}; "
+            "keys of several columns come with columnar replay"
         )
-    if not isinstance(key, str) or not key or key == "known_ms":
+    column = build.named(key, f"graph {graph!r}: expected a key column such as 'user_id'")
+    if column in RESERVED:
         raise CompileError(
-            f"graph {graph!r}: expected a key column, found {key!r}; name one such as 'user_id'"
+            f"graph {graph!r}: expected a key column, found {column!r}; name one such as 'user_id'"
         )
-    return key
+    return column
 
 
-def _check_feature(name: str, node: Node, place: Any) -> None:
+def _check_feature(name: str, node: Node, place: Place | None) -> None:
     """Raise CompileError unless NODE can stand as a feature."""
-    if not isinstance(name, str) or not name:
-        raise CompileError(f"expected a feature name, found {name!r}; give it a text")
+    build.named(name, "expected a feature name")
     if node.in_row:
         error = CompileError(
-            f"feature {name!r}: expected one value per query, found one per row; aggregate it with fg.rows(...)"
+            f"feature {name!r}: expected one value per query, found one per row; "
+            "aggregate it with fg.rows(...)"
         )
         raise with_place(error, place) if place else error
 
@@ -257,6 +278,7 @@ def _given(features: Mapping[str, Node], op: Op) -> dict[str, Type]:
     for node in toposort(features.values()):
         if node.op is op and found.setdefault(node["name"], node.scalar) is not node.type:
             raise CompileError(
-                f"{op.value} {node['name']!r}: expected one type, found {found[node['name']]} and {node.type}; declare it once"
+                f"{op.value} {node['name']!r}: expected one type, "
+                f"found {found[node['name']]} and {node.type}; declare it once"
             )
     return dict(sorted(found.items()))

@@ -1,16 +1,18 @@
 """The graph as JSON and back (GRAPH_JSON): what a graph IS when it is stored, diffed, hashed or shipped.
 
-Reading: `Reader` turns each Expr into a node through featuregraph.build; a reference to another feature becomes that
-feature's node, so a reference has no node of its own. Writing: a part that is itself a feature is written as a reference
-to the first feature of that meaning, so shared parts stay shared in the text too. Both are inverse of each other, and
-equal graphs have equal bytes: sorted keys, no spaces, UTF-8, defaults left out, durations in the largest unit that divides.
+Reading: `Reader` turns each Expr into a node through featuregraph.build; a reference to another feature
+becomes that feature's node, so a reference has no node of its own. Writing: a part that is itself a feature
+is written as a reference to the first feature of that meaning, so shared parts stay shared in the text too.
+Both are inverse of each other, and equal graphs have equal bytes: sorted keys, no spaces, UTF-8, defaults
+left out, durations in the largest unit that divides.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from operator import attrgetter
+from typing import Any, ClassVar
 
 from featuregraph import build
 from featuregraph.convert import to_json_value
@@ -18,6 +20,7 @@ from featuregraph.errors import CompileError
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.rows import check_field
 from featuregraph.schema import EventSchema, nearest
+from featuregraph.shown import shown
 from featuregraph.types import Type
 from featuregraph.windows import format_duration, parse_duration, parse_offset
 
@@ -26,6 +29,9 @@ MAX_TEXT = 16 << 20  # bytes of a graph's JSON
 MAX_WRITTEN = 200_000  # operators in the text, where unnamed shared parts are written again
 
 Json = dict[str, Any]
+Stream = Sequence[EventSchema] | None  # the events of the rows that an expression stands in, None outside
+
+_ROW_LEAVES: Mapping[str, Node] = {"event_name": build.EVENT_NAME, "ts": build.TS, "age": build.AGE}
 
 
 def canonical(value: object) -> str:
@@ -52,14 +58,14 @@ def _no_constant(name: str) -> None:
 
 def _object(value: object, what: str) -> Json:
     if not isinstance(value, dict):
-        raise CompileError(f"{what}: expected an object, found {value!r:.60}; see GRAPH_JSON for its form")
+        raise CompileError(f"{what}: expected an object, found {shown(value)}; see GRAPH_JSON for its form")
     return value
 
 
 def _known(value: Json, what: str, names: Sequence[str]) -> None:
     if extra := sorted(set(value) - set(names)):
         raise CompileError(
-            f"{what}: expected the keys {', '.join(names)}, found {extra[0]!r}; {nearest(extra[0], dict.fromkeys(names))}"
+            f"{what}: expected the keys {', '.join(names)}, found {extra[0]!r}; {nearest(extra[0], names)}"
         )
 
 
@@ -75,91 +81,105 @@ class Reader:
         self._done: dict[str, Node] = {}
         self._path: list[str] = []
 
+    @property
+    def reading(self) -> str:
+        """Return the name of the feature that is being read, or could not be."""
+        return self._path[-1]
+
     def feature(self, name: object) -> Node:
-        """Return the node of the feature NAME; raise CompileError for an unknown name or a cycle, with its path."""
+        """Return the node of the feature NAME.
+
+        Raises:
+            CompileError: no feature has this name, or it needs itself; the message shows the path.
+        """
         if not isinstance(name, str) or name not in self._features:
             raise CompileError(
-                f"expected a feature of this graph, found {name!r}; {nearest(str(name), self._features)}"
+                f"expected a feature of this graph, found {name!r}; {nearest(name, self._features)}"
             )
         if name in self._path:
             cycle = " -> ".join([*self._path[self._path.index(name) :], name])
-            raise CompileError(
-                f"feature {name!r}: expected no feature that needs itself, found {cycle}; break the cycle"
-            )
+            raise CompileError(f"expected no feature that needs itself, found {cycle}; break the cycle")
         if name not in self._done:
             self._path.append(name)
             self._done[name] = self._expr(self._features[name], None, 0)
             self._path.pop()
         return self._done[name]
 
-    def _expr(self, value: object, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+    def _expr(self, value: object, stream: Stream, depth: int) -> Node:
         """Return the node of one Expr; STREAM is that of the rows it stands in, None outside."""
         if depth > build.MAX_DEPTH:
             raise CompileError(
-                f"expected expressions at most {build.MAX_DEPTH} operators deep, found more; split the expression"
+                f"expected expressions at most {build.MAX_DEPTH} operators deep, found more; "
+                "split the expression"
             )
         expr = _object(value, "expression")
-        for tag in _TAGS:
-            if tag in expr and (tag != "field" or "table" not in expr):
-                return _READ[tag](self, expr, stream, depth + 1)
+        # A table's value has a field too: of the two, the table is asked first.
+        for tag, read in self._forms.items():
+            if tag in expr:
+                return read(self, expr, stream, depth + 1)
         raise CompileError(
-            f"expected an expression ({', '.join(_TAGS)}), found {sorted(expr)}; see GRAPH_JSON for its form"
+            f"expected an expression ({', '.join(self._forms)}), found {shown(sorted(expr))}; "
+            "see GRAPH_JSON for its form"
         )
 
     # one method per form, in the order of GRAPH_JSON
-    def _lit(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+    def _lit(self, e: Json, stream: Stream, depth: int) -> Node:
         _known(e, "literal", ("lit", "type"))
         return build.lit(Type.parse(e.get("type")), e["lit"])
 
-    def _field(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+    def _field(self, e: Json, stream: Stream, depth: int) -> Node:
         _known(e, "field", ("field",))
         schemas = self._inside("field", stream)
         node = build.field(e["field"], schemas[0].type_of(e["field"]))
         check_field(schemas, node)
         return node
 
-    def _leaf(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+    def _leaf(self, e: Json, stream: Stream, depth: int) -> Node:
         (tag,) = (name for name in _ROW_LEAVES if name in e)
         _known(e, tag, (tag,))
         self._inside(tag, stream)
         return self._true(e, tag, _ROW_LEAVES[tag])
 
-    def _now(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+    def _now(self, e: Json, stream: Stream, depth: int) -> Node:
         _known(e, "now", ("now",))
         return self._true(e, "now", build.NOW)
 
-    def _calendar(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+    def _calendar(self, e: Json, stream: Stream, depth: int) -> Node:
         op = Op.HOUR_OF_DAY if "hour_of_day" in e else Op.DAY_OF_WEEK
         _known(e, op.value, (op.value,))
         return build.calendar(op, e[op.value])
 
-    def _given(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+    def _given(self, e: Json, stream: Stream, depth: int) -> Node:
         op = Op.REQUEST if "request" in e else Op.CANDIDATE
         _known(e, op.value, (op.value, "type"))
         return build.given(op, e[op.value], Type.parse(e.get("type")))
 
-    def _reference(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+    def _reference(self, e: Json, stream: Stream, depth: int) -> Node:
         _known(e, "feature", ("feature",))
         if stream is not None:
             raise CompileError(
-                f"expected fields, requests and literals inside a stream, found feature {e['feature']!r}; use it outside"
+                "expected fields, requests and literals inside a stream, "
+                f"found feature {shown(e['feature'])}; use it outside"
             )
         return self.feature(e["feature"])
 
-    def _later(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+    def _later(self, e: Json, stream: Stream, depth: int) -> Node:
         raise CompileError(
-            f"expected no table, found {e['table']!r}; tables come with columnar replay, give its value as a request"
+            f"expected no table, found {shown(e['table'])}; "
+            "tables come with columnar replay, give its value as a request"
         )
 
-    def _aggregate(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+    def _aggregate(self, e: Json, stream: Stream, depth: int) -> Node:
         agg = e["agg"]
         if stream is not None:
             raise CompileError(
-                f"expected fields, requests and literals inside a stream, found the aggregate {agg!r}; use it outside"
+                "expected fields, requests and literals inside a stream, "
+                f"found the aggregate {shown(agg)}; use it outside"
             )
         if not isinstance(agg, str) or agg not in build.AGGREGATES:
             raise CompileError(
-                f"expected an aggregate ({', '.join(build.AGGREGATES)}), found {agg!r}; {nearest(str(agg), build.AGGREGATES)}"
+                f"expected an aggregate ({', '.join(build.AGGREGATES)}), "
+                f"found {shown(agg)}; {nearest(agg, build.AGGREGATES)}"
             )
         _, parameters, _ = build.AGGREGATES[agg]
         forms = ("items", "distinct") if agg == "sequence" else ("x",)
@@ -186,56 +206,59 @@ class Reader:
             )
         names = s.get("events")
         if not isinstance(names, list) or not names:
-            raise CompileError(f"stream: expected a list of events, found {names!r:.60}; name one or more")
-        schemas = [self._event(name) for name in sorted(set(map(str, names)))]
+            raise CompileError(f"stream: expected a list of events, found {shown(names)}; name one or more")
+        schemas = sorted({self._event(name) for name in names}, key=attrgetter("name"))
         words: dict[str, Any] = {}
         if "over" in s:
             words["over"] = self._over(s["over"])
         if "offset" in s:
             words["offset"] = parse_offset(s["offset"])
         if "last" in s:
-            words["last"] = build.whole(s["last"], "last", 1, 2**31)
+            words["last"] = build.whole(s["last"], "last", 1, build.MAX_LAST)
         for name in ("where", "by"):
             if name in s:
                 words[name] = self._expr(s[name], schemas, depth)
         return schemas, words
 
-    def _event(self, name: str) -> EventSchema:
-        if name not in self._events:
-            raise CompileError(f"expected a declared event, found {name!r}; {nearest(name, self._events)}")
+    def _event(self, name: object) -> EventSchema:
+        if not isinstance(name, str) or name not in self._events:
+            raise CompileError(
+                f"stream: expected a declared event, found {shown(name)}; {nearest(name, self._events)}"
+            )
         return self._events[name]
 
     def _over(self, text: object) -> int:
         if text == "session":
             raise CompileError(
-                "over='session': expected a stream of sessions, found events; sessions come with derived streams"
+                "over='session': expected a stream of sessions, found events; "
+                "sessions come with derived streams"
             )
         return parse_duration(text)
 
-    def _lookup(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+    def _lookup(self, e: Json, stream: Stream, depth: int) -> Node:
         _known(e, "lookup", ("lookup", "key"))
         return build.lookup(self._expr(e["lookup"], stream, depth), self._expr(e.get("key"), stream, depth))
 
-    def _top(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+    def _top(self, e: Json, stream: Stream, depth: int) -> Node:
         _known(e, "top", ("top", "k"))
         return build.top(self._expr(e["top"], stream, depth), e.get("k"))
 
-    def _op(self, e: Json, stream: Sequence[EventSchema] | None, depth: int) -> Node:
+    def _op(self, e: Json, stream: Stream, depth: int) -> Node:
         try:
             op = Op(e["op"])
             _, _, parameters, _ = build.RULES[op]
         except (ValueError, KeyError):
             raise CompileError(
-                f"expected an operator, found {e['op']!r}; {nearest(str(e['op']), build.RULES)}"
+                f"expected an operator, found {shown(e['op'])}; {nearest(e['op'], build.RULES)}"
             ) from None
         _known(e, op.value, ("op", "args", *parameters))
         args = e.get("args")
         if not isinstance(args, list):
-            raise CompileError(f"{op.value}: expected args as a list, found {args!r:.60}; see GRAPH_JSON")
+            raise CompileError(f"{op.value}: expected args as a list, found {shown(args)}; see GRAPH_JSON")
         nodes = [self._expr(a, stream, depth) for a in args]
         return build.scalar(op, nodes, **{name: e[name] for name in parameters if name in e})
 
-    def _inside(self, what: str, stream: Sequence[EventSchema] | None) -> Sequence[EventSchema]:
+    def _inside(self, what: str, stream: Stream) -> Sequence[EventSchema]:
         if stream is None:
             raise CompileError(f"{what}: expected it inside a stream, found it outside; aggregate it first")
         return stream
@@ -245,27 +268,34 @@ class Reader:
             raise CompileError(f"{tag}: expected true, found {e[tag]!r}; write {{{tag!r}: true}}")
         return node
 
+    _forms: ClassVar[Mapping[str, Callable[[Reader, Json, Stream, int], Node]]] = {
+        "op": _op,
+        "agg": _aggregate,
+        "lookup": _lookup,
+        "top": _top,
+        "lit": _lit,
+        "event_name": _leaf,
+        "ts": _leaf,
+        "age": _leaf,
+        "now": _now,
+        "hour_of_day": _calendar,
+        "day_of_week": _calendar,
+        "request": _given,
+        "candidate": _given,
+        "feature": _reference,
+        "table": _later,
+        "field": _field,
+    }
 
-_ROW_LEAVES = {"event_name": build.EVENT_NAME, "ts": build.TS, "age": build.AGE}
-_READ: Mapping[str, Callable[[Reader, Json, Sequence[EventSchema] | None, int], Node]] = {
-    "op": Reader._op,
-    "agg": Reader._aggregate,
-    "lookup": Reader._lookup,
-    "top": Reader._top,
-    "lit": Reader._lit,
-    "event_name": Reader._leaf,
-    "ts": Reader._leaf,
-    "age": Reader._leaf,
-    "now": Reader._now,
-    "hour_of_day": Reader._calendar,
-    "day_of_week": Reader._calendar,
-    "request": Reader._given,
-    "candidate": Reader._given,
-    "feature": Reader._reference,
-    "table": Reader._later,
-    "field": Reader._field,
-}
-_TAGS = tuple(_READ)
+
+def read_features(events: Mapping[str, EventSchema], value: object) -> dict[str, Node]:
+    """Return the node of each feature of a JSON graph; an error names the feature in which it stands."""
+    features = _object(value, "features")
+    reader = Reader(events, features)
+    try:
+        return {name: reader.feature(name) for name in features}
+    except CompileError as error:
+        raise CompileError(f"feature {reader.reading!r}: {error}") from None
 
 
 def read_events(value: object) -> dict[str, EventSchema]:
@@ -288,7 +318,7 @@ def refuse_later(graph: Json) -> None:
         )
     for name, comes in (("derived", "derived streams"), ("tables", "columnar replay")):
         if graph.get(name):
-            raise CompileError(f"expected no {name}, found {sorted(graph[name])}; they come with {comes}")
+            raise CompileError(f"expected no {name}, found {shown(graph[name])}; they come with {comes}")
 
 
 # ---------------------------------------------------------------- writing
@@ -305,31 +335,36 @@ def write_features(features: Mapping[str, Node]) -> dict[str, Json]:
 
 
 class _Writer:
+    """Writes nodes, each once per side: in a stream there are no references to features."""
+
     def __init__(self, names: Mapping[Node, str]) -> None:
         self._names = names
         self._memo: dict[tuple[Node, bool], tuple[Json, int]] = {}
         self._written = 0
 
     def feature(self, name: str, node: Node) -> Json:
+        """Return the Expr of the feature NAME, a reference if an earlier feature means the same."""
         first = self._names.get(node, name)
         if first != name:
             return {"feature": first}
         for inner in toposort([node]):
             for inside in (False, True):
-                self._memo.setdefault((inner, inside), self._form(inner, inside))
+                if (inner, inside) not in self._memo:
+                    self._memo[inner, inside] = self._form(inner, inside=inside)
         form, size = self._memo[node, False]
         self._written += size
         if self._written > MAX_WRITTEN:
             raise CompileError(
-                f"feature {name!r}: expected at most {MAX_WRITTEN} operators in the text, found more; name the shared parts as features"
+                f"feature {name!r}: expected at most {MAX_WRITTEN} operators in the text, found more; "
+                "name the shared parts as features"
             )
         return form
 
-    def _form(self, node: Node, inside: bool) -> tuple[Json, int]:
+    def _form(self, node: Node, *, inside: bool) -> tuple[Json, int]:
         """Return NODE's own JSON, and how many operators it writes."""
         size = 1
 
-        def part(arg: Node, inside: bool = inside) -> Json:
+        def part(arg: Node, *, inside: bool = inside) -> Json:
             nonlocal size
             if not inside and arg in self._names:
                 return {"feature": self._names[arg]}
@@ -365,9 +400,9 @@ def _write_aggregate(node: Node, part: Part) -> Json:
         form[name] = format_duration(value) if name == "half_life" else float(value) if name == "q" else value
     for name in ("x", "distinct"):
         if (arg := node.role(name)) is not None:
-            form[name] = part(arg, True)
+            form[name] = part(arg, inside=True)
     if items := node.items:
-        form["items"] = {name: part(item, True) for name, item in items}
+        form["items"] = {name: part(item, inside=True) for name, item in items}
     stream: Json = {"events": list(node["events"])}
     if node["over"] is not None:
         stream["over"] = format_duration(node["over"])
@@ -377,7 +412,7 @@ def _write_aggregate(node: Node, part: Part) -> Json:
         stream["last"] = node["last"]
     for name in ("where", "by"):
         if (arg := node.role(name)) is not None:
-            stream[name] = part(arg, True)
+            stream[name] = part(arg, inside=True)
     return form | {"stream": stream}
 
 

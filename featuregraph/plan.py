@@ -6,17 +6,19 @@ from it by whatever compiler reads it, so that a better compiler never orphans a
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from featuregraph import jsonform
+from featuregraph.convert import BAD
 from featuregraph.errors import CompileError, FeatureOverflowError, RequestError
 from featuregraph.graph import Graph
 from featuregraph.ir import Node
 from featuregraph.layout import Demand
 from featuregraph.scalar import OVERFLOW
+from featuregraph.shown import shown
 from featuregraph.vector import FeatureSource, FeatureVector
 
 FORMAT = 1
@@ -61,13 +63,11 @@ class Plan:
         """Return the plan in DATA; raise CompileError if it is none or its id is not its graph's."""
         form = jsonform.parse(data)
         if form.get("plan") != FORMAT or not isinstance(form.get("graph"), dict):
-            raise CompileError(
-                f"expected a plan of format {FORMAT}, found {json.dumps(form)[:60]}; compile it again"
-            )
+            raise CompileError(f"expected a plan of format {FORMAT}, found {shown(form)}; compile it again")
         graph = Graph.from_json(form["graph"])
         if graph.id != form.get("id"):
             raise CompileError(
-                f"expected the plan of graph {form.get('id')!r:.16}, found one of {graph.id[:12]}; "
+                f"expected the plan of graph {shown(form.get('id'), 16)}, found one of {graph.id[:12]}; "
                 "the bytes were changed, take them from their source again"
             )
         return graph.compile()
@@ -82,25 +82,18 @@ class Plan:
         Missing ones are null, missing lists empty (SEMANTICS 5.1).
 
         Raises:
-            RequestError: a candidate's values are no list, or the lists differ in length.
+            RequestError: the request is no mapping, or the candidates are no lists of one length.
         """
         found: dict[str, Any] = {}
-        request = request or {}
+        request, candidates = _mapping(request, "a request"), _mapping(candidates, "candidates")
         for name in self.graph.requests:
-            found[name] = self.given[name](request.get(name))
+            value = self.given[name](request.get(name))
+            found[name] = None if value is BAD else value
         lengths: dict[str, int] = {}
         for name in self.graph.candidates:
-            values = (candidates or {}).get(name, request.get(name))
-            if values is None:
-                values = ()
-            elif isinstance(values, (str, bytes, Mapping)) or not hasattr(values, "__len__"):
-                raise RequestError(
-                    f"candidate {name!r}: expected a list with one value each, "
-                    f"found {values!r:.60}; give a list"
-                )
-            convert = self.given[name]
-            found[name] = [convert(v) for v in values]
-            lengths[name] = len(found[name])
+            values = list(map(self.given[name], _values(name, candidates.get(name, request.get(name)))))
+            found[name] = [None if v is BAD else v for v in values] if BAD in values else values
+            lengths[name] = len(values)
         if len(set(lengths.values())) > 1:
             raise RequestError(
                 f"expected candidate lists of one length, found {lengths}; "
@@ -133,3 +126,23 @@ class Plan:
             for name, reach in self.reach.items()
             if name not in self.windowless and (reach is LIFETIME or reach > first)
         )
+
+
+def _mapping(given: object, what: str) -> Mapping[str, Any]:
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise RequestError(f"expected {what} as names with values, found {shown(given)}; give a dict")
+    return given
+
+
+def _values(name: str, given: Any) -> list[Any]:
+    """Return the values of one candidate as a list."""
+    if given is None:
+        return []
+    if not isinstance(given, (str, bytes, Mapping)) and hasattr(given, "__len__"):
+        with suppress(TypeError):  # an array of no dimension has a length that raises
+            return list(given)
+    raise RequestError(
+        f"candidate {name!r}: expected a list with one value each, found {shown(given)}; give a list"
+    )

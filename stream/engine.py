@@ -12,7 +12,6 @@ One lock per engine: an extraction moves states forward. A query before an earli
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Literal, get_args
@@ -22,7 +21,9 @@ from featuregraph.compiler import reader
 from featuregraph.convert import BAD, converter
 from featuregraph.ir import Op, toposort
 from featuregraph.layout import lay_out
+from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN, TIMESTAMP
+from stream.cache import WEIGH_EVERY, Kept
 from stream.decode import Decoder, Stored, Unparsable, known_by
 from stream.event import COLUMNS, Receipt, Row
 from stream.log import EventLog
@@ -35,7 +36,6 @@ _KEPT: Mapping[Mode, type[KeyCache]] = {"cached": KeyCache, "incremental": KeySt
 
 _MOST_PENDING = 4096  # rows that wait for the next query
 _MOST_TAKEN = 65_536  # rows that came by another door: with more, reading the log anew costs less
-_FIT_EVERY = 64  # queries between two looks at the memory held
 
 _identifier = converter(IDENTIFIER)
 _TYPED_COLUMNS = (("user_id", IDENTIFIER), ("event_id", IDENTIFIER), ("known_ms", TIMESTAMP))
@@ -95,14 +95,11 @@ class Engine:
         self.key = None if key is None else _key(key)
         self.mode: Mode = mode
         self.strict = strict
-        self._budget = parse_size(memory_budget)
         self._lock = threading.RLock()
         self._plans: dict[str, Installed] = {}
         self._unparsable = Unparsable()
         self._binding = Binding(lay_out([]), log.key, self._unparsable)
-        self._kept: OrderedDict[str, KeyCache] = OrderedDict()
-        self._oversized: set[str] = set()  # keys that alone exceed the budget: scans answer for them
-        self._since_fit = 0
+        self._kept = Kept(parse_size(memory_budget))
         self._pending: list[Row] = []
         self._cursor = log.last_id  # rows up to this id are pending or taken
         self._generation = log.generation
@@ -141,14 +138,13 @@ class Engine:
         for installed in self._plans.values():
             installed.numbers = [layout.index[demand] for demand in installed.plan.demands]
         self._kept.clear()
-        self._oversized.clear()
 
     def _plan(self, graph_id: str) -> Installed:
         installed = self._plans.get(graph_id)
         if installed is None:
             have = ", ".join(p.graph.name + " " + i[:12] for i, p in self.plans.items()) or "none"
             raise RequestError(
-                f"expected the id of an installed plan ({have}), found {graph_id!r:.20}; install it first"
+                f"expected the id of an installed plan ({have}), found {shown(graph_id, 20)}; install it first"
             )
         return installed
 
@@ -186,6 +182,9 @@ class Engine:
     def _own(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
         if self.key is None or not isinstance(event, Mapping) or self.log.key in event:
             return event
+        attrs = event.get("attrs")
+        if self.log.key not in COLUMNS and isinstance(attrs, Mapping) and self.log.key in attrs:
+            return event
         return {**event, self.log.key: self.key}
 
     def _check(self, event: Mapping[str, Any]) -> None:
@@ -200,12 +199,15 @@ class Engine:
 
         if read(self.log.key) is None:
             return  # it is dropped (SEMANTICS 1.1)
-        schemas = [plan.graph.schemas.get(str(_identifier(event.get("event")))) for plan in self.plans.values()]
+        schemas = [
+            plan.graph.schemas.get(str(_identifier(event.get("event")))) for plan in self.plans.values()
+        ]
         declared = [field for schema in schemas if schema for field in schema.fields]
         for name, type in [(self.log.key, IDENTIFIER), *_TYPED_COLUMNS, *declared]:
             if converter(type)(read(name)) is BAD:
                 raise EventError(
-                    f"event {event.get('event')!r:.60}, field {name!r}: expected {type}, found {read(name)!r:.60}; "
+                    f"event {shown(event.get('event'))}, field {name!r}: expected {type}, "
+                    f"found {shown(read(name))}; "
                     "correct it, or open the engine without strict"
                 )
 
@@ -217,16 +219,17 @@ class Engine:
     def _drain(self) -> None:
         """Push the rows that arrived since the last query into what is kept of their keys."""
         for row in self._pending:
-            kept = self._kept.get(row.key)
+            kept = self._kept.peek(row.key)
             if kept is not None:
                 kept.push(row)
+                if kept.unweighed > WEIGH_EVERY:
+                    self._kept.weigh(row.key)
         self._pending.clear()
 
     def _catch_up(self) -> None:
         """Take in what was appended or forgotten since the last query, by whomever."""
         if self.log.generation != self._generation:
             self._kept.clear()
-            self._oversized.clear()
             self._pending.clear()
             self._generation = self.log.generation
             self._cursor = self.log.last_id
@@ -301,7 +304,10 @@ class Engine:
             return plan.read(
                 self._scan(key, installed.alone, t).fold(range(len(plan.aggregates)), t, q), t, q
             )
-        return plan.read(kept.states(installed.numbers, t, q), t, q)
+        states = kept.states(installed.numbers, t, q)
+        if kept.unweighed > WEIGH_EVERY:
+            self._kept.weigh(key)
+        return plan.read(states, t, q)
 
     def _keep(self, key: str, t: int) -> KeyCache | None:
         """Return what is kept of KEY for a query at T, None where a scan must answer it."""
@@ -309,33 +315,15 @@ class Engine:
             return None
         kept = self._kept.get(key)
         if kept is not None and kept.stale:
-            del self._kept[key]
+            self._kept.drop(key)
             kept = None
         if kept is None:
-            if key in self._oversized:
+            if not self._kept.fits(key):
                 return None
             kept = _KEPT[self.mode](self._binding, t)
             kept.load(self._fetch(key, t, INT64_MAX + 1), t)
-            self._kept[key] = kept
-            self._since_fit = _FIT_EVERY
-        elif t < kept.t:
-            return None
-        self._kept.move_to_end(key)
-        self._since_fit += 1
-        if self._since_fit > _FIT_EVERY:
-            self._fit()
-        return kept
-
-    def _fit(self) -> None:
-        """Drop what is kept, least recent key first, until the rest fits the budget."""
-        self._since_fit = 0
-        held = {key: kept.bytes for key, kept in self._kept.items()}
-        total = sum(held.values())
-        while total > self._budget:
-            key, _ = self._kept.popitem(last=False)
-            total -= held[key]
-            if held[key] > self._budget:
-                self._oversized.add(key)
+            self._kept.put(key, kept)
+        return kept if t >= kept.t else None
 
     def _scan(
         self,
@@ -374,7 +362,7 @@ class Engine:
     @property
     def state_bytes(self) -> int:
         """Return an estimate of the bytes that rows and states hold."""
-        return sum(kept.bytes for kept in self._kept.values())
+        return self._kept.bytes
 
     @property
     def unparsable(self) -> dict[tuple[str, str], int]:
@@ -384,24 +372,24 @@ class Engine:
     @property
     def memory_budget(self) -> int:
         """Return the bytes that rows and states may hold; setting it is obeyed at once."""
-        return self._budget
+        return self._kept.budget
 
     @memory_budget.setter
     def memory_budget(self, budget: str | int) -> None:
         with self._lock:
-            self._budget = parse_size(budget)
-            self._oversized.clear()
-            self._fit()
+            self._kept.resize(parse_size(budget))
 
 
 def _key(key: object) -> str:
     text = _identifier(key)
     if text is None or text is BAD:
-        raise RequestError(f"expected a key as text or a whole number, found {key!r:.60}; pass the user's id")
+        raise RequestError(
+            f"expected a key as text or a whole number, found {shown(key)}; pass the user's id"
+        )
     return str(text)
 
 
 def _time(at_ms: object) -> int:
     if type(at_ms) is not int or not INT64_MIN <= at_ms <= INT64_MAX:
-        raise RequestError(f"expected at_ms as int64 milliseconds, found {at_ms!r:.40}; pass a whole number")
+        raise RequestError(f"expected at_ms as int64 milliseconds, found {shown(at_ms)}; pass a whole number")
     return at_ms

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from featuregraph.convert import BAD, converter
 from featuregraph.errors import EventError
+from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, TIMESTAMP
 from stream import codec
 from stream.codec import Stored, Value
@@ -24,6 +25,7 @@ COLUMNS: Final = frozenset(
 RAW_COLUMNS: Final = ("session_id", "page_id", "item_id")  # any scalar; the others have a type
 _NO_FIELD: Final = COLUMNS | {"attrs"}
 _INT64: Final = 2**63
+_EMPTY: Final = (str, bytes, int, float, list, tuple)  # an empty one of these stands for no attributes
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _TEXT: Final = frozenset({str})
 
@@ -90,7 +92,7 @@ class Form:
         """Return the draft of RAW, None if it has no key; raise EventError if its form is wrong."""
         if not isinstance(raw, Mapping):
             raise EventError(
-                f"expected an event as a mapping of names to values, found {raw!r:.60}; pass a dict"
+                f"expected an event as a mapping of names to values, found {shown(raw)}; pass a dict"
             )
         bad: list[str] = []
         get = raw.get
@@ -126,10 +128,12 @@ class Form:
 
     def _fields(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields that are no columns: attrs, under what stands at the top level."""
-        attrs = raw.get("attrs") or _NOTHING
+        attrs = raw.get("attrs")
+        if attrs is None or (isinstance(attrs, _EMPTY) and not attrs):
+            attrs = _NOTHING
         if not isinstance(attrs, Mapping):
             raise EventError(
-                f"expected attrs as names with values, found {attrs!r:.60} in {_of(raw)}; pass a dict"
+                f"expected attrs as names with values, found {shown(attrs)} in {_of(raw)}; pass a dict"
             )
         fields = dict(attrs)
         for name in COLUMNS.intersection(fields):
@@ -154,7 +158,7 @@ class Form:
         for name in fields:
             if not isinstance(name, str) or len(name) > longest or not codec.is_utf8(name):
                 raise EventError(
-                    f"expected a field name as text of at most {longest} characters, found {name!r:.60}"
+                    f"expected a field name as text of at most {longest} characters, found {shown(name)}"
                     f" in {_of(raw)}; correct it"
                 )
 
@@ -162,7 +166,7 @@ class Form:
         name = self._text(raw, "event", [])
         if name is None:
             raise EventError(
-                f"expected event as text, found {raw.get('event')!r:.60} in {_of(raw)};"
+                f"expected event as text, found {shown(raw.get('event'))} in {_of(raw)};"
                 " give every event its name"
             )
         return name
@@ -171,7 +175,7 @@ class Form:
         number = _timestamp(raw.get(column))
         if not isinstance(number, int):
             raise EventError(
-                f"expected {column} as int64, found {raw.get(column)!r:.60} in {_of(raw)}; {step}"
+                f"expected {column} as int64, found {shown(raw.get(column))} in {_of(raw)}; {step}"
             )
         return number
 
@@ -206,4 +210,4 @@ class Form:
 
 
 def _of(raw: Mapping[str, Any]) -> str:
-    return f"event {raw.get('event')!r:.60} at ts_ms {raw.get('ts_ms')!r:.30}"
+    return f"event {shown(raw.get('event'))} at ts_ms {shown(raw.get('ts_ms'), 30)}"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from featuregraph.convert import converter
 from featuregraph.errors import EventError
+from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, TIMESTAMP
 from featuregraph.windows import parse_duration
 from stream import forget as forgetting
@@ -180,7 +181,7 @@ class EventLog:
         value = converter(TIMESTAMP if what == "before" else IDENTIFIER)(value)
         if not isinstance(value, str if what != "before" else int):
             raise EventError(
-                f"expected {what} as {'ms' if what == 'before' else 'text'}, found {given[what]!r:.60};"
+                f"expected {what} as {'ms' if what == 'before' else 'text'}, found {shown(given[what])};"
                 " correct it"
             )
         with self._using("forgetting") as connection:

@@ -19,6 +19,7 @@ SHARED = {
     "featuregraph.errors",
     "featuregraph.ir",
     "featuregraph.scalar.transcendental",
+    "featuregraph.shown",
     "featuregraph.types",
 }
 

@@ -104,6 +104,8 @@ def test_a_log_of_another_key(make: Any, mode: Any, tmp_path: Any) -> None:
         )
         assert engine.extract(graph.id).values == {"last": "b", "n": 2}
         assert engine.extract(graph.id, key="s2")["n"] == 1
+        engine.append(click(NOW + 1, user_id="u", attrs={"store": "s2"}))
+        assert engine.extract(graph.id, key="s2")["n"] == 2, "an attribute names the key too"
 
 
 ELSEWHERE = """
