@@ -168,7 +168,7 @@ def tight() -> Iterator[None]:
     with (
         patch.object(state, "_LEAST_TRIM", 2),
         patch.object(engine, "_MOST_PENDING", 3),
-        patch.object(engine, "_FIT_EVERY", 1),
+        patch.object(engine, "_MOST_TAKEN", 5),
     ):
         yield
 
