@@ -1,8 +1,7 @@
-"""Measures extraction in every mode on one workload, in one process and run: process CPU, wall time, equality."""
+"""Measures extraction in every mode on one workload, in one process: process CPU, wall time, bytes."""
 
 from __future__ import annotations
 
-import itertools
 import statistics
 import tempfile
 import time
@@ -73,7 +72,8 @@ def measure(
 ) -> Measured:
     """Return what REQUESTS cost in MODE, one each EVERY_MS, with the events between them appended one by one.
 
-    An append leaves decoding and pushing to the next extraction, so that an extraction's time is all of the engine's work.
+    An append leaves decoding and pushing to the next extraction, so that an extraction's time is all of the
+    engine's work.
     """
     plan = work.graph.compile()
     clock = FakeClock(work.start_ms)
@@ -120,13 +120,3 @@ def _request(engine: Engine, plan: Plan, new: list[dict[str, Any]], t: int) -> t
     vector = engine.extract(plan.id, at_ms=t)
     wall = time.perf_counter_ns() - wall
     return Timing(appended - began, time.process_time_ns() - appended, wall), vector
-
-
-def equal_cells(left: Sequence[FeatureVector], right: Sequence[FeatureVector]) -> tuple[int, int]:
-    """Return (equal, all) cells of two runs of the same requests, bit by bit."""
-    pairs = [
-        (a.values[name], b.values[name])
-        for a, b in itertools.starmap(lambda a, b: (a, b), zip(left, right, strict=False))
-        for name in a.values
-    ]
-    return sum(repr(a) == repr(b) for a, b in pairs), len(pairs)
