@@ -12,8 +12,9 @@ from stream.decode import EventRow
 class TrackRows:
     """Rows sorted by (ts, seq, tie), with their times beside them for fast bounds.
 
-    1. `ts[i] == rows[i][0]`, and rows ascend strictly by their first three parts: no comparison reads further.
+    1. `ts[i] == rows[i][0]`; rows ascend strictly by their first three parts: no comparison reads further.
     2. `broken` holds the times of rows whose filter overflows: no window that admits one has a value.
+    3. `floor` is the position of the latest row that was dropped though windows hold it, None without one.
     """
 
     __slots__ = ("broken", "floor", "rows", "track", "ts")
@@ -23,12 +24,13 @@ class TrackRows:
         self.rows: list[EventRow] = []
         self.ts: list[int] = []
         self.broken: list[int] = []
-        self.floor: tuple[int, int, str] | None = (
-            None  # the position of the latest row dropped though windows hold it
-        )
+        self.floor: tuple[int, int, str] | None = None
 
     def extend(self, rows: list[EventRow], place: int | None) -> None:
-        """Take those ROWS of one event, in total order, whose filter's value at PLACE holds; `settle` must follow."""
+        """Take those ROWS of one event, in total order, whose filter's value at PLACE holds.
+
+        `settle` must follow.
+        """
         if place is not None:
             self.broken.extend(row[0] for row in rows if row[place] is OVERFLOW)
             rows = [row for row in rows if row[place] is True]
