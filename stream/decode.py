@@ -1,6 +1,6 @@
-"""From stored columns to rows, in one straight function per event, made once per layout:
+"""From stored columns to rows, in one straight function per event, made once per layout.
 
-    stored columns --typed projection--> raw values --SEMANTICS 2--> fields --kernels--> (ts, seq, tie, slot 0, ...)
+    stored columns --typed projection--> raw values --SEMANTICS 2--> fields --kernels--> (ts, seq, tie, ...)
 
 Only the columns and attributes that a scan needs are read.
 """
@@ -31,8 +31,10 @@ TS, SEQ, ID, KNOWN = range(len(_ALWAYS))
 
 # Where a value is in its internal form already, as it nearly always is, the converter need not be called.
 _PLAIN: Mapping[str, str] = {
-    "int64": f"({{x}} if {{x}}.__class__ is int and {INT64_MIN} <= {{x}} <= {INT64_MAX} else {{f}}({{x}}))",
-    "timestamp": f"({{x}} if {{x}}.__class__ is int and {INT64_MIN} <= {{x}} <= {INT64_MAX} else {{f}}({{x}}))",
+    **dict.fromkeys(
+        ("int64", "timestamp"),
+        f"({{x}} if {{x}}.__class__ is int and {INT64_MIN} <= {{x}} <= {INT64_MAX} else {{f}}({{x}}))",
+    ),
     "float64": "({x} + 0.0 if {x}.__class__ is float and {x} - {x} == 0.0 else {f}({x}))",
     "boolean": "({x} if {x}.__class__ is bool else {f}({x}))",
     **dict.fromkeys(
@@ -42,7 +44,7 @@ _PLAIN: Mapping[str, str] = {
 
 
 class Unparsable:
-    """How many values of each field were not of its type, each row counted once however often it is decoded."""
+    """How many values of each field were not of its type; a row counts once however often it is decoded."""
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()  # by (event, field)
@@ -71,7 +73,7 @@ class Decoder:
             asked.append("payload")
         self.columns = tuple(dict.fromkeys((*_ALWAYS, *asked)))
         self.of_row: Callable[[Row], Stored] = itemgetter(*map(Row._fields.index, self.columns))
-        # Under user_id, (ts, seq) is the whole order; under another key the user decides ties, none before any.
+        # Under user_id, (ts, seq) is the whole order; under another key the user decides ties, null first.
         user = "" if key == "user_id" else self._text("user_id")
         tie = f"('.' + {user} if {user} is not None else '')" if user else "''"
         self.row = self._compile(scan, tie)
@@ -122,7 +124,10 @@ def _column(name: str) -> str:
 
 
 def row_source(nodes: Sequence[Node], places: Mapping[Node, int]) -> Source:
-    """Return a source in which the row is `r`, the query's time `t`; PLACES says where in the row values stand."""
+    """Return a source in which the row is `r`, the query's time `t`.
+
+    PLACES says where in the row the values of nodes stand.
+    """
     # A literal has a slot in the events that it filters alone; anyone else takes it as it is.
     source = Source({part: f"r[{i}]" for part, i in places.items() if part.op is not Op.LIT})
     for node in toposort(nodes):
