@@ -33,21 +33,26 @@ class DeviceExecutor:
         *,
         strict: bool = False,
     ) -> Sequence[FeatureVector]:
-        """Return one vector per query; queries are asked as soon as their events have arrived, so that states move on."""
+        """Return one vector per query.
+
+        A query is asked as soon as its events have arrived, so that states move on.
+        """
         plan = graph.compile()
         clock = FakeClock(2**62)  # no clock has been told: nothing lies in the future
         waiting = sorted(range(len(queries)), key=lambda i: queries[i].get("after", len(arrivals)))
         found: dict[int, FeatureVector] = {}
-        with tempfile.TemporaryDirectory() as folder:
-            with EventLog(Path(folder) / "log.db", key=graph.key, clock=clock, history_start_ms="all") as log:
-                engine = Engine(log, mode=self.mode, strict=strict)
-                graph_id = engine.install(plan)
-                for count in range(len(arrivals) + 1):
-                    if count:
-                        _arrive(engine, clock, arrivals[count - 1])
-                    while waiting and queries[waiting[0]].get("after", len(arrivals)) == count:
-                        number = waiting.pop(0)
-                        found[number] = _ask(engine, graph_id, queries[number])
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            EventLog(Path(folder) / "log.db", key=graph.key, clock=clock, history_start_ms="all") as log,
+        ):
+            engine = Engine(log, mode=self.mode, strict=strict)
+            graph_id = engine.install(plan)
+            for count in range(len(arrivals) + 1):
+                if count:
+                    _arrive(engine, clock, arrivals[count - 1])
+                while waiting and queries[waiting[0]].get("after", len(arrivals)) == count:
+                    number = waiting.pop(0)
+                    found[number] = _ask(engine, graph_id, queries[number])
         return [found[i] for i in range(len(queries))]
 
 
