@@ -1,8 +1,8 @@
 """Aggregates bound to the rows of a track: what to take from a row, and what to read from the state.
 
-A `CellKernel` is made once per cell and layout. `fold(rows, t, q)` computes a state from rows at hand (naive, fused,
-cached); `running()` gives a state that rows enter and leave (incremental). Both give the same readable thing:
-`value(t)`, and for groups `lookup(key, t)` and `top(k, t)`.
+A `CellKernel` is made once per cell and layout. `fold(rows, t, q)` computes a state from rows at hand (naive,
+fused, cached); `running()` gives a state that rows enter and leave (incremental). Both give the same readable
+thing: `value(t)`, and for groups `lookup(key, t)` and `top(k, t)`.
 """
 
 from __future__ import annotations
@@ -85,7 +85,8 @@ class Running:
 class CellKernel:
     """One aggregate with everything about its rows resolved."""
 
-    def __init__(self, cell: Cell, filtered: bool, places: Mapping[Node, int]) -> None:
+    def __init__(self, cell: Cell, places: Mapping[Node, int], *, filtered: bool) -> None:
+        """Bind CELL to rows whose nodes stand at PLACES; FILTERED: its track keeps only rows that pass."""
         agg = cell.agg
         self.scanned = cell.scanned
         self.aggregate = aggregate_for(agg)

@@ -9,6 +9,7 @@ from typing import Any
 
 from featuregraph.layout import FIRST_SLOT, Layout, Span
 from featuregraph.scalar import OVERFLOW
+from featuregraph.types import INT64_MAX
 from stream.cells import CellKernel, Readable, Running
 from stream.decode import Decoder, EventRow, Stored, Unparsable
 from stream.event import Row
@@ -20,7 +21,10 @@ _ROW_BYTES, _SLOT_BYTES, _PLACE_BYTES, _STATE_BYTES = 140, 40, 16, 24  # measure
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How the rows of one event come in: decoded once, then taken by tracks: (number, place of the filter's value)."""
+    """How the rows of one event come in: decoded once, then taken by tracks.
+
+    `takers` gives (number, place of the filter's value) of each track.
+    """
 
     decoder: Decoder
     takers: tuple[tuple[int, int | None], ...]
@@ -33,7 +37,8 @@ class Binding:
         self.layout = layout
         filtered = [layout.tracks[layout.spans[cell.span].track].where is not None for cell in layout.cells]
         self.kernels = [
-            CellKernel(cell, f, layout.places) for cell, f in zip(layout.cells, filtered, strict=True)
+            CellKernel(cell, layout.places, filtered=f)
+            for cell, f in zip(layout.cells, filtered, strict=True)
         ]
         self.by_span: list[list[int]] = [[] for _ in layout.spans]
         for number, cell in enumerate(layout.cells):
@@ -75,7 +80,7 @@ class KeyRows:
     def load(self, fetch: Fetch, t: int) -> None:
         """Take all rows that a query from T on can see.
 
-        Each event is fetched and decoded once, for the widest reach; a track with a narrower one takes the end only.
+        Each event is fetched and decoded once, for the widest reach; a narrower track takes the end only.
         """
         for reading in self.binding.readings.values():
             rows = list(map(reading.decoder.row, fetch(reading.decoder)))
@@ -111,7 +116,8 @@ class RunningSpan:
     """One window that moves forward over its track: rows enter at the end and leave at the start.
 
     1. The states hold exactly rows[start:end], folded in order.
-    2. `start` and `end` only grow, but for rows that arrive late before `end`: then the window is dirty and built anew.
+    2. `start` and `end` only grow, but for rows that arrive late before `end`: then the window is dirty, and
+       built anew.
     """
 
     __slots__ = (
@@ -213,9 +219,11 @@ class KeyCache(KeyRows):
         super().__init__(binding)
         self.t = t  # the latest query: rows that only earlier ones need may be gone
         self.stale = False
+        self.unweighed = INT64_MAX  # rows pushed since `bytes` was last asked for
 
     def push(self, row: Row) -> None:
         """Take one more event, early or late."""
+        self.unweighed += 1
         reading = self.binding.readings.get(row.name)
         if reading is None:
             return
@@ -248,7 +256,10 @@ class KeyCache(KeyRows):
 
     @property
     def bytes(self) -> int:
-        """Return an estimate of the memory held: rows are shared between tracks, so the longest list stands for an event's."""
+        """Return an estimate of the memory held.
+
+        Rows are shared between tracks, so that the longest list stands for an event's.
+        """
         layout = self.binding.layout
         width = max((len(scan.slots) for scan in layout.scans), default=0)
         longest: dict[str, int] = {}
