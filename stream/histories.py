@@ -58,7 +58,7 @@ class History:
     history_start_ms: int | None = None  # from when on the log holds all events; None: it always did
 
 
-def random_history(rng: Random, *, events: int = 30, queries: int = 10) -> History:
+def random_history(rng: Random, *, events: int = 30, queries: int = 16) -> History:
     """Return a random history."""
     world = World.any(rng)
     forms = [random_graph(rng, world)]

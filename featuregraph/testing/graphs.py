@@ -140,7 +140,7 @@ class _Maker:
     def _type(self) -> Type:
         found: Type = choose(
             self.rng,
-            {INT64: 3, FLOAT64: 3, BOOLEAN: 1} | dict.fromkeys(TYPES[2:8], 0.7) | dict.fromkeys(TEXTS, 0.7),
+            {INT64: 5, FLOAT64: 3, BOOLEAN: 1} | dict.fromkeys(TYPES[2:8], 0.7) | dict.fromkeys(TEXTS, 0.7),
         )
         return found
 
@@ -204,7 +204,7 @@ class _Maker:
         else:
             names = some(rng, list(self.events))
             scope = self._scope(names)
-            where = self._inside(BOOLEAN, scope) if rng.random() < 0.5 else None
+            where = self._inside(BOOLEAN, scope) if rng.random() < 0.4 else None
             self._streams.append((names, where))
         stream: Json = {"events": names}
         if where is not None:
@@ -214,7 +214,7 @@ class _Maker:
         if rng.random() < 0.25:
             stream["offset"] = f"{self.world.duration(rng) - rng.choice((0, 1))}ms"
         if rng.random() < 0.3:
-            stream["last"] = rng.choice((1, 1, 2, 3, 7))
+            stream["last"] = rng.choice((1, 2, 2, 3, 5))
         if by is not None:
             stream["by"] = self._inside(by, scope)
         return stream, scope
@@ -228,8 +228,8 @@ class _Maker:
         x: Type | None = type
         ends = {"min": 1, "max": 1, "first": 1, "last": 1}
         if type is INT64:
-            rows = {"count": 2, "since_last": 1, "since_first": 1}
-            agg = choose(self.rng, ends | rows | {"count x": 1, "distinct": 1.5, "sum": 2, "quantile": 1})
+            rows = {"count": 4, "since_last": 1, "since_first": 1.5}
+            agg = choose(self.rng, ends | rows | {"count x": 1.5, "distinct": 1.5, "sum": 3, "quantile": 1})
             if agg in rows:
                 x = None
             elif agg in ("count x", "distinct"):
@@ -237,7 +237,7 @@ class _Maker:
             elif agg == "sum":
                 x = self.rng.choice((INT64, INT64, TIMESTAMP))
         elif type is FLOAT64:
-            agg = choose(self.rng, ends | {"sum": 3, "quantile": 1, "mean": 2, "var": 2, "std": 1})
+            agg = choose(self.rng, ends | {"sum": 4, "quantile": 1, "mean": 2, "var": 2, "std": 1})
             if agg in ("mean", "var", "std"):
                 x = self.rng.choice(NUMBERS)
         elif type.is_number:
@@ -327,11 +327,11 @@ class _Maker:
             return {"op": name, "args": [self.expr(t, depth, scope) for t in types], **attrs}
 
         choice = rng.random()
-        if choice < 0.12:
+        if choice < 0.1:
             return op("fill", *self._pair(type))
-        if choice < 0.24:
+        if choice < 0.2:
             return op("where", BOOLEAN, *self._pair(type))
-        if choice < 0.36:
+        if choice < 0.28:
             return op("cast", rng.choice(_with_text(TYPES) if type in TEXTS else TYPES), to=str(type))
         if type is BOOLEAN:
             return self._test(op)

@@ -19,7 +19,7 @@ from featuregraph.types import IDENTIFIER, INT64_MAX, Type
 
 Json = dict[str, Any]
 MAX_FUTURE_MS = 300_000
-KEYS = ("u", "u", "u", "v", "5", "")
+KEYS = ("u",) * 7 + ("v", "5", "")  # few keys with much to tell
 # Columns of SEMANTICS 1.1 that are drawn apart from the declared fields.
 _PLACED = frozenset({"event_id", "user_id", "event", "ts_ms", "seq", "known_ms"})
 _COLUMNS = frozenset({"session_id", "page_id", "item_id"})
@@ -52,6 +52,8 @@ def random_workload(
         rng.shuffle(asked)
     arrivals = maker.arrivals(rng.randint(0, events), asked)
     afters = sorted(rng.randint(0, len(arrivals)) for _ in asked)
+    if rng.random() < 0.6:  # as on a device: when most that happened before t has arrived
+        afters = sorted(sum(entry.get("ts_ms", t) < t for entry in arrivals) for t in asked)
     found = [maker.query(t) | {"after": after} for t, after in zip(asked, afters, strict=True)]
     return Workload(arrivals, found)
 

@@ -69,7 +69,7 @@ class World:
 
     def duration(self, rng: Random) -> int:
         """Return the length of a window (ms)."""
-        return rng.choice((1, 2, 3, 5, 10, 20, 45)) * self.unit + rng.choice((0, 0, 0, 1))
+        return rng.choice((1, 3, 5, 10, 20, 30, 45, 60)) * self.unit + rng.choice((0, 0, 0, 1))
 
     def literal(self, rng: Random, type: Type) -> Any:
         """Return a literal of TYPE as GRAPH_JSON writes it; hardly ever null."""
