@@ -64,8 +64,11 @@ class LogCorruptError(LogError):
     """Say that the file is damaged."""
 
 
-def translated(error: sqlite3.Error, path: str, doing: str) -> LogError:
+def translated(error: sqlite3.Error | UnicodeDecodeError, path: str, doing: str) -> LogError:
     """Return the LogError that says what ERROR of SQLite means while DOING something with the log at PATH."""
+    if isinstance(error, UnicodeDecodeError):  # not even SQLite's complaint is text: it quotes the file
+        kind, expected, step = _MEANING[11]
+        return kind(f"{path}: expected {expected} while {doing}, found bytes that are no text; {step}")
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the bits that only refine it
     said = str(error).replace("\n", " ")
     if code in _MEANING:

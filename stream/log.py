@@ -28,7 +28,7 @@ from stream import forget as forgetting
 from stream import inspect, quarantine
 from stream.appender import Appender
 from stream.clock import Clock, SystemClock
-from stream.errors import LogError, LogFormatError, LogReadOnlyError, translated
+from stream.errors import LogCorruptError, LogError, LogFormatError, LogReadOnlyError, translated
 from stream.event import Draft, Form, Receipt, Row
 from stream.inspect import Finding, LogStats
 from stream.limits import Limits
@@ -349,8 +349,23 @@ class EventLog:
                 )
             try:
                 yield self._connection
-            except sqlite3.Error as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:
                 raise translated(error, self.path, doing) from error
+
+    def explained(self, error: Exception) -> Exception:
+        """Return a LogCorruptError if the file is damaged, ERROR itself if it is sound.
+
+        For who met ERROR in rows of this log: it reads the whole file to find out whose fault that is.
+        """
+        findings = self.check()
+        if not findings:
+            return error
+        first = findings[0]
+        return LogCorruptError(
+            f"{self.path}: expected a sound file while reading events, found {len(findings)} faults, first"
+            f" {first.where}: {first.detail}; run `headrace log check` on it, export what it still holds and"
+            " start a new log"
+        )
 
     def close(self) -> None:
         """Bring all events to the log file and let others write; a closed log may be closed again."""

@@ -35,7 +35,7 @@ def connect(path: str, limits: Limits, *, read_only: bool, sync: Sync = "batch")
     try:
         connection = _open(path, limits, read_only=read_only)
         _set_up(connection, path, limits, sync, read_only=read_only)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         if connection is not None:
             connection.close()
         raise translated(error, path, "opening the log") from error
