@@ -60,18 +60,24 @@ class Source:
             return self.assign(_QUERY_LEAVES[node.op].format(k=call, name=node.get("name")))
         assert node.op not in LEAVES, f"{node.op} has no place here"
         args = [self._text[a] for a in node.args]
-        return self.assign(self.call(self.bind(kernel(node)), node, args))
+        return self.assign(self.call(node, args))
 
-    def call(self, function: str, node: Node, args: list[str]) -> str:
-        """Return the text of one call; over candidates, a list of calls."""
+    def call(self, node: Node, args: list[str]) -> str:
+        """Return the text of an operator's value; over candidates, a list of values."""
         over = [i for i, a in enumerate(node.args) if a.per_candidate]
-        if not over:
-            return f"{function}({', '.join(args)})"
         names = [f"e{i}" if i in over else a for i, a in enumerate(args)]
+        one = self._one(node, names)
+        if not over:
+            return one
         if len(over) == 1:
-            return f"[{function}({', '.join(names)}) for e{over[0]} in {args[over[0]]}]"
+            return f"[{one} for e{over[0]} in {args[over[0]]}]"
         lists = ", ".join(args[i] for i in over)
-        return f"[{function}({', '.join(names)}) for {', '.join(f'e{i}' for i in over)} in zip({lists})]"
+        return f"[{one} for {', '.join(f'e{i}' for i in over)} in zip({lists})]"
+
+    def _one(self, node: Node, args: list[str]) -> str:
+        if node.op is Op.FILL and all(a.type is node.type for a in node.args):
+            return f"({args[1]} if {args[0]} is None else {args[0]})"
+        return f"{self.bind(kernel(node))}({', '.join(args)})"
 
     def assign(self, text: str) -> str:
         """Add a statement that names TEXT's value; return the name."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from featuregraph import spec
 from featuregraph.codegen import Source, tuple_of
-from featuregraph.convert import BAD, converter, to_public
+from featuregraph.convert import converter, to_public
 from featuregraph.graph import Graph
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.plan import LIFETIME, Plan
@@ -32,7 +32,7 @@ def compile_graph(graph: Graph) -> Plan:
         converters=tuple(
             (i, c) for i, node in enumerate(features.values()) if (c := _publisher(node)) is not None
         ),
-        given={name: _given(type) for name, type in (graph.requests | graph.candidates).items()},
+        given={name: converter(type) for name, type in (graph.requests | graph.candidates).items()},
         reach={name: found for name, (_, found) in reach.items()},
         windowless=frozenset(name for name, (any_stream, _) in reach.items() if not any_stream),
         per_candidate=frozenset(name for name, node in features.items() if node.per_candidate),
@@ -73,16 +73,6 @@ def _publisher(node: Node) -> Callable[[Any], Any] | None:
     if node.per_candidate:
         return list if plain else lambda values: [one(v) for v in values]
     return None if plain else one
-
-
-def _given(type: Type) -> Callable[[Any], Any]:
-    convert = converter(type)
-
-    def given(raw: Any) -> Any:
-        value = convert(raw)
-        return None if value is BAD else value
-
-    return given
 
 
 def _reach(node: Node) -> tuple[bool, int | None]:

@@ -6,7 +6,8 @@
     incremental  cached, with running states: a query costs the rows that came and went
     auto         incremental inside the memory budget, else fused
 
-One lock per engine: an extraction moves states forward. A query before an earlier one is answered by a scan of the log.
+One lock per engine: an extraction moves states forward. A query before an earlier one is answered by a scan of
+the log.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Installed:
 
     @cached_property
     def features(self) -> list[tuple[list[Binding], Any]]:
-        """Return, per feature, a binding for each of its aggregates and the feature's own reader (naive mode)."""
+        """Return, per feature, a binding for each of its aggregates and its own reader (naive mode)."""
         include_now = self.plan.graph.include_now
         found = []
         for name, node in self.plan.features.items():
@@ -85,7 +86,8 @@ class Engine:
 
         Args:
             key: the key of queries and of appended events that name none: the device's own user.
-            memory_budget: bytes that rows and states may hold, estimated; beyond it keys are dropped, least recent first.
+            memory_budget: bytes that rows and states may hold, estimated; beyond it keys are dropped, least
+                recent first.
             mode: how values are computed; never what they are.
             strict: refuse an event with a value that is not of its declared type (SEMANTICS 2.2).
         """
@@ -110,8 +112,8 @@ class Engine:
         """Take PLAN in and return its graph id; a plan that is installed already changes nothing."""
         if plan.graph.key != self.log.key:
             raise CompileError(
-                f"graph {plan.graph.name!r}: expected the key {self.log.key!r} of this device's log, found {plan.graph.key!r}; "
-                "compute it in the cloud and bring its values as a table or a request"
+                f"graph {plan.graph.name!r}: expected the key {self.log.key!r} of this device's log, "
+                f"found {plan.graph.key!r}; compute it in the cloud and bring its values as a table or a request"
             )
         with self._lock:
             if plan.id not in self._plans:
@@ -175,11 +177,10 @@ class Engine:
                 self._cursor = rows[-1].id
                 if len(self._pending) > _MOST_PENDING:
                     self._drain()
-                    if self.state_bytes > self._budget:
-                        self._kept.clear()  # only queries trim, and none came: the next one reads the log
             return receipt
 
-    def _own(self, event: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _own(self, event: Any) -> Any:
+        """Return EVENT, with the engine's key if it names none; what is no event is the log's to refuse."""
         if self.key is None or not isinstance(event, Mapping) or self.log.key in event:
             return event
         attrs = event.get("attrs")
@@ -187,7 +188,7 @@ class Engine:
             return event
         return {**event, self.log.key: self.key}
 
-    def _check(self, event: Mapping[str, Any]) -> None:
+    def _check(self, event: Any) -> None:
         """Refuse EVENT if a value is not of its type: of the contract, or declared by an installed plan."""
         if not isinstance(event, Mapping):
             return  # the log says why it takes none
@@ -261,10 +262,12 @@ class Engine:
 
         Args:
             key: defaults to the engine's.
-            at_ms: int64 ms; defaults to the clock, but after the latest event, so that the click that asked is seen.
+            at_ms: int64 ms; defaults to the clock, but after the latest event, so that the click that asked
+                is seen.
             request: a value per request name.
             candidates: a list per candidate name, all of one length.
-            as_known: count an event only if it was known at AT_MS (SEMANTICS 3.5); a device's own queries need not ask.
+            as_known: count an event only if it was known at AT_MS (SEMANTICS 3.5); a device's own queries
+                need not ask.
             history_start_ms: with as_known, count only events from then on.
 
         Raises:

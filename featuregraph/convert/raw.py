@@ -130,6 +130,8 @@ def _decimal_converter(scale: int) -> Converter:
     factors = [10 ** (scale - digits) for digits in range(scale + 1)]
 
     def to_decimal(raw: object) -> int | Bad | None:
+        if raw.__class__ is Decimal:
+            raw = str(raw)
         if raw.__class__ is str:
             # Prices and amounts, "12.50": a tenth of the time of the general form.
             whole, _, part = raw.partition(".")
@@ -142,8 +144,6 @@ def _decimal_converter(scale: int) -> Converter:
             return None
         if raw.__class__ is float:
             return scaled_of_float(raw, scale)
-        if raw.__class__ is Decimal:
-            return scaled_of_text(str(raw), scale)
         return _once_more(to_decimal, raw)
 
     return to_decimal

@@ -1,0 +1,82 @@
+"""What the engine keeps of each key between queries, under a budget of bytes.
+
+1. `bytes` is the sum of the weights last taken; a key is weighed when it comes in and after every WEIGH_EVERY rows.
+2. After `weigh`, `bytes <= budget`: keys go, least recently asked first.
+3. A key that alone is heavier than the budget goes too, and is not kept again until the budget or the plans change.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from stream.state import KeyCache
+
+WEIGH_EVERY = 256  # rows pushed
+
+
+class Kept:
+    """Keys with what is kept of them."""
+
+    def __init__(self, budget: int) -> None:
+        self.budget = budget
+        self.bytes = 0
+        self._caches: OrderedDict[str, KeyCache] = OrderedDict()
+        self._weights: dict[str, int] = {}
+        self._oversized: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._caches)
+
+    def peek(self, key: str) -> KeyCache | None:
+        """Return what is kept of KEY."""
+        return self._caches.get(key)
+
+    def get(self, key: str) -> KeyCache | None:
+        """Return what is kept of KEY, which becomes the most recent."""
+        cache = self._caches.get(key)
+        if cache is not None:
+            self._caches.move_to_end(key)
+        return cache
+
+    def put(self, key: str, cache: KeyCache) -> None:
+        """Keep CACHE for KEY; it weighs nothing until it is weighed."""
+        self._caches[key] = cache
+
+    def drop(self, key: str) -> None:
+        """Keep nothing of KEY any more."""
+        if self._caches.pop(key, None) is not None:
+            self.bytes -= self._weights.pop(key, 0)
+
+    def clear(self) -> None:
+        """Keep nothing of any key."""
+        self._caches.clear()
+        self._weights.clear()
+        self._oversized.clear()
+        self.bytes = 0
+
+    def fits(self, key: str) -> bool:
+        """Tell whether KEY may be kept, as far as is known."""
+        return key not in self._oversized
+
+    def resize(self, budget: int) -> None:
+        """Set the budget, which is obeyed at once."""
+        self.budget = budget
+        self._oversized.clear()
+        self._evict()
+
+    def weigh(self, key: str) -> None:
+        """Weigh what is kept of KEY, and drop keys until the rest fits."""
+        cache = self._caches.get(key)
+        if cache is not None:
+            weight = cache.bytes
+            self.bytes += weight - self._weights.get(key, 0)
+            self._weights[key] = weight
+            cache.unweighed = 0
+            self._evict()
+
+    def _evict(self) -> None:
+        while self.bytes > self.budget:
+            key = next(iter(self._caches))
+            if self._weights.get(key, 0) > self.budget:
+                self._oversized.add(key)
+            self.drop(key)
