@@ -6,8 +6,8 @@
     incremental  cached, with running states: a query costs the rows that came and went
     auto         incremental inside the memory budget, else fused
 
-One lock per engine: an extraction moves states forward. A query before an earlier one is answered by a scan of
-the log.
+One lock per engine: an extraction moves states forward. A query before an earlier one is answered by a scan
+of the log.
 """
 
 from __future__ import annotations
@@ -113,7 +113,8 @@ class Engine:
         if plan.graph.key != self.log.key:
             raise CompileError(
                 f"graph {plan.graph.name!r}: expected the key {self.log.key!r} of this device's log, "
-                f"found {plan.graph.key!r}; compute it in the cloud and bring its values as a table or a request"
+                f"found {plan.graph.key!r}; compute it in the cloud and bring its values as a table or "
+                "a request"
             )
         with self._lock:
             if plan.id not in self._plans:
@@ -146,7 +147,8 @@ class Engine:
         if installed is None:
             have = ", ".join(p.graph.name + " " + i[:12] for i, p in self.plans.items()) or "none"
             raise RequestError(
-                f"expected the id of an installed plan ({have}), found {shown(graph_id, 20)}; install it first"
+                f"expected the id of an installed plan ({have}), found {shown(graph_id, 20)}; "
+                "install it first"
             )
         return installed
 
