@@ -58,10 +58,12 @@ class History:
     history_start_ms: int | None = None  # from when on the log holds all events; None: it always did
 
 
-def random_history(rng: Random, *, events: int = 30, queries: int = 16) -> History:
+def random_history(rng: Random, *, events: int = 30, queries: int = 12) -> History:
     """Return a random history."""
     world = World.any(rng)
-    forms = [random_graph(rng, world)]
+    # Bare aggregates tell more of rows that come and go, deep expressions more of everything else.
+    deep = rng.random() < 0.5
+    forms = [random_graph(rng, world, features=6 if deep else 14, depth=3 if deep else 0)]
     for _ in range(choose(rng, {0: 7, 1: 2, 2: 1})):
         forms.append(random_graph(rng, world, features=3, key=forms[0].get("key", "user_id")))
     graphs = [Graph.from_json(form) for form in forms]
