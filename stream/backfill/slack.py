@@ -14,7 +14,7 @@ _LEAST = sys.float_info.min
 
 
 def scaled(size: Any) -> Any:
-    """Return how far off a decayed sum may be whose absolute terms add up to SIZE; of each in a list or map."""
+    """Return how far off a decayed sum may be whose absolute terms add up to SIZE, in its shape."""
     if isinstance(size, list):
         return [scaled(one) for one in size]
     if isinstance(size, dict):
