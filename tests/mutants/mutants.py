@@ -52,7 +52,7 @@ MUTANTS = [
     Mutant("stream/state.py", "        self.start -= count\n        self.end -= count", "        self.start -= count", "a running window does not follow a trim"),
     Mutant("stream/state.py", "if rows.track.reach is not None and rows.ts and rows.ts[0] < t - rows.track.reach:\n                gone = bisect_left(rows.ts, t - rows.track.reach)", "if rows.track.reach is not None and rows.ts and rows.ts[0] < t:\n                gone = bisect_left(rows.ts, t)", "rows dropped that a window still needs"),
     Mutant("stream/engine.py", "        if self.log.generation != self._generation:", "        if False:", "forget does not invalidate what is kept"),
-    Mutant("stream/engine.py", "        elif t < kept.t:\n            return None\n", "", "states used for a query back in time"),
+    Mutant("stream/engine.py", "return kept if t >= kept.t else None", "return kept", "states used for a query back in time"),
     Mutant("stream/engine.py", "if rows and rows[0].id == self._cursor + 1:", "if rows:", "events appended behind the engine's back skipped"),
     Mutant("stream/engine.py", "        while self._cursor < self.log.last_id:", "        while False:", "events appended behind the engine's back ignored"),
     Mutant("stream/engine.py", "if kept is not None and kept.stale:", "if False:", "stale rows are not read again"),
