@@ -275,21 +275,29 @@ class Engine:
         Raises:
             RequestError: the query has another form than the graph asks for.
             FeatureOverflowError: a feature's value lies outside its type.
+            LogError: the log can not be read; a LogCorruptError if its file is damaged.
         """
         with self._lock:
             installed = self._plan(graph_id)
             plan = installed.plan
             who = self._who(key)
-            self._catch_up()
             t = self._now(who) if at_ms is None else _time(at_ms)
             q = plan.bind_request(request, candidates)
-            if as_known:
-                first = INT64_MIN if history_start_ms is None else history_start_ms
-                rows = self._scan(who, installed.alone, t, lambda stored: known_by(stored, t, first))
-                raw = plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q)
-            else:
-                raw = self._raw(installed, who, t, q)
-                history_start_ms = None  # alone it has no effect
+            try:
+                self._catch_up()
+                if as_known:
+                    first = INT64_MIN if history_start_ms is None else history_start_ms
+                    rows = self._scan(who, installed.alone, t, lambda stored: known_by(stored, t, first))
+                    raw = plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q)
+                else:
+                    raw = self._raw(installed, who, t, q)
+                    history_start_ms = None  # alone it has no effect
+            except (TypeError, ValueError) as error:
+                self._kept.clear()  # it may have taken some of the rows only
+                found = self.log.explained(error)
+                if found is error:
+                    raise
+                raise found from error
             start = max(
                 (ms for ms in (self.log.history_start_ms, history_start_ms) if ms is not None), default=None
             )
