@@ -19,7 +19,7 @@ import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress, ProgressColumn
 
 # The option of every command that machines call: def command(..., json: JsonOption = False).
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
@@ -143,6 +143,17 @@ def _length(items: object) -> int | None:
     return len(items) if hasattr(items, "__len__") else None
 
 
+def _rate_column() -> ProgressColumn:
+    from rich.progress import ProgressColumn, Task
+    from rich.text import Text
+
+    class Rate(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            return Text(f"{task.speed:,.0f}/s" if task.speed else "")
+
+    return Rate()
+
+
 class _Bar:
     """Count work; draw only after PROGRESS_AFTER_S, only on a terminal, and leave nothing behind."""
 
@@ -165,6 +176,7 @@ class _Bar:
             parts.TextColumn("{task.description}"),
             parts.BarColumn(),
             parts.MofNCompleteColumn(),
+            _rate_column(),
             parts.TimeRemainingColumn(),
         )
         drawn = parts.Progress(*columns, console=stderr(), transient=True)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from featuregraph import FeatureOverflowError, Plan
 from stream import tabular
 from stream.backfill.executors import EXECUTORS, Executor, Outcome, Query, Reference, by_key
-from stream.backfill.history import Recorded, batches, identifier, recorded
+from stream.backfill.history import Recorded, batches, identifier, recorded, size
+from stream.backfill.job import READING, Progress
 from stream.backfill.slack import magnitudes, scaled
 from stream.verify import Verification
-
-# Called with what is being done and how much of it is done since the last call.
-Progress = Callable[[str, int], None]
 
 
 def sampled(
@@ -55,7 +53,7 @@ def verify(
     queries: Sequence[Query],
     *,
     executors: Sequence[Executor] = EXECUTORS,
-    progress: Progress = lambda what, n: None,
+    progress: Progress = lambda what, n, total: None,
 ) -> tuple[Verification, Recorded]:
     """Return what EXECUTORS give for QUERIES, counted against the reference, and what became of the events.
 
@@ -66,8 +64,9 @@ def verify(
     """
     found = Verification(plan, queries)
     chosen = {key for key, _ in by_key(queries) if key is not None}
+    total = size(events)
     with recorded(
-        events, [plan.graph], log=True, chosen=chosen, done=lambda n: progress("reading events", n)
+        events, [plan.graph], log=True, chosen=chosen, done=lambda n: progress(READING, n, total)
     ) as known:
         expected = _outcomes(Reference(), found, known, progress)
         for place, outcome in _without_events(plan, queries).items():
@@ -88,7 +87,7 @@ def _outcomes(
     outcomes = {}
     for place, outcome in by.outcomes(found.plan, known, found.queries):
         outcomes[place] = outcome
-        progress(by.name, 1)
+        progress(by.name, 1, len(found.queries))
     found.tally(by.name).seconds = time.monotonic() - began
     return outcomes
 

@@ -34,15 +34,15 @@ GraphOption = Annotated[
 
 
 @contextmanager
-def _bars(totals: dict[str, int | None]) -> Iterator[Callable[[str, int], None]]:
+def _bars() -> Iterator[Callable[[str, int, int | None], None]]:
     """Give a function that advances the bar of a step; each step's bar ends when the next begins."""
     with ExitStack() as stack:
         current: list[Any] = [None, None]
 
-        def advance(what: str, n: int) -> None:
+        def advance(what: str, n: int, total: int | None) -> None:
             if current[0] != what:
                 stack.close()
-                current[:] = what, stack.enter_context(console.progress(what, totals.get(what)))
+                current[:] = what, stack.enter_context(console.progress(what, total))
             current[1](n)
 
         yield advance
@@ -70,8 +70,7 @@ def replay(
     by = executor(engine, mode)
     output.check_path(out)
     plans = [load_graph(one).compile() for one in graph]
-    totals = {job.READING: size(events), job.ANSWERING: None}
-    with _bars(totals) as progress:
+    with _bars() as progress:
         found, report = job.run(plans, events, queries, by, as_known=as_known, progress=progress)
         output.write(found, out)
     if json:
@@ -111,8 +110,7 @@ def verify(
     asked = check.sampled(plan, events, queries, sample=sample, seed=seed, as_known=as_known)
     if not asked:
         raise BackfillError(f"{queries or events}: expected at least one query, found none; give some")
-    names = [one.name for one in EXECUTORS]
-    with _bars({"reading events": size(events), **dict.fromkeys(names, len(asked))}) as progress:
+    with _bars() as progress:
         found, known = check.verify(plan, events, asked, executors=EXECUTORS, progress=progress)
     if json:
         console.emit_json(_summary(found, known.count))
@@ -198,10 +196,11 @@ def why(
     mine: list[Any] = []
     # Under another key than user_id a seq given on arrival counts all events of the user: keep them all.
     together = str(found_graph.key) != "user_id"
-    with _bars({job.READING: size(events)}) as progress:
+    total = size(events)
+    with _bars() as progress:
         for batch in batches(events):
             mine += [e for e in batch if together or identifier(e.get("user_id")) == key]
-            progress(job.READING, len(batch))
+            progress(job.READING, len(batch), total)
     found = explain_rows(found_graph, feature, mine, key, t, given)
     if json:
         console.emit_json(trace.as_json(found_graph, found))

@@ -12,14 +12,14 @@ from featuregraph import CompileError, FeatureOverflowError, Plan
 from stream import tabular
 from stream.backfill import output
 from stream.backfill.executors import Executor, by_key, executor
-from stream.backfill.history import Recorded, recorded
+from stream.backfill.history import Recorded, recorded, size
 from stream.errors import BackfillError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# Called with what is being done and how much of it is done since the last call.
-Progress = Callable[[str, int], None]
+# Called with what is being done, how much of it since the last call, and how much there is (None: unknown).
+Progress = Callable[[str, int, int | None], None]
 
 READING, ANSWERING = "reading events", "answering queries"
 
@@ -129,7 +129,7 @@ def run(
     by: Executor,
     *,
     as_known: bool = False,
-    progress: Progress = lambda what, n: None,
+    progress: Progress = lambda what, n, total: None,
 ) -> tuple[pa.Table, Report]:
     """Return the table that replay gives, and what it took; BY says who computes."""
     began = time.monotonic()
@@ -141,8 +141,9 @@ def run(
     asked = [read_queries(plan.graph, table, as_known=as_known) for plan in plans]
     chosen = () if by.needs_log else {k for k, _ in by_key(asked[0]) if k is not None}
     graphs = [plan.graph for plan in plans]
+    total = size(events)
     with recorded(
-        events, graphs, log=by.needs_log, chosen=chosen, done=lambda n: progress(READING, n)
+        events, graphs, log=by.needs_log, chosen=chosen, done=lambda n: progress(READING, n, total)
     ) as known:
         answers = [_answers(by, plan, known, rows, progress) for plan, rows in zip(plans, asked, strict=True)]
         report = _report(plans, by, known, table.num_rows, began)
@@ -172,7 +173,7 @@ def _answers(
         if isinstance(outcome, FeatureOverflowError):
             raise outcome
         found[place] = outcome.values
-        progress(ANSWERING, 1)
+        progress(ANSWERING, 1, len(queries))
     return found
 
 
