@@ -1,8 +1,8 @@
 """What the engine keeps of each key between queries, under a budget of bytes.
 
-1. `bytes` is the sum of the weights last taken; a key is weighed when it comes in and after every WEIGH_EVERY rows.
+1. `bytes` is the sum of the weights last taken; a key is weighed when it comes in and every WEIGH_EVERY rows.
 2. After `weigh`, `bytes <= budget`: keys go, least recently asked first.
-3. A key that alone is heavier than the budget goes too, and is not kept again until the budget or the plans change.
+3. A key that alone is heavier than the budget goes too, and stays away until the budget or the plans change.
 """
 
 from __future__ import annotations

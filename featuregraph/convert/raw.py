@@ -135,7 +135,8 @@ def _decimal_converter(scale: int) -> Converter:
         if raw.__class__ is str:
             # Prices and amounts, "12.50": a tenth of the time of the general form.
             whole, _, part = raw.partition(".")
-            if len(raw) <= _SHORT and len(part) <= scale and part.isdigit() and whole.isdigit() and raw.isascii():
+            short = len(raw) <= _SHORT and len(part) <= scale
+            if short and part.isdigit() and whole.isdigit() and raw.isascii():
                 return checked(int(whole + part) * factors[len(part)])
             return scaled_of_text(raw, scale)
         if raw.__class__ is int:
