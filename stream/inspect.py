@@ -91,7 +91,7 @@ def check(connection: sqlite3.Connection) -> Iterator[Finding]:
     """Find what is wrong: in the structure by SQLite's own check, then in each row by its checksum."""
     for (line,) in connection.execute(f"PRAGMA integrity_check({_MAX_FINDINGS})"):
         if line != "ok":
-            yield Finding("structure", "file", str(line))
+            yield Finding("structure", "file", " ".join(str(line).split()))
     decode = full_decoder()
     for id, key, name, ts_ms, seq, user, user_number, *rest, crc in connection.execute(_ROWS):
         where = f"row {id}"
@@ -99,7 +99,7 @@ def check(connection: sqlite3.Connection) -> Iterator[Finding]:
             yield Finding(
                 "text", where, "expected its key, name and user in the table of texts, found one missing"
             )
-        elif checksum(key, name, ts_ms, seq, user, *rest) != crc:
+        elif crc is None or _checksum(key, name, ts_ms, seq, user, *rest) != crc:
             yield Finding(
                 "checksum",
                 where,
@@ -110,6 +110,14 @@ def check(connection: sqlite3.Connection) -> Iterator[Finding]:
                 decode(rest[-1])
             except (ValueError, RecursionError) as error:
                 yield Finding("payload", where, f"expected fields as JSON, found: {error}")
+
+
+def _checksum(*parts: object) -> int | None:
+    """Return the checksum of a row, None if its parts are of kinds that no row has."""
+    try:
+        return checksum(*parts)
+    except (TypeError, ValueError):
+        return None
 
 
 def _one(connection: sqlite3.Connection, query: str) -> int:

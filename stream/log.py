@@ -40,6 +40,7 @@ from stream.texts import Texts
 if TYPE_CHECKING:
     from stream.tables import Progress
 
+DEFAULT_KEY: Final = "user_id"
 _FORGET: Final = ("before", "key", "event_id")
 
 
@@ -50,7 +51,7 @@ class EventLog:
     sync: when an append returns, "full": the event is on the disk (one sync a call) and survives a power cut;
         "batch": it is with the operating system and survives the death of the process; it reaches the disk
         some hundred events later, or at `flush` or `close`.
-    key: the column that owns events (SEMANTICS 1.1); kept in the file.
+    key: the column that owns events (SEMANTICS 1.1); kept in the file. None: the file's own, user_id for a new one.
     max_future: how far ahead of the clock an event may be before it is quarantined (1.5); None: any time.
     history_start_ms: from which time on the log holds all events (3.5). None: from the clock's now as the
         file is made; "all": it holds all there ever were. Kept in the file.
@@ -61,7 +62,7 @@ class EventLog:
         path: str | PathLike[str],
         *,
         sync: Sync = "batch",
-        key: str = "user_id",
+        key: str | None = None,
         clock: Clock | None = None,
         max_future: str | None = "5m",
         history_start_ms: int | Literal["all"] | None = None,
@@ -88,14 +89,15 @@ class EventLog:
             raise
 
     def _begin(
-        self, connection: sqlite3.Connection, key: str, history_start_ms: int | Literal["all"] | None
+        self, connection: sqlite3.Connection, key: str | None, history_start_ms: int | Literal["all"] | None
     ) -> None:
         about = meta(connection)
         if "key" not in about and not self.read_only:
             start = self.clock.now_ms() if history_start_ms is None else history_start_ms
-            about = {"key": key, "history_start_ms": None if start == "all" else start}
+            about = {"key": key or DEFAULT_KEY, "history_start_ms": None if start == "all" else start}
             with transaction(connection):
                 set_meta(connection, **about)
+        key = str(about.get("key")) if key is None else key
         if about.get("key") != key:
             raise LogFormatError(
                 f"{self.path}: expected a log with the key {key!r}, found {about.get('key')!r};"
@@ -264,7 +266,13 @@ class EventLog:
     def quarantined(self) -> list[quarantine.Quarantined]:
         """Return the events kept apart, in the order of arrival."""
         with self._using("reading") as connection:
-            return quarantine.listed(connection)
+            try:
+                return quarantine.listed(connection)
+            except (TypeError, ValueError) as error:
+                raise LogCorruptError(
+                    f"{self.path}: expected the events kept apart as JSON, found: {error};"
+                    " run `headrace log check` on it, export what it still holds and start a new log"
+                ) from error
 
     @property
     def count(self) -> int:
@@ -351,6 +359,11 @@ class EventLog:
                 yield self._connection
             except (sqlite3.Error, UnicodeDecodeError) as error:
                 raise translated(error, self.path, doing) from error
+            except TypeError as error:  # a number where the file held text, or the other way round
+                found = self.explained(error)
+                if found is error:
+                    raise
+                raise found from error
 
     def explained(self, error: Exception) -> Exception:
         """Return a LogCorruptError if the file is damaged, ERROR itself if it is sound.
