@@ -43,12 +43,13 @@ COMMANDS: tuple[Command, ...] = (
     _row(LOG, "log import", "stream.cli:log_import", "Append recorded events to a log."),
     _row(LOG, "log export", "stream.cli:log_export", "Write the events of a log to a file."),
     _row(LOG, "log check", "stream.cli:log_check", "Read a whole log and report what is damaged."),
+    _row(LOG, "log forget", "stream.cli:log_forget", "Remove events from a log, with their bytes."),
     _row(BENCH, "bench device", "headrace.bench:device", "Time extraction in every engine mode, in one run."),
 )
 
 # What `headrace WORD --help` says of a word that only groups others.
 GROUPS: dict[str, str] = {
-    "log": "Look into, fill and check a device log.",
+    "log": "Look into, fill, check and empty a device log.",
     "bench": "Measure on this machine; ratios come from one run.",
 }
 

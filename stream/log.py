@@ -51,7 +51,8 @@ class EventLog:
     sync: when an append returns, "full": the event is on the disk (one sync a call) and survives a power cut;
         "batch": it is with the operating system and survives the death of the process; it reaches the disk
         some hundred events later, or at `flush` or `close`.
-    key: the column that owns events (SEMANTICS 1.1); kept in the file. None: the file's own, user_id for a new one.
+    key: the column that owns events (SEMANTICS 1.1); kept in the file. None: the file's own, user_id for a
+        new one.
     max_future: how far ahead of the clock an event may be before it is quarantined (1.5); None: any time.
     history_start_ms: from which time on the log holds all events (3.5). None: from the clock's now as the
         file is made; "all": it holds all there ever were. Kept in the file.

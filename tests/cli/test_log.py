@@ -1,0 +1,110 @@
+"""`headrace log`: events in, out, counted, checked and forgotten."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from headrace.cli import main
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """Give a file of three events, one of them twice."""
+    events = [
+        {"event": "view", "ts_ms": 1_000, "user_id": "u", "event_id": "a", "attrs": {"x": "1"}},
+        {"event": "view", "ts_ms": 2_000, "user_id": "v", "event_id": "b"},
+        {"event": "buy", "ts_ms": 3_000, "user_id": "u", "event_id": "c", "attrs": {"x": "2"}},
+        {"event": "buy", "ts_ms": 3_000, "user_id": "u", "event_id": "c", "attrs": {"x": "2"}},
+    ]
+    path = tmp_path / "events.jsonl"
+    path.write_text("".join(json.dumps(event) + "\n" for event in events), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def log(tmp_path: Path, recorded: Path) -> Path:
+    """Give a log with the recorded events."""
+    path = tmp_path / "log.db"
+    assert main(["log", "import", str(path), str(recorded)]) == 0
+    return path
+
+
+def test_import_counts_what_became_of_the_events(
+    tmp_path: Path, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The receipt says how many came in and how many were duplicates; a second import is all duplicates."""
+    path = tmp_path / "log.db"
+    assert main(["log", "import", str(path), str(recorded), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["accepted"], found["duplicate"]) == (3, 1)
+    assert main(["log", "import", str(path), str(recorded), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["duplicate"] == 4
+
+
+def test_stats_tell_what_a_log_holds(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Events by name, keys and times are there, for machines and for people."""
+    capsys.readouterr()
+    assert main(["log", "stats", str(log), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["events"], found["keys"], found["by_name"]) == (3, 2, {"buy": 1, "view": 2})
+    assert (found["first_ts_ms"], found["last_ts_ms"]) == (1_000, 3_000)
+    assert main(["log", "stats", str(log)]) == 0
+    shown = capsys.readouterr().out
+    assert "1970-01-01" in shown
+    assert "view" in shown
+
+
+def test_export_and_import_are_inverse(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was exported fills a log with the same events."""
+    out, other = tmp_path / "out.jsonl", tmp_path / "other.db"
+    assert main(["log", "export", str(log), str(out)]) == 0
+    assert main(["log", "import", str(other), str(out)]) == 0
+    capsys.readouterr()
+    found = []
+    for path in (log, other):
+        assert main(["log", "stats", str(path), "--json"]) == 0
+        found.append(json.loads(capsys.readouterr().out)["by_name"])
+    assert found[0] == found[1] == {"buy": 1, "view": 2}
+
+
+def test_check_finds_damage(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sound log gives 0; one whose payload was changed gives 1 and names the row."""
+    assert main(["log", "check", str(log)]) == 0
+    assert "sound" in capsys.readouterr().out
+    data = log.read_bytes()
+    assert data.count(b'{"x":"1"}') == 1
+    log.write_bytes(data.replace(b'{"x":"1"}', b'{"x":"9"}'))
+    assert main(["log", "check", str(log), "--json"]) == 1
+    (finding,) = json.loads(capsys.readouterr().out)
+    assert finding["what"] == "checksum"
+
+
+def test_forget_removes_by_one_measure(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A key, a time or an id: exactly one of them, else one line and code 2."""
+    capsys.readouterr()
+    assert main(["log", "forget", str(log), "--key", "v", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"removed": 1}
+    assert main(["log", "forget", str(log), "--before", "1970-01-01T00:00:02Z"]) == 0
+    assert "1 events removed" in capsys.readouterr().out
+    assert main(["log", "forget", str(log)]) == 2
+    assert "expected one of before, key, event_id" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["stats", "check", "export"])
+def test_a_file_that_is_no_log_is_one_line(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A missing or foreign file gives one line on standard error and code 2."""
+    foreign = tmp_path / "foreign.db"
+    foreign.write_bytes(b"not a database, whatever its name says" * 100)
+    more = [str(tmp_path / "out.jsonl")] if command == "export" else []
+    for path in (tmp_path / "none.db", foreign):
+        assert main(["log", command, str(path), *more]) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert str(path) in said
