@@ -13,7 +13,7 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 from featuregraph import build, types
 from featuregraph.errors import CompileError
@@ -164,9 +164,9 @@ def type_of(wanted: TypeLike) -> Type:
 class _Declared(type):
     """Class of the declared classes: binds their fields, and reads awkward names as View["count"]."""
 
-    _op: Op
-    _fields: Mapping[str, Field]
-    schema: EventSchema | None
+    schema: EventSchema | None = None
+    _own: Mapping[str, Field] = {}  # what the class itself declares
+    _fields: Mapping[str, Field] = {}  # and its bases, as expressions
 
     def __getitem__(cls, name: str) -> Field:
         with placed():
@@ -176,35 +176,42 @@ class _Declared(type):
                 )
         return cls._fields[name]
 
-    def _bind(cls, schema: EventSchema | None) -> None:
-        """Make the declared fields expressions, of SCHEMA's rows if the class is an event."""
+    def _declare(cls) -> dict[str, Field]:
+        """Return the fields of the class and of its bases by name; a later declaration wins."""
+        found: dict[str, Field] = {}
+        for base in reversed(cls.__mro__):
+            found.update(_own_fields(base))
+        cls._own = _own_fields(cls)
+        return found
+
+    def _bind(cls, op: Op, declared: Mapping[str, Field], schema: EventSchema | None = None) -> None:
+        """Make the DECLARED fields expressions, of SCHEMA's rows if the class is an event."""
         cls.schema = schema
-        cls._fields = {name: field.bind(cls._op, schema) for name, field in cls._declared().items()}
+        cls._fields = {name: field.bind(op, schema) for name, field in declared.items()}
         for name, field in cls._fields.items():
             # A name that the class needs for itself, such as schema, is left: cls["schema"] is the field.
             if isinstance(getattr(cls, name, field), Field):
                 setattr(cls, name, field)
 
-    def _declared(cls) -> dict[str, Field]:
-        """Return the fields of the class and of its bases, by their names; a later declaration wins."""
-        found: dict[str, Field] = {}
-        for base in reversed(cls.__mro__):
-            found.update({f.field_name: f for f in vars(base).values() if isinstance(f, Field)})
-        return found
+
+def _own_fields(declared: type) -> Mapping[str, Field]:
+    """Return the fields in the body of a class, which may be a plain one that others mix in."""
+    own = vars(declared).get("_own")
+    if isinstance(own, Mapping):
+        return own
+    return {field.field_name: field for field in vars(declared).values() if isinstance(field, Field)}
 
 
 class Event(metaclass=_Declared):
     """Base of the declared events: class Purchase(fg.Event, name="purchase")."""
 
-    _op: ClassVar[Op] = Op.FIELD
-    _fields: ClassVar[Mapping[str, Field]] = {}
-    schema: ClassVar[EventSchema | None] = None
-
     def __init_subclass__(cls, *, name: str | None = None, **rest: Any) -> None:
         super().__init_subclass__(**rest)
         with placed():
-            declared = {n: f.type for n, f in cls._declared().items()}
-            cls._bind(EventSchema.of(_snake(cls.__name__) if name is None else name, declared))
+            declared = cls._declare()
+            types_of = {name: field.type for name, field in declared.items()}
+            schema = EventSchema.of(_snake(cls.__name__) if name is None else name, types_of)
+            cls._bind(Op.FIELD, declared, schema)
 
     @staticmethod
     def of(name: str, fields: Mapping[str, TypeLike]) -> type[Event]:
@@ -226,25 +233,19 @@ def _named(fields: Mapping[str, TypeLike]) -> dict[str, Any]:
 class Request(metaclass=_Declared):
     """Base of the declared request values: one each per query."""
 
-    _op: ClassVar[Op] = Op.REQUEST
-    _fields: ClassVar[Mapping[str, Field]] = {}
-    schema: ClassVar[EventSchema | None] = None
-
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
-        cls._bind(None)
+        with placed():
+            cls._bind(Op.REQUEST, cls._declare())
 
 
 class Candidate(metaclass=_Declared):
     """Base of the declared candidate values: one each per candidate."""
 
-    _op: ClassVar[Op] = Op.CANDIDATE
-    _fields: ClassVar[Mapping[str, Field]] = {}
-    schema: ClassVar[EventSchema | None] = None
-
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
-        cls._bind(None)
+        with placed():
+            cls._bind(Op.CANDIDATE, cls._declare())
 
 
 def request(name: str, type: TypeLike) -> Expr:
