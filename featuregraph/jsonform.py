@@ -1,10 +1,10 @@
 """The graph as JSON and back (GRAPH_JSON): what a graph IS when it is stored, diffed, hashed or shipped.
 
 Reading: `Reader` turns each Expr into a node through featuregraph.build; a reference to another feature
-becomes that feature's node, so a reference has no node of its own. Writing: a part that is itself a feature
-is written as a reference to the first feature of that meaning, so shared parts stay shared in the text too.
-Both are inverse of each other, and equal graphs have equal bytes: sorted keys, no spaces, UTF-8, defaults
-left out, durations in the largest unit that divides.
+becomes that feature's node, so a reference has no node of its own. Writing: a part with arguments that is
+itself a feature is written as a reference to the first feature of that meaning, so shared parts stay shared
+in the text too. Both are inverse of each other, and equal graphs have equal bytes: sorted keys, no spaces,
+UTF-8, defaults left out, durations in the largest of d, h, m, s, ms that divides.
 """
 
 from __future__ import annotations
