@@ -385,7 +385,9 @@ class _Maker:
             kinds = rng.choice((NUMBERS, NUMBERS, TEXTS, (BOOLEAN,)))
             return op(rng.choice(("eq", "ne", "lt", "le", "gt", "ge")), rng.choice(kinds), rng.choice(kinds))
         if name == "logic":
-            return op(rng.choice(("and", "or")), *[BOOLEAN] * rng.choice((2, 2, 3)))
+            word = rng.choice(("and", "or"))
+            made = op(word, *[BOOLEAN] * rng.choice((2, 2, 3)))
+            return made if rng.random() < 0.7 else {"op": word, "args": [made, *op(word, BOOLEAN)["args"]]}
         if name == "is_in":
             of = rng.choice(TYPES)
             return op(name, of, values=[self.world.literal(rng, of) for _ in range(rng.randint(0, 4))])
@@ -410,9 +412,10 @@ class _Maker:
             return self._pair(type)
         scales = (0, 1, 2, 3, 9, MAX_SCALE)
         left = self.rng.choice([s for s in scales if type.scale - s in scales])
-        return decimal(left), decimal(
-            type.scale - left
-        ) if left < type.scale or self.rng.random() < 0.5 else INT64
+        right: Type = decimal(type.scale - left)
+        if left == type.scale and self.rng.random() < 0.5:
+            right = INT64
+        return decimal(left), right
 
 
 def _with_text(types: tuple[Type, ...]) -> list[Type]:

@@ -16,17 +16,17 @@ from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 
-HISTORIES = 150
+HISTORIES = 250
 LAWS = (
-    "executors",
-    "aggregates",
-    "windows",
     "rules",
     "convert",
     "scalar",
     "scalar_time",
+    "windows",
     "graphs",
     "engine_histories",
+    "executors",
+    "aggregates",
 )
 
 
