@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+import typing
 
 from featuregraph.errors import (
     CompileError,
@@ -49,7 +49,7 @@ from featuregraph.schema import (
 )
 from featuregraph.vector import FeatureSource, FeatureVector
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from featuregraph import reference as reference
 
 __all__ = [
@@ -102,5 +102,5 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Import the reference evaluator when somebody asks for it: a device never does."""
     if name == "reference":
-        return importlib.import_module("featuregraph.reference")
+        return _importlib.import_module("featuregraph.reference")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
