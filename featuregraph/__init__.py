@@ -102,5 +102,5 @@ __all__ = [
 def __getattr__(name: str) -> object:
     """Import the reference evaluator when somebody asks for it: a device never does."""
     if name == "reference":
-        return _importlib.import_module("featuregraph.reference")
+        return importlib.import_module("featuregraph.reference")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
