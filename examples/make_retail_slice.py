@@ -66,8 +66,10 @@ def cut(data: Path) -> retail.Slice:
     """Return the slice of the log under DATA."""
     rows = read(data / "events_canonical.parquet")
     customers, items = choose(rows)
-    user_at, item_at = ({name: at for at, name in enumerate(found)} for found in (customers, items))
-    rows = [r for r in rows if r["user_id"] in user_at and r["item_id"] in item_at]
+    chosen, item_at = set(customers), {name: at for at, name in enumerate(items)}
+    rows = [r for r in rows if r["user_id"] in chosen and r["item_id"] in item_at]
+    customers = sorted({r["user_id"] for r in rows})
+    user_at = {name: at for at, name in enumerate(customers)}
     countries = sorted({r["country"] for r in rows})
     return retail.Slice(
         customers=np.array(customers),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,9 +17,9 @@ def catalogue(log: Slice, at_ms: int) -> Catalogue:
     """Return a list per field of graph.Item, in the order of LOG's items, as of AT_MS (strictly before)."""
     return {
         "item_id": log.items.tolist(),
-        "price": [pounds(pence) for pence in prices(log, at_ms).tolist()],
-        "popularity_7d": popularity(log, at_ms, 7).tolist(),
-        "popularity_30d": popularity(log, at_ms, 30).tolist(),
+        "list_price": [Decimal(pounds(pence)) for pence in prices(log, at_ms).tolist()],
+        "sold_7d": popularity(log, at_ms, 7).tolist(),
+        "sold_30d": popularity(log, at_ms, 30).tolist(),
     }
 
 
@@ -37,5 +39,7 @@ def prices(log: Slice, at_ms: int) -> NDArray[np.int64]:
     order = np.lexsort((price, item))
     everything = np.arange(len(log.items))
     first, last = (np.searchsorted(item[order], everything, side) for side in ("left", "right"))
+    found = np.zeros(len(log.items), np.int64)
     sold = last > first
-    return np.where(sold, price[order][np.where(sold, (first + last - 1) // 2, 0)], 0).astype(np.int64)
+    found[sold] = price[order][(first + last - 1)[sold] // 2]
+    return found

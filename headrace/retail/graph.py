@@ -38,9 +38,9 @@ class Item(fg.Candidate):
     """What the shop says of each item that may be ranked: catalogue.py makes it."""
 
     item_id = fg.identifier()
-    price = fg.decimal(2)
-    popularity_7d = fg.int64()  # invoices with the item in the week, the month before the catalogue was made
-    popularity_30d = fg.int64()
+    list_price = fg.decimal(2)
+    sold_7d = fg.int64()  # invoices with the item in the week, the month before the catalogue was made
+    sold_30d = fg.int64()
 
 
 class Retail:
@@ -75,10 +75,10 @@ class Retail:
     favourites = _lines.topk(Purchase.item_id.hash(BUCKETS, SEED), 10)
 
     item = Item.item_id.hash(BUCKETS, SEED)
-    price = Item.price.fill(0)
-    price_ratio = (Item.price / _lines.mean(Purchase.unit_price)).fill(1.0)
-    popularity_7d = Item.popularity_7d.fill(0)
-    popularity_30d = Item.popularity_30d.fill(0)
+    price = Item.list_price.fill(0)
+    price_ratio = (Item.list_price / _lines.mean(Purchase.unit_price)).fill(1.0)
+    popularity_7d = Item.sold_7d.fill(0)
+    popularity_30d = Item.sold_30d.fill(0)
     own_baskets = _of_item.distinct(Purchase.session_id).lookup(Item.item_id)
     own_lines_90d = _quarter.group_by(Purchase.item_id).count().lookup(Item.item_id)
     own_share = (own_baskets / baskets).fill(0.0)
