@@ -8,7 +8,7 @@ Only the columns and attributes that a scan needs are read.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -24,9 +24,9 @@ from stream.event import COLUMNS, RAW_COLUMNS, Row
 Stored = Sequence[Any]  # the columns of one event that a scan asks for
 EventRow = tuple[Any, ...]  # (ts_ms, seq, tie, slot 0, ...)
 
-# What every scan reads, in these places: the order, and what `as known` and the counters ask for.
-_ALWAYS = ("ts_ms", "seq", "id", "known_ms")
-TS, SEQ, ID, KNOWN = range(len(_ALWAYS))
+# What every scan reads, in these places: the order, and what the counters ask for.
+_ALWAYS = ("ts_ms", "seq", "id")
+TS, SEQ, ID = range(len(_ALWAYS))
 
 
 # Where a value is in its internal form already, as it nearly always is, the converter need not be called.
@@ -141,8 +141,3 @@ def row_function(node: Node, places: Mapping[Node, int]) -> Callable[[EventRow, 
     """Return f(row, t, q): the value of a NODE that waits for the query."""
     source = row_source([node], places)
     return source.function("r, t, q", source.add([node])[0])
-
-
-def known_by(rows: Iterable[Stored], t: int, history_start: int) -> list[Stored]:
-    """Return the ROWS that were known at T and stand in the history from HISTORY_START on (SEMANTICS 3.5)."""
-    return [r for r in rows if (r[KNOWN] is None or r[KNOWN] <= t) and r[TS] >= history_start]

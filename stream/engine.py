@@ -25,7 +25,7 @@ from featuregraph.layout import lay_out
 from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN, TIMESTAMP
 from stream.cache import WEIGH_EVERY, Kept
-from stream.decode import Decoder, Stored, Unparsable, known_by
+from stream.decode import TS, Decoder, Stored, Unparsable
 from stream.event import COLUMNS, Receipt, Row
 from stream.log import EventLog
 from stream.sizes import parse_size
@@ -287,7 +287,7 @@ class Engine:
                 self._catch_up()
                 if as_known:
                     first = INT64_MIN if history_start_ms is None else history_start_ms
-                    rows = self._scan(who, installed.alone, t, lambda stored: known_by(stored, t, first))
+                    rows = self._scan(who, installed.alone, t, known_from=first)
                     raw = plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q)
                 else:
                     raw = self._raw(installed, who, t, q)
@@ -338,27 +338,31 @@ class Engine:
             self._kept.put(key, kept)
         return kept if t >= kept.t else None
 
-    def _scan(
-        self,
-        key: str,
-        binding: Binding,
-        t: int,
-        keep: Callable[[Sequence[Stored]], Sequence[Stored]] = lambda rows: rows,
-    ) -> KeyRows:
-        """Return the rows that BINDING needs at T, read from the log; KEEP may hide some."""
+    def _scan(self, key: str, binding: Binding, t: int, *, known_from: int | None = None) -> KeyRows:
+        """Return the rows that BINDING needs at T, read from the log; as known, from KNOWN_FROM on."""
         fetch = self._fetch(key, t, t + 1)
         found = KeyRows(binding)
-        found.load(lambda decoder: keep(fetch(decoder)), t)
+        found.load(fetch if known_from is None else self._known(fetch, t, known_from), t)
         return found
 
     def _fetch(self, key: str, t: int, hi: int) -> Fetch:
         """Return the function that reads the rows of KEY before HI which a query at T reaches."""
 
-        def fetch(decoder: Decoder) -> Sequence[Stored]:
+        def fetch(decoder: Decoder, *more: str) -> Sequence[Stored]:
             lo = INT64_MIN if decoder.reach is None else max(t - decoder.reach, INT64_MIN)
-            return self.log.scan_columns(key, (decoder.event,), lo, hi, decoder.columns)
+            return self.log.scan_columns(key, (decoder.event,), lo, hi, (*decoder.columns, *more))
 
         return fetch
+
+    @staticmethod
+    def _known(fetch: Fetch, t: int, start: int) -> Fetch:
+        """Return FETCH without what was not known at T or lies before START (SEMANTICS 3.5)."""
+
+        def known(decoder: Decoder) -> Sequence[Stored]:
+            rows = fetch(decoder, "known_ms")
+            return [r for r in rows if (r[-1] is None or r[-1] <= t) and r[TS] >= start]
+
+        return known
 
     def _who(self, key: object) -> str:
         if key is None and self.key is None:

@@ -66,8 +66,8 @@ class Binding:
         )
 
 
-# The stored columns of the rows of an event, in total order.
-Fetch = Callable[[Decoder], Sequence[Stored]]
+# The decoder's columns, and perhaps more, of the rows of its event in total order.
+Fetch = Callable[..., Sequence[Stored]]
 
 
 class KeyRows:
