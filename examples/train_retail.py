@@ -1,9 +1,9 @@
-"""Train the demo's ranking model on features that the device engine extracts, and package it.
+"""Train the demo's ranking model on the features that a device would have extracted, and package it.
 
     python examples/train_retail.py [--out headrace/retail/package] [--validate]
 
-1. The log is played in order of time. At each basket of the training period the engine extracts the features
-   of 200 candidates: what was bought, what the customer bought before, and others at random.
+1. The log is replayed: for each basket of the training period the features, as of then, of 200 candidates:
+   what was bought, what the customer bought before, and others at random.
 2. A small model in the manner of TIN learns to tell the first from the rest: target-aware attention over the
    last 50 items (dot product, the target after pooling), then an MLP over it, the customer's features and the
    candidate's.
@@ -12,15 +12,13 @@
 
 --validate stops the training two weeks earlier, ranks those weeks' baskets and packages nothing: use it to
 choose. Catalogues are as stale as in the demo: made every two weeks, with what was known by then.
-Needs `pip install 'headrace[build,train]'`; some minutes on one core. One machine makes one model.
+Needs `pip install 'headrace[replay,build,train]'`; some minutes on one core. One machine makes one model.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,12 +30,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import inference
+from featuregraph.arrow import write_events, write_queries
 from headrace.retail import task
 from headrace.retail.catalogue import Catalogue, catalogue
 from headrace.retail.graph import AGE_EDGES, BUCKETS, HISTORY, retail
 from headrace.retail.slice import Slice, load
 from inference import Input
-from stream import Engine, EventLog
+from stream import replay
 
 START = int(datetime(2011, 2, 1, tzinfo=UTC).timestamp() * 1000)  # two months of history come first
 PERIOD = 14 * task.DAY  # ms; from one catalogue to the next
@@ -70,7 +69,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One basket: the features as served, the candidates, which of them were bought."""
+    """One basket: the features as of then, the candidates, and what they stand for."""
 
     query: task.Basket
     values: dict[str, object]
@@ -78,36 +77,31 @@ class Sample:
     weight: NDArray[np.float32]  # how many items each candidate stands for
 
 
-class ReplayClock:
-    """A clock that stands at the event that is being played."""
+def play(log: Slice, start_ms: int, end_ms: int, rng: np.random.Generator | None) -> list[Sample]:
+    """Return the baskets of [START_MS, END_MS), features as of then; RNG draws candidates, None takes all."""
+    baskets = task.baskets(log, start_ms, end_ms)
+    drawn = [choose(log, basket, rng) for basket in baskets]
+    asked = []
+    made, offered = 0, Catalogue()
+    for basket, (chosen, _) in zip(baskets, drawn, strict=True):
+        as_of = task.HELD_OUT - -(-(task.HELD_OUT - basket.ts_ms) // PERIOD) * PERIOD
+        if made != as_of:
+            made, offered = as_of, catalogue(log, as_of)
+        request = {name: [values[at] for at in chosen.tolist()] for name, values in offered.items()}
+        asked.append({"key": str(log.customers[basket.customer]), "t": basket.ts_ms, "request": request})
+    events = write_events(log.events(log.between(0, end_ms)))
+    features = replay(retail.compile(), events, write_queries(retail, asked)).to_batches(max_chunksize=1)
+    return [
+        Sample(basket, values_of(row), *candidates)
+        for basket, row, candidates in zip(baskets, features, drawn, strict=True)
+    ]
 
-    ms = 0
 
-    def now_ms(self) -> int:
-        """Return the time of the log, ms."""
-        return self.ms
-
-
-def play(log: Slice, start_ms: int, end_ms: int, rng: np.random.Generator | None) -> Iterator[Sample]:
-    """Yield the baskets of [START_MS, END_MS), features as of then; RNG draws candidates, None takes all."""
-    with tempfile.TemporaryDirectory() as folder:
-        clock = ReplayClock()
-        with EventLog(Path(folder) / "events.db", clock=clock, history_start_ms="all") as events:
-            engine = Engine(events, memory_budget="1GiB")
-            graph_id = engine.install(retail.compile())
-            played, made = 0, (0, Catalogue())
-            for query in task.baskets(log, start_ms, end_ms):
-                clock.ms = query.ts_ms
-                engine.append_many(log.events(log.between(played, query.ts_ms)))
-                played = query.ts_ms
-                as_of = task.HELD_OUT - -(-(task.HELD_OUT - query.ts_ms) // PERIOD) * PERIOD
-                if made[0] != as_of:
-                    made = as_of, catalogue(log, as_of)
-                chosen, weight = choose(log, query, rng)
-                offered = {name: [values[i] for i in chosen.tolist()] for name, values in made[1].items()}
-                key = str(log.customers[query.customer])
-                vector = engine.extract(graph_id, key=key, at_ms=query.ts_ms, candidates=offered)
-                yield Sample(query, vector.values, chosen, weight)
+def values_of(row: Any) -> dict[str, object]:
+    """Return the features in a replayed ROW as a device gives them: a sequence's items together."""
+    found = {name: row.column(name)[0].as_py() for name in row.schema.names if "." not in name}
+    found["history"] = {item: row.column(f"history.{item}")[0].as_py() for item in ("item", "age")}
+    return found
 
 
 def choose(
@@ -302,12 +296,12 @@ def main() -> None:
     rng = np.random.default_rng(SEED)
     log, started = load(), time.perf_counter()
     end_ms = task.HELD_OUT - PERIOD if args.validate else task.HELD_OUT
-    samples = list(play(log, START, end_ms, rng))
-    print(f"{len(samples)} baskets played in {time.perf_counter() - started:.0f} s")
+    samples = play(log, START, end_ms, rng)
+    print(f"{len(samples)} baskets replayed in {time.perf_counter() - started:.0f} s")
     net = train(log, samples, end_ms)
     print(f"trained after {time.perf_counter() - started:.0f} s")
     if args.validate:
-        print(validate(net, list(play(log, end_ms, task.HELD_OUT, None))))
+        print(validate(net, play(log, end_ms, task.HELD_OUT, None)))
         return
     about = {
         "trained on": f"{len(samples)} baskets of the UCI Online Retail log (Chen, Sain, Guo: CC BY 4.0)",
