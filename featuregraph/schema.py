@@ -20,6 +20,7 @@ from featuregraph.errors import CompileError
 from featuregraph.expr import Expr
 from featuregraph.ir import Op
 from featuregraph.place import Place, here, placed
+from featuregraph.shown import shown
 from featuregraph.types import Type
 
 RESERVED = frozenset({"known_ms"})  # SEMANTICS 1.7: it takes no part in any value
@@ -157,7 +158,12 @@ def type_of(wanted: TypeLike) -> Type:
     if isinstance(wanted, Field):
         return wanted.type
     if callable(wanted):
-        return wanted().type
+        try:
+            return wanted().type
+        except TypeError:  # decimal and vector take a number
+            raise CompileError(
+                f"expected a whole type, found {shown(wanted)}; write it with its number, as fg.decimal(2)"
+            ) from None
     return Type.parse(wanted)
 
 

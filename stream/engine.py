@@ -286,7 +286,7 @@ class Engine:
             try:
                 self._catch_up()
                 if as_known:
-                    first = INT64_MIN if history_start_ms is None else history_start_ms
+                    first = INT64_MIN if history_start_ms is None else _time(history_start_ms)
                     rows = self._scan(who, installed.alone, t, known_from=first)
                     raw = plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q)
                 else:

@@ -127,7 +127,7 @@ _SURE_DIGITS: Final = 18  # any number of so many digits is an int64
 
 def _decimal_converter(scale: int) -> Converter:
     factor = 10**scale
-    factors = [10 ** (scale - digits) for digits in range(scale + 1)]
+    factors: list[int] = [10 ** (scale - digits) for digits in range(scale + 1)]
     most = _SURE_DIGITS - scale
 
     def to_decimal(raw: object) -> int | Bad | None:
