@@ -144,7 +144,7 @@ class Reader:
         return node
 
     def _leaf(self, e: Json, stream: Stream, depth: int) -> Node:
-        (tag,) = (name for name in _ROW_LEAVES if name in e)
+        tag = next(name for name in _ROW_LEAVES if name in e)
         _known(e, tag, (tag,))
         self._inside(tag, stream)
         return self._true(e, tag, _ROW_LEAVES[tag])

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from featuregraph.shown import shown
 from stream.codec import Value, column_value, full_decoder
+from stream.errors import LogCorruptError
 from stream.tables import BATCH_ROWS, Batch, Progress, format_of, translating
 
 if TYPE_CHECKING:
@@ -51,10 +53,10 @@ def export_events(log: EventLog, path: str | Path, *, progress: Progress | None 
     write = _WRITERS[format_of(path)]
     with log.reading() as connection, translating(path, "writing it"), _replacing(path) as part:
         total = int(connection.execute("SELECT count(*) FROM event").fetchone()[0])
-        typed = _typed_fields(connection) if format_of(path) in ("parquet", "arrow") else {}
+        typed = _typed_fields(connection, log.path) if format_of(path) in ("parquet", "arrow") else {}
         done = 0
         with write(part, typed) as put:
-            for batch in _batches(connection):
+            for batch in _batches(connection, log.path):
                 put(batch)
                 done += len(batch)
                 if progress is not None:
@@ -76,22 +78,29 @@ def _replacing(path: Path) -> Iterator[Path]:
             part.unlink(missing_ok=True)
 
 
-def _batches(connection: sqlite3.Connection) -> Iterator[Batch]:
+def _batches(connection: sqlite3.Connection, path: str) -> Iterator[Batch]:
+    """Give the events of the log at PATH; raise LogCorruptError at one that cannot be read."""
     decode = full_decoder()
     cursor = connection.execute(_ROWS)
     while found := cursor.fetchmany(BATCH_ROWS):
         batch = []
         for *columns, payload in found:
-            event: dict[str, Any] = dict(zip(CANONICAL, map(column_value, columns), strict=False))
-            event["attrs"] = {name: value for name, value in decode(payload).items() if value is not None}
+            try:
+                event: dict[str, Any] = dict(zip(CANONICAL, map(column_value, columns), strict=False))
+                event["attrs"] = {name: value for name, value in decode(payload).items() if value is not None}
+            except (TypeError, ValueError) as error:
+                raise LogCorruptError(
+                    f"{path}: expected sound rows while exporting, found one at {shown(columns[4])} ms that"
+                    f" cannot be read: {error}; run `headrace log check` on it"
+                ) from error
             batch.append(event)
         yield batch
 
 
-def _typed_fields(connection: sqlite3.Connection) -> dict[str, type]:
+def _typed_fields(connection: sqlite3.Connection, path: str) -> dict[str, type]:
     """Return the fields that get a column of their own, with its type."""
     kinds: dict[str, set[object]] = {}
-    for batch in _batches(connection):
+    for batch in _batches(connection, path):
         for event in batch:
             for name, value in event["attrs"].items():
                 kinds.setdefault(name, set()).add(_kind(value))

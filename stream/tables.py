@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from featuregraph.errors import EventError
-from stream.errors import EventFileError
+from stream.errors import EventFileError, LogError
 from stream.event import Receipt
 from stream.limits import Limits
 
@@ -125,7 +125,7 @@ def translating(path: str | Path, doing: str) -> Iterator[None]:
             f"{path}: expected pyarrow for a {Path(path).suffix} file, found it is not installed;"
             " run `pip install 'headrace[replay]'`, or use JSON lines"
         ) from error
-    except EventFileError:
+    except (EventFileError, LogError):
         raise
     except (OSError, EventError, ValueError, NotImplementedError, TypeError, KeyError) as error:
         # pyarrow's own errors derive from these

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from featuregraph import Graph, RequestError
+from featuregraph import EventError, Graph, RequestError
 from featuregraph.sources import load_graph
 from featuregraph.times import format_time, parse_time
 from featuregraph.why import explain_rows
@@ -201,7 +201,10 @@ def why(
         for batch in batches(events):
             mine += [e for e in batch if together or identifier(e.get("user_id")) == key]
             progress(job.READING, len(batch), total)
-    found = explain_rows(found_graph, feature, mine, key, t, given)
+    try:
+        found = explain_rows(found_graph, feature, mine, key, t, given)
+    except EventError as error:
+        raise EventError(f"{events}: {error}") from None
     if json:
         console.emit_json(trace.as_json(found_graph, found))
         return

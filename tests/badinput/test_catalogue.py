@@ -1,0 +1,122 @@
+"""Every bad input that the project promises to meet, and the tests that hold it to that."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.device
+
+TESTS = Path(__file__).parent.parent
+
+# What is met -> the tests that show the one line, or the count, and that nothing accepted is lost.
+CATALOGUE: dict[str, tuple[str, ...]] = {
+    "unknown event or field": (
+        "badinput/test_graphs.py::test_an_unknown_name_is_told_with_the_nearest",
+        "badinput/test_command_line.py::test_a_graph_that_is_none",
+        "device/test_arrivals.py::test_unknown_events_and_fields_are_kept_but_not_seen",
+    ),
+    "wrong type": (
+        "badinput/test_graphs.py::test_a_wrong_type_is_told_with_both_types",
+        "badinput/test_command_line.py::test_a_graph_that_is_none",
+        "device/test_strict.py::test_a_strict_engine_refuses",
+        "device/test_strict.py::test_unparsable_values_are_counted_once",
+    ),
+    "missing ts": (
+        "badinput/test_events.py::test_each_bad_event_is_met",
+        "badinput/test_command_line.py::test_a_file_of_events_that_is_none",
+        "log/test_append.py::test_an_event_of_another_form_is_refused",
+    ),
+    "negative ts": ("badinput/test_events.py::test_a_negative_time_is_a_time_like_any_other",),
+    "huge payload": (
+        "badinput/test_events.py::test_each_bad_event_is_met",
+        "badinput/test_events.py::test_a_huge_payload_is_not_copied_again_and_again",
+        "badinput/test_command_line.py::test_a_file_of_events_that_is_none",
+        "log/test_append.py::test_an_event_of_another_form_is_refused",
+    ),
+    "deep JSON": (
+        "badinput/test_events.py::test_each_bad_event_is_met",
+        "badinput/test_graphs.py::test_deep_nesting_is_refused",
+        "badinput/test_command_line.py::test_a_file_of_events_that_is_none",
+        "badinput/test_command_line.py::test_a_graph_that_is_none",
+        "log/test_append.py::test_deep_values_are_null_and_counted",
+        "log/test_files.py::test_a_file_that_cannot_be_read",
+    ),
+    "invalid UTF-8": (
+        "badinput/test_events.py::test_each_bad_event_is_met",
+        "badinput/test_graphs.py::test_bytes_that_are_no_text_are_refused",
+        "badinput/test_command_line.py::test_a_file_of_events_that_is_none",
+        "badinput/test_command_line.py::test_a_graph_that_is_none",
+        "log/test_codec.py::test_what_no_type_can_be_is_null_and_named",
+    ),
+    "NaN and infinities": (
+        "badinput/test_events.py::test_each_bad_event_is_met",
+        "badinput/test_graphs.py::test_numbers_that_json_has_not_are_refused",
+        "log/test_codec.py::test_what_no_type_can_be_is_null_and_named",
+        "log/test_files.py::test_numbers_out_of_range_are_null_and_counted",
+    ),
+    "duplicate ids": (
+        "badinput/test_events.py::test_each_bad_event_is_met",
+        "device/test_arrivals.py::test_duplicates_are_dropped_and_counted",
+        "log/test_append.py::test_a_duplicate_takes_no_position",
+    ),
+    "a locked log": (
+        "badinput/test_command_line.py::test_a_locked_log",
+        "log/test_open.py::test_a_second_writer_is_told_who_writes",
+    ),
+    "a read-only log": (
+        "badinput/test_logs.py::test_an_engine_on_a_log_that_is_only_read",
+        "log/test_open.py::test_what_may_not_be_written",
+    ),
+    "a truncated log": (
+        "badinput/test_command_line.py::test_a_log_that_is_none",
+        "crash/test_damage.py::test_a_truncated_file",
+        "crash/test_damage.py::test_a_write_ahead_log_cut_short",
+    ),
+    "a bit-flipped log": (
+        "badinput/test_logs.py::test_an_engine_never_takes_damage_for_its_own_fault",
+        "badinput/test_command_line.py::test_a_damaged_log_fails_the_check",
+        "crash/test_damage.py::test_flipped_bits",
+        "crash/test_damage.py::test_check_names_the_damaged_row",
+    ),
+    "a foreign log": (
+        "badinput/test_command_line.py::test_a_log_that_is_none",
+        "log/test_open.py::test_another_programs_database_is_refused_untouched",
+        "log/test_open.py::test_no_database_at_all",
+        "log/test_open.py::test_another_format_is_refused",
+    ),
+    "a full disk": (
+        "badinput/test_command_line.py::test_a_full_disk_keeps_what_was_accepted",
+        "crash/test_damage.py::test_a_full_file",
+        "crash/test_damage.py::test_a_write_that_the_system_refuses",
+    ),
+    "a model with another schema hash": (
+        "inference/test_loading.py::test_a_model_of_another_schema_is_refused",
+        "inference/test_loading.py::test_a_contract_of_another_schema_is_refused",
+        "inference/test_packaging.py::test_a_model_stamped_for_another_schema_is_refused",
+    ),
+    "an ONNX file that is not one": (
+        "inference/test_loading.py::test_a_file_that_is_no_model_is_refused",
+        "inference/test_packaging.py::test_a_text_file_is_no_model",
+        "inference/test_packaging.py::test_a_truncated_model_is_refused",
+    ),
+    "id >= vocabulary": (
+        "inference/test_binding.py::test_an_id_outside_its_vocabulary_is_refused",
+        "inference/test_packaging.py::test_a_vocabulary_beyond_the_table_is_a_difference",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", CATALOGUE)
+def test_each_bad_input_has_its_tests(what: str) -> None:
+    """Each test that the catalogue names is there, and says in its docstring what it shows."""
+    for name in CATALOGUE[what]:
+        path, _, function = name.partition("::")
+        tree = ast.parse((TESTS / path).read_text(encoding="utf-8"))
+        found = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+        assert function in found, (
+            f"expected {name}, found none; write it, or name the one that took its place"
+        )
+        assert ast.get_docstring(found[function]), name

@@ -1,0 +1,165 @@
+"""An engine on a log that is damaged or only read: one line of the log's own, never a fault of the engine."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import featuregraph as fg
+from featuregraph.testing.clock import FakeClock
+from stream import Engine, EventLog, LogCorruptError, LogError, LogReadOnlyError
+from stream.engine import MODES, Mode
+
+pytestmark = pytest.mark.device
+
+NOW = 1_700_000_000_000
+CLICK = fg.Event.of("click", {"n": fg.int64(), "item": fg.category(), "session_id": fg.identifier()})
+_STREAM = fg.rows(CLICK)
+GRAPH = fg.Graph(
+    "damaged",
+    {
+        "count": _STREAM.count(),
+        "sum": _STREAM.over("1d").sum(CLICK["n"]),
+        "top": _STREAM.topk(CLICK["item"], 3),
+        "session": _STREAM.last(CLICK["session_id"]),
+    },
+)
+
+
+def open_log(path: Path, **options: Any) -> EventLog:
+    """Open the log at PATH with a clock that stands still."""
+    return EventLog(path, clock=FakeClock(NOW), **options)
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a sound log."""
+    path = tmp_path_factory.mktemp("sound") / "events.db"
+    with open_log(path, history_start_ms="all") as log:
+        log.append_many(
+            {
+                "user_id": f"u{i % 2}",
+                "event": "click",
+                "ts_ms": NOW - 1000 + i,
+                "n": i,
+                "item": f"i{i % 5}",
+                "session_id": f"s{i % 3}",
+                "attrs": {"note": "x" * (i % 90)},
+            }
+            for i in range(300)
+        )
+    return path
+
+
+@pytest.fixture
+def path(sound: Path, tmp_path: Path) -> Path:
+    """Return a copy of the sound log, to be damaged."""
+    return Path(shutil.copy(sound, tmp_path / "events.db"))
+
+
+def values(path: Path, mode: Mode = "auto", **options: Any) -> list[str]:
+    """Return the features of both keys."""
+    with open_log(path, **options) as log:
+        engine = Engine(log, mode=mode)
+        engine.install(GRAPH.compile())
+        return [repr(engine.extract(GRAPH.id, key=key, at_ms=NOW).values) for key in ("u0", "u1")]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "harm",
+    [
+        "payload = x'7b'",
+        "payload = x'ff00'",
+        "payload = 7",
+        "payload = 'text'",
+        "payload = x'5b315d'",
+        "session_id = x'ff'",
+    ],
+)
+def test_an_engine_never_takes_damage_for_its_own_fault(path: Path, mode: Mode, harm: str) -> None:
+    """A row that cannot be read is a LogCorruptError with file and row; other keys are still answered."""
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE event SET {harm} WHERE id = 101")  # noqa: S608 - our own words
+    connection.close()
+    with open_log(path) as log:
+        engine = Engine(log, mode=mode)
+        engine.install(GRAPH.compile())
+        for _ in range(2):
+            with pytest.raises(LogCorruptError) as caught:
+                engine.extract(GRAPH.id, key="u0", at_ms=NOW)
+            line = str(caught.value)
+            assert line.startswith(f"{path}: expected a sound file")
+            assert "row 101" in line
+            assert "\n" not in line
+        assert engine.extract(GRAPH.id, key="u1", at_ms=NOW)["count"] == 150
+        assert engine.append({"event": "click", "user_id": "u1", "ts_ms": NOW}).accepted == 1
+        assert engine.extract(GRAPH.id, key="u1", at_ms=NOW + 1)["count"] == 151
+
+
+def test_a_request_is_not_taken_for_damage(path: Path) -> None:
+    """An error of the caller's own stays what it is, on a sound and on a damaged log."""
+    with open_log(path) as log:
+        engine = Engine(log)
+        engine.install(GRAPH.compile())
+        with pytest.raises(fg.RequestError):
+            engine.extract(GRAPH.id, key="u0", at_ms=1.5)  # type: ignore[arg-type]
+        error = ValueError("mine")
+        assert log.explained(error) is error
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_random_damage(path: Path, sound: Path, seed: int) -> None:
+    """Whatever bytes change, opening and extracting gives values or one line of the log's own errors."""
+    rng = random.Random(seed)
+    whole = sound.read_bytes()
+    lines = []
+    for _ in range(12):
+        data = bytearray(whole)
+        for _ in range(rng.choice((1, 3, 30))):
+            place = rng.randrange(len(data))
+            size = rng.choice((1, 1, 16, 4096))
+            data[place : place + size] = rng.randbytes(size)
+        for beside in path.parent.glob("events.db*"):
+            beside.unlink()
+        path.write_bytes(data)
+        for options in ({"read_only": True}, {}):
+            try:
+                values(path, rng.choice(MODES), **options)
+            except LogError as error:
+                lines.append(str(error))
+            except fg.FeatureOverflowError:
+                continue  # a number may have become another number
+    assert lines
+    assert all(line.startswith(f"{path}: expected ") and "\n" not in line for line in lines)
+
+
+def test_an_engine_on_a_log_that_is_only_read(path: Path, sound: Path) -> None:
+    """An engine reads a read-only log and is refused to append to it, in one line."""
+    expected = values(sound, "fused")
+    with open_log(path, read_only=True) as log:
+        engine = Engine(log, key="u0")
+        engine.install(GRAPH.compile())
+        for _ in range(2):
+            with pytest.raises(LogReadOnlyError) as caught:
+                engine.append({"event": "click", "ts_ms": NOW})
+            assert "\n" not in str(caught.value)
+            found = [repr(engine.extract(GRAPH.id, key=key, at_ms=NOW).values) for key in ("u0", "u1")]
+            assert found == expected
+
+
+def test_a_reader_follows_its_writer(path: Path) -> None:
+    """An engine on a read-only log sees what another process's writer appends and forgets meanwhile."""
+    with open_log(path) as writer, open_log(path, read_only=True) as reader:
+        engine = Engine(reader, key="u0")
+        engine.install(GRAPH.compile())
+        assert engine.extract(GRAPH.id, at_ms=NOW + 9)["count"] == 150
+        writer.append({"event": "click", "user_id": "u0", "ts_ms": NOW, "event_id": "x"})
+        assert engine.extract(GRAPH.id, at_ms=NOW + 9)["count"] == 151
+        writer.forget(event_id="x")
+        assert engine.extract(GRAPH.id, at_ms=NOW + 9)["count"] == 150
