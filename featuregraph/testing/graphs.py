@@ -55,6 +55,7 @@ FIELDS: Mapping[str, tuple[Type, ...]] = {
     "user_id": (IDENTIFIER,),
     "event_id": (STRING,),
     "seq": (INT64,),
+    "event": (CATEGORY, STRING),
     "ts_ms": (TIMESTAMP,),
 }
 KEYS = {"user_id": 8, "item_id": 1.5, "shop": 0.5}  # columns, and how often they are the key
@@ -204,7 +205,7 @@ class _Maker:
         else:
             names = some(rng, list(self.events))
             scope = self._scope(names)
-            where = self._inside(BOOLEAN, scope) if rng.random() < 0.4 else None
+            where = self._filter(scope) if rng.random() < 0.45 else None
             self._streams.append((names, where))
         stream: Json = {"events": names}
         if where is not None:
@@ -218,6 +219,27 @@ class _Maker:
         if by is not None:
             stream["by"] = self._inside(by, scope)
         return stream, scope
+
+    def _filter(self, scope: Mapping[str, Type]) -> Json:
+        """Make a filter, mostly one that takes some rows and leaves others."""
+        rng = self.rng
+        name, type = rng.choice(list(scope.items())) if scope else ("", INT64)
+        choice = rng.random()
+        if choice < 0.4 or not scope:
+            return self._inside(BOOLEAN, scope)
+        if choice < 0.6:  # as of the query's time
+            period = {"lit": rng.choice((2, 3, 5)) * self.world.unit, "type": "int64"}
+            phase = {"op": "mod", "args": [{"age": True}, period]}
+            left, limit = rng.choice(((phase, self.world.unit), ({"age": True}, self.world.duration(rng))))
+            return {"op": rng.choice(("lt", "ge")), "args": [left, {"lit": limit, "type": "int64"}]}
+        if choice < 0.8:  # as the request says
+            asked = {"request": f"q {type}", "type": str(type)}
+            return {"op": rng.choice(("ne", "ge", "le", "eq")), "args": [{"field": name}, asked]}
+        return {
+            "op": "is_in",
+            "args": [{"field": name}],
+            "values": [self.world.value(rng, type) for _ in range(4)],
+        }
 
     def _scope(self, names: list[str]) -> Mapping[str, Type]:
         first, *rest = (self.events[name] for name in names)
