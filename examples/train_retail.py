@@ -262,10 +262,7 @@ def export(net: Net, sample: Sample) -> bytes:
         OneCustomer(net).eval(), args, input_names=NAMES, output_names=("score",), dynamic_shapes=shapes,
         opset_version=18, dynamo=True, verbose=False,
     )  # fmt: skip
-    model = program.model_proto
-    for part in (*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
-        part.ClearField("metadata_props")  # where in which file of this machine it was traced
-    content: bytes = model.SerializeToString()
+    content: bytes = program.model_proto.SerializeToString()
     return content
 
 

@@ -76,6 +76,13 @@ class ModelFile:
         for key, value in merged:
             self._model.metadata_props.add(key=key, value=value)
 
+    def forget_origin(self) -> None:
+        """Take out where the model was made: exporters leave the paths of the trainer's files in its parts."""
+        graph = self._model.graph
+        for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+            part.ClearField("metadata_props")
+            part.ClearField("doc_string")
+
     def table_rows(self) -> dict[str, int]:
         """Return for each input that visibly indexes a constant table the rows of the smallest one."""
         sizes = {t.name: int(t.dims[0]) for t in self._tables() if t.dims}

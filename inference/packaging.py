@@ -92,6 +92,7 @@ def package(
     graph = graph.serving()
     content = model if isinstance(model, bytes) else _read(Path(model))
     file = ModelFile(content)
+    file.forget_origin()
     runtime = backend(chosen.backend).open(content)
     spec = _contract(graph, runtime, file, inputs, outputs, chosen)
     original = Model(spec, graph, runtime, "")

@@ -70,6 +70,19 @@ def test_the_same_parts_give_the_same_bytes(make: Make) -> None:
     assert first == again
 
 
+def test_no_file_of_the_trainer_is_named(make: Make, tin: Tin) -> None:
+    """What an exporter notes of its own files and lines is taken out of the model."""
+    onnx = pytest.importorskip("onnx")
+    traced = onnx.load_model_from_string(tin())
+    traced.graph.doc_string = "traced"
+    for node in traced.graph.node:
+        node.doc_string = "File train.py, line 7"
+        node.metadata_props.add(key="pkg.torch.onnx.stack_trace", value="File train.py, line 7")
+    packaged = (make(traced.SerializeToString()) / "model.onnx").read_bytes()
+    assert b"train.py" not in packaged
+    assert b"traced" not in packaged
+
+
 def test_a_path_is_packaged_like_bytes(
     make: Make, tin: Tin, shop: fg.Graph, inputs: tuple[Input, ...], examples: Any, tmp_path: Path
 ) -> None:
