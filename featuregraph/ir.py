@@ -11,6 +11,7 @@ import json
 import weakref
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
+from threading import Lock
 from typing import Any, ClassVar, final
 
 from featuregraph.types import AnyType, Type
@@ -68,6 +69,8 @@ class Op(StrEnum):
     HASH = "hash"
 
 
+_INTERNING = Lock()
+
 ROW_LEAVES = frozenset({Op.FIELD, Op.EVENT_NAME, Op.TS, Op.AGE})
 LEAVES = ROW_LEAVES | {Op.LIT, Op.NOW, Op.HOUR_OF_DAY, Op.DAY_OF_WEEK, Op.REQUEST, Op.CANDIDATE}
 ITEM = "item:"  # what the role of a sequence's item begins with; its name follows
@@ -117,7 +120,8 @@ class Node:
             fill(node, "per_candidate", op is Op.CANDIDATE or any(a.per_candidate for a in args))
             fill(node, "depth", 1 + max((a.depth for a in args), default=0))
             fill(node, "_id", None)
-            cls._interned[key] = node
+            with _INTERNING:  # of two threads that made one meaning, both take the first one's node
+                node = cls._interned.setdefault(key, node)
         return node
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -23,7 +23,8 @@ from featuregraph.place import Place, here, placed
 from featuregraph.shown import shown
 from featuregraph.types import Type
 
-RESERVED = frozenset({"known_ms"})  # SEMANTICS 1.7: it takes no part in any value
+# SEMANTICS 1.7: known_ms takes no part in any value; 1.1: attrs is the column that holds fields, not one.
+RESERVED = frozenset({"known_ms", "attrs"})
 MAX_WORD = 100  # characters of a name that are compared with the known ones
 
 
@@ -43,7 +44,7 @@ class EventSchema:
             if field in RESERVED:
                 raise CompileError(
                     f"event {event!r}: expected a field of the application, found {field!r}, "
-                    "which takes no part in any value; take it out"
+                    "which is a column that takes no part in any value; take it out"
                 )
             if type.kind == "vector":
                 raise CompileError(

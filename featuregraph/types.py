@@ -29,6 +29,10 @@ class Type:
     def __str__(self) -> str:
         return self.kind if self.param is None else f"{self.kind}({self.param})"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Types are compared by identity: a copy, also in another process, is the type itself.
+        return Type.parse, (str(self),)
+
     @property
     def is_text(self) -> bool:
         """Tell whether values are text."""

@@ -77,7 +77,7 @@ class ModelFile:
             self._model.metadata_props.add(key=key, value=value)
 
     def forget_origin(self) -> None:
-        """Take out where the model was made: exporters leave the paths of the trainer's files in its parts."""
+        """Take out where the model was made: exporters leave the trainer's file names in its parts."""
         graph = self._model.graph
         for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
             part.ClearField("metadata_props")

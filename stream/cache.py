@@ -2,7 +2,8 @@
 
 1. `bytes` is the sum of the weights last taken; a key is weighed when it comes in and every WEIGH_EVERY rows.
 2. After `weigh`, `bytes <= budget`: keys go, least recently asked first.
-3. A key that alone is heavier than the budget goes too, and stays away until the budget or the plans change.
+3. A key that alone is heavier than the budget goes too, and stays away for its next RETRY_AFTER queries: its
+   windows may have emptied by then.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import OrderedDict
 from stream.state import KeyCache
 
 WEIGH_EVERY = 256  # rows pushed
+RETRY_AFTER = 256  # queries
 
 
 class Kept:
@@ -22,7 +24,7 @@ class Kept:
         self.bytes = 0
         self._caches: OrderedDict[str, KeyCache] = OrderedDict()
         self._weights: dict[str, int] = {}
-        self._oversized: set[str] = set()
+        self._oversized: dict[str, int] = {}  # by key, for how many more queries
 
     def __len__(self) -> int:
         return len(self._caches)
@@ -55,8 +57,11 @@ class Kept:
         self.bytes = 0
 
     def fits(self, key: str) -> bool:
-        """Tell whether KEY may be kept, as far as is known."""
-        return key not in self._oversized
+        """Tell whether KEY may be kept for the query that asks, as far as is known."""
+        left = self._oversized.pop(key, 0)
+        if left > 1:
+            self._oversized[key] = left - 1
+        return not left
 
     def resize(self, budget: int) -> None:
         """Set the budget, which is obeyed at once."""
@@ -78,5 +83,5 @@ class Kept:
         while self.bytes > self.budget:
             key = next(iter(self._caches))
             if self._weights.get(key, 0) > self.budget:
-                self._oversized.add(key)
+                self._oversized[key] = RETRY_AFTER
             self.drop(key)

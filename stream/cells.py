@@ -135,6 +135,7 @@ class RowCount:
     """count() of a running window: its length."""
 
     __slots__ = ("_span",)
+    size = 1
 
     def __init__(self, span: RunningSpan) -> None:
         self._span = span
@@ -211,6 +212,11 @@ class Lists:
         self._items = items
         self._state = state
         self._q = q
+
+    @property
+    def size(self) -> int:
+        """Return about how many values are held."""
+        return int(self._state.size)
 
     def value(self, t: int) -> Any:
         """Return {item: list}, oldest to newest, or OVERFLOW."""

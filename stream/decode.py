@@ -48,11 +48,24 @@ class Unparsable:
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[str, str]] = Counter()  # by (event, field)
-        self.until = 0  # rows up to this id are counted
+        self._until: dict[str, int] = {}  # by key: its rows up to this id are counted
+        self._floor = 0
+        self._seen: set[tuple[int, str]] = set()  # (row, field) counted since `begin`
+
+    def begin(self, key: str) -> None:
+        """Count rows of KEY from here on."""
+        self._floor = self._until.get(key, 0)
+        self._seen.clear()
+
+    def end(self, key: str, until: int) -> None:
+        """Take note that the rows of KEY up to the id UNTIL were decoded."""
+        self._until[key] = until
+        self._seen.clear()
 
     def add(self, row_id: int, event: str, field: str) -> None:
         """Count one value of the row ROW_ID."""
-        if row_id > self.until:
+        if row_id > self._floor and (row_id, field) not in self._seen:
+            self._seen.add((row_id, field))
             self.counts[event, field] += 1
 
 

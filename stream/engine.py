@@ -13,11 +13,12 @@ of the log.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Literal, get_args
 
-from featuregraph import CompileError, EventError, FeatureVector, Plan, RequestError
+from featuregraph import CompileError, EventError, FeatureGraphError, FeatureVector, Plan, RequestError
 from featuregraph.compiler import reader
 from featuregraph.convert import BAD, converter
 from featuregraph.ir import Op, toposort
@@ -132,7 +133,8 @@ class Engine:
     @property
     def plans(self) -> dict[str, Plan]:
         """Return the installed plans by graph id."""
-        return {graph_id: installed.plan for graph_id, installed in self._plans.items()}
+        with self._lock:
+            return {graph_id: installed.plan for graph_id, installed in self._plans.items()}
 
     def _bind(self) -> None:
         """Lay out all plans together; states of the old layout are rebuilt from the log at the next query."""
@@ -142,8 +144,8 @@ class Engine:
             installed.numbers = [layout.index[demand] for demand in installed.plan.demands]
         self._kept.clear()
 
-    def _plan(self, graph_id: str) -> Installed:
-        installed = self._plans.get(graph_id)
+    def _plan(self, graph_id: object) -> Installed:
+        installed = self._plans.get(graph_id) if isinstance(graph_id, str) else None
         if installed is None:
             have = ", ".join(p.graph.name + " " + i[:12] for i, p in self.plans.items()) or "none"
             raise RequestError(
@@ -178,7 +180,8 @@ class Engine:
                 self._pending.extend(rows)
                 self._cursor = rows[-1].id
                 if len(self._pending) > _MOST_PENDING:
-                    self._drain()
+                    with self._whole():
+                        self._drain()
             return receipt
 
     def _own(self, event: Any) -> Any:
@@ -224,10 +227,29 @@ class Engine:
         for row in self._pending:
             kept = self._kept.peek(row.key)
             if kept is not None:
+                self._unparsable.begin(row.key)
                 kept.push(row)
+                self._unparsable.end(row.key, row.id)
                 if kept.unweighed > WEIGH_EVERY:
                     self._kept.weigh(row.key)
         self._pending.clear()
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """Keep nothing of what a failure may have left half done; tell damage of the file by its name."""
+        try:
+            yield
+        except FeatureGraphError:
+            raise
+        except BaseException as error:
+            self._kept.clear()
+            self._pending.clear()
+            if not isinstance(error, (TypeError, ValueError)):
+                raise
+            found = self.log.explained(error)
+            if found is error:
+                raise
+            raise found from error
 
     def _catch_up(self) -> None:
         """Take in what was appended or forgotten since the last query, by whomever."""
@@ -281,28 +303,24 @@ class Engine:
             installed = self._plan(graph_id)
             plan = installed.plan
             who = self._who(key)
-            t = self._now(who) if at_ms is None else _time(at_ms)
+            first = INT64_MIN if history_start_ms is None else _time(history_start_ms, "history_start_ms")
             q = plan.bind_request(request, candidates)
-            try:
+            with self._whole(), self.log.snapshot():
+                t = self._now(who) if at_ms is None else _time(at_ms, "at_ms")
                 self._catch_up()
+                self._unparsable.begin(who)
                 if as_known:
-                    first = INT64_MIN if history_start_ms is None else _time(history_start_ms)
                     rows = self._scan(who, installed.alone, t, known_from=first)
                     raw = plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q)
                 else:
                     raw = self._raw(installed, who, t, q)
                     history_start_ms = None  # alone it has no effect
-            except (TypeError, ValueError) as error:
-                self._kept.clear()  # it may have taken some of the rows only
-                found = self.log.explained(error)
-                if found is error:
-                    raise
-                raise found from error
+                self._unparsable.end(who, self._cursor)
+                known_until = self.log.known_ms
             start = max(
                 (ms for ms in (self.log.history_start_ms, history_start_ms) if ms is not None), default=None
             )
-            self._unparsable.until = self._cursor
-            return FeatureVector(plan.publish(raw), plan.id, t, self.log.known_ms, plan.partial(t, start))
+            return FeatureVector(plan.publish(raw), plan.id, t, known_until, plan.partial(t, start))
 
     def _raw(self, installed: Installed, key: str, t: int, q: Mapping[str, Any]) -> tuple[Any, ...]:
         plan = installed.plan
@@ -372,7 +390,7 @@ class Engine:
     def _now(self, key: str) -> int:
         latest = self.log.max_ts(key)
         clock = self.log.clock.now_ms()
-        return clock if latest is None else max(clock, latest + 1)
+        return clock if latest is None else min(max(clock, latest + 1), INT64_MAX)
 
     # ---- what people ask about
 
@@ -384,7 +402,8 @@ class Engine:
     @property
     def unparsable(self) -> dict[tuple[str, str], int]:
         """Return how many values were not of their declared type, by (event, field)."""
-        return dict(self._unparsable.counts)
+        with self._lock:
+            return dict(self._unparsable.counts)
 
     @property
     def memory_budget(self) -> int:
@@ -406,7 +425,7 @@ def _key(key: object) -> str:
     return str(text)
 
 
-def _time(at_ms: object) -> int:
-    if type(at_ms) is not int or not INT64_MIN <= at_ms <= INT64_MAX:
-        raise RequestError(f"expected at_ms as int64 milliseconds, found {shown(at_ms)}; pass a whole number")
-    return at_ms
+def _time(ms: object, what: str) -> int:
+    if type(ms) is not int or not INT64_MIN <= ms <= INT64_MAX:
+        raise RequestError(f"expected {what} as int64 milliseconds, found {shown(ms)}; pass a whole number")
+    return ms

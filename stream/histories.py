@@ -33,7 +33,7 @@ from stream import engine, state
 from stream.engine import MODES, Engine, Mode
 from stream.log import EventLog
 
-Json = dict[str, Any]
+Json = Any
 # Modes and budgets of the engines of a history; those with little memory drop and rebuild all the time.
 ENGINES: Sequence[tuple[Mode, str]] = (
     *((mode, "16MiB") for mode in MODES),
@@ -64,6 +64,8 @@ def random_history(rng: Random, *, events: int = 30, queries: int = 12) -> Histo
     # Bare aggregates tell more of rows that come and go, deep expressions more of everything else.
     deep = rng.random() < 0.5
     forms = [random_graph(rng, world, features=6 if deep else 14, depth=3 if deep else 0)]
+    if rng.random() < 0.15:
+        forms = [_endless(form) for form in forms]
     for _ in range(choose(rng, {0: 7, 1: 2, 2: 1})):
         forms.append(random_graph(rng, world, features=3, key=forms[0].get("key", "user_id")))
     graphs = [Graph.from_json(form) for form in forms]
@@ -83,6 +85,19 @@ def random_history(rng: Random, *, events: int = 30, queries: int = 12) -> Histo
         steps.insert(removed, {"remove": 1})
     start = world.time(rng) if rng.random() < 0.1 else None
     return History(forms, _batched(rng, steps), start)
+
+
+def _endless(form: Json) -> Json:
+    """Return FORM with the whole life as the window of each stream: then rows go once states have taken them."""
+    if isinstance(form, list):
+        return [_endless(part) for part in form]
+    if not isinstance(form, dict):
+        return form
+    return {
+        key: _endless(part)
+        for key, part in form.items()
+        if "events" not in form or key not in ("over", "last")
+    }
 
 
 def _arrival(rng: Random, entry: Json) -> Json:

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from stream.tables import Progress
 
 DEFAULT_KEY: Final = "user_id"
+_NO_KEY: Final = frozenset({"", "event", "ts_ms", "seq", "known_ms", "attrs"})
 _FORGET: Final = ("before", "key", "event_id")
 
 
@@ -77,7 +78,13 @@ class EventLog:
         self.read_only = read_only
         self.limits = limits or Limits()
         self.clock = clock or SystemClock()
-        self._max_future_ms = None if max_future is None else parse_duration(max_future)
+        self._max_future_ms = None if max_future is None else parse_duration(max_future, "max_future")
+        if key in _NO_KEY:
+            raise ValueError(f"expected a key column such as 'user_id', found {key!r}; name what owns events")
+        if history_start_ms is not None and history_start_ms != "all" and type(history_start_ms) is not int:
+            raise ValueError(
+                f'expected history_start_ms as ms or "all", found {history_start_ms!r}; correct it'
+            )
         self._lock = RLock()
         self._file = None if read_only else LockFile(self.path)
         self._connection: sqlite3.Connection | None = None
@@ -111,6 +118,7 @@ class EventLog:
         self._form = Form(key, self.limits)
         self._texts = Texts(connection, self.limits.cached_texts)
         self._reader = Reader(connection, self._texts, key)
+        self._generation_seen = 0
         self._appender = None if self.read_only else self._new_appender(connection)
 
     def _new_appender(self, connection: sqlite3.Connection) -> Appender:
@@ -247,16 +255,19 @@ class EventLog:
         session_id, page_id and item_id are as stored: pass them through codec.column_value.
         """
         with self._using("reading"):
+            self._follow()
             return self._reader.scan(key, names, lo_ms, hi_ms, columns, after_id)
 
     def rows_after(self, id: int, limit: int | None = None) -> list[Row]:
         """Return LIMIT rows at most that arrived after row ID (0: from the first), by arrival."""
         with self._using("reading"):
+            self._follow()
             return self._reader.rows_after(id, limit)
 
     def max_ts(self, key: str) -> int | None:
         """Return the greatest ts_ms of KEY; None if it has no event."""
         with self._using("reading"):
+            self._follow()
             return self._reader.max_ts(key)
 
     def keys(self) -> list[str]:
@@ -297,7 +308,8 @@ class EventLog:
     def generation(self) -> int:
         """A number that changes whenever events were removed: what was computed before may hold them."""
         with self._using("reading"):
-            return self._appender.generation if self._appender else self._reader.generation()
+            self._follow()
+            return self._appender.generation if self._appender else self._generation_seen
 
     @property
     def history_start_ms(self) -> int | None:
@@ -348,6 +360,26 @@ class EventLog:
 
     # ---------------------------------------------------------------- open and closed
 
+    def _follow(self) -> None:
+        """Forget, as a reader, the numbers of texts when the writer forgot events: it may give new ones."""
+        if self._appender is None and (found := self._reader.generation()) != self._generation_seen:
+            self._texts.drop()
+            self._generation_seen = found
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let all reads inside see the log at one moment, whoever appends meanwhile."""
+        with self._using("reading") as connection:
+            # In the writing process the lock is enough: nobody else writes.
+            if not self.read_only or connection.in_transaction:
+                yield
+                return
+            connection.execute("BEGIN")
+            try:
+                yield
+            finally:
+                connection.execute("ROLLBACK")
+
     @contextmanager
     def _using(self, doing: str) -> Iterator[sqlite3.Connection]:
         """Hold the lock of the log, and say what SQLite's errors mean."""
@@ -358,9 +390,9 @@ class EventLog:
                 )
             try:
                 yield self._connection
-            except (sqlite3.Error, UnicodeDecodeError) as error:
+            except sqlite3.Error as error:
                 raise translated(error, self.path, doing) from error
-            except TypeError as error:  # a number where the file held text, or the other way round
+            except (TypeError, UnicodeDecodeError) as error:  # where the file held text there may be none
                 found = self.explained(error)
                 if found is error:
                     raise

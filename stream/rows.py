@@ -58,6 +58,11 @@ class TrackRows:
         """Take note of a row at TS whose filter overflows."""
         insort(self.broken, ts)
 
+    def forget_broken(self, before: int) -> None:
+        """Drop the notes of rows earlier than BEFORE."""
+        if self.broken and self.broken[0] < before:
+            del self.broken[: bisect_left(self.broken, before)]
+
     def is_broken(self, lo: int, hi: int) -> bool:
         """Tell whether a row whose filter overflows stands in [LO, HI)."""
         return bool(self.broken) and bisect_left(self.broken, hi) > bisect_left(self.broken, lo)

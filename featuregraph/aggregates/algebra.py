@@ -59,6 +59,11 @@ class State(ABC):
     def value(self, t: int) -> Any:
         """Return the value at query time T (ms): an owned internal value, None or OVERFLOW."""
 
+    @property
+    def size(self) -> int:
+        """Return about how many values the state holds."""
+        return 1
+
     @abstractmethod
     def parts(self) -> list[Any]:
         """Return what the state holds as plain values, the count of OVERFLOW rows first."""

@@ -29,6 +29,11 @@ class Decaying(Endless):
         super().__init__(config)
         self.rows: list[tuple[int, Any]] = []
 
+    @property
+    def size(self) -> int:
+        """Return about how many values the state holds."""
+        return 1 + 2 * len(self.rows)
+
     def push(self, x: Any) -> None:
         """Append (ts_ms, x), later than all held."""
         if x is None or x[1] is None:

@@ -92,6 +92,11 @@ class Earliest(State):
         super().__init__(config)
         self.queue: deque[Any] = deque()
 
+    @property
+    def size(self) -> int:
+        """Return about how many values the state holds."""
+        return 1 + len(self.queue)
+
     def push(self, x: Any) -> None:
         """Append a row, later than all held."""
         if x is None:

@@ -60,6 +60,11 @@ class Groups(ABC):
     def at(self, group: Any, t: int) -> Any:
         """Return the value of a group at T, the empty value if it holds no row."""
 
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Return about how many values the state holds."""
+
     @abstractmethod
     def parts(self) -> list[Any]:
         """Return what the state holds as plain values, the count of OVERFLOW groups first."""
@@ -137,6 +142,11 @@ class GroupedStates(Groups):
 
     def _cell(self) -> Cell:
         return Cell(self.config.aggregate.zero(forgets=self.forgets))
+
+    @property
+    def size(self) -> int:
+        """Return about how many values the state holds."""
+        return 1 + sum(2 + cell.state.size for cell in self.cells.values())
 
     def push(self, group: Any, x: Any) -> None:
         """Append a row, later than all held."""
@@ -219,6 +229,11 @@ class GroupedCount(Groups):
         super().__init__(config)
         self.counts: dict[Any, int] = {}
         self.spoilt: dict[Any, int] = {}  # group -> how many of its rows have OVERFLOW for x
+
+    @property
+    def size(self) -> int:
+        """Return about how many values the state holds."""
+        return 1 + len(self.counts)
 
     def push(self, group: Any, x: Any) -> None:
         """Append a row, later than all held."""

@@ -24,6 +24,11 @@ class Ordered(State):
         super().__init__(config)
         self.xs: list[Any] = []
 
+    @property
+    def size(self) -> int:
+        """Return about how many values the state holds."""
+        return 1 + len(self.xs)
+
     def push(self, x: Any) -> None:
         """Append a row, later than all held."""
         if x is None:

@@ -31,6 +31,11 @@ class LatestRows(State):
         self.total = 0
         self.rows: deque[Any] = deque(maxlen=config.n)
 
+    @property
+    def size(self) -> int:
+        """Return about how many values the state holds."""
+        return 1 + len(self.rows)
+
     def push(self, x: Any) -> None:
         """Append (key, row); the key counts for nothing."""
         if x is None:
@@ -89,6 +94,11 @@ class LatestPerKey(State):
         self.come = 0
         self.gone = 0
         self.latest: dict[Any, tuple[int, Any]] = {}
+
+    @property
+    def size(self) -> int:
+        """Return about how many values the state holds."""
+        return 1 + 2 * len(self.latest)
 
     def push(self, x: Any) -> None:
         """Append (key, row); a row without a key is left out."""

@@ -26,6 +26,11 @@ class Occurrences(State):
         super().__init__(config)
         self.counts: dict[Any, int] = {}
 
+    @property
+    def size(self) -> int:
+        """Return about how many values the state holds."""
+        return 1 + len(self.counts)
+
     def push(self, x: Any) -> None:
         """Append a row, later than all held."""
         if x is None:

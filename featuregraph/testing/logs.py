@@ -86,6 +86,8 @@ class _Maker:
         self._taken: set[tuple[str, int, int]] = set()
         self._ids: list[Any] = []
         self._last = world.base
+        self._asked: Sequence[int] = ()  # times of queries
+        self._times: list[int] = []  # of events
 
     def query_time(self) -> int:
         if self.world.huge and self.rng.random() < 0.05:
@@ -95,6 +97,7 @@ class _Maker:
     def arrivals(self, count: int, asked: Sequence[int]) -> list[Json]:
         rng = self.rng
         times = [self._time(asked) for _ in range(count)]
+        self._asked, self._times = asked, times
         order = rng.random()
         if order < 0.7:
             times.sort()
@@ -154,7 +157,7 @@ class _Maker:
         if event_id is not None:
             event["event_id"] = event_id
         if self.known:
-            event["known_ms"] = rng.choice((None, ts, self.world.time(rng), self.world.time(rng), str(ts)))
+            event["known_ms"] = rng.choice((None, ts, self.world.time(rng), rng.choice(self._asked), str(ts)))
         self._fill(event, self.fields.get(name, {}))
         return event
 
@@ -217,7 +220,7 @@ class _Maker:
         if not self.plain and rng.random() < 0.2:
             form["as_known"] = True
             if rng.random() < 0.5:
-                form["history_start_ms"] = self.world.time(rng)
+                form["history_start_ms"] = rng.choice([*self._times, self.world.time(rng)])
         elif rng.random() < 0.05:
             form["history_start_ms"] = self.world.time(rng)  # alone it has no effect
         return form

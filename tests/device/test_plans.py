@@ -76,9 +76,13 @@ def test_a_removed_plan_may_come_back(device: Any, graph: fg.Graph) -> None:
 
 def test_an_unknown_plan_is_one_line(device: Any) -> None:
     """Asking for, or removing, what is not installed names what is."""
+    strange: list[Any] = [None, 7, ["x"], {}]
     for call in (device.engine.extract, device.engine.remove):
         with pytest.raises(RequestError, match=r"\(device [0-9a-f]{12}\).*install it first"):
             call("0" * 64)
+        for odd in strange:
+            with pytest.raises(RequestError, match="install it first"):
+                call(odd)
 
 
 def test_a_plan_of_another_key_is_refused(device: Any) -> None:

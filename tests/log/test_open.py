@@ -149,12 +149,22 @@ def test_a_missing_folder(tmp_path: Path) -> None:
 
 
 def test_a_log_keeps_its_key(path: Path) -> None:
-    """A log is opened with the key that it was made with."""
+    """A log is opened with the key that it was made with, or without saying one."""
     EventLog(path, key="item_id").close()
     with pytest.raises(LogFormatError, match="'item_id'") as caught:
-        EventLog(path)
+        EventLog(path, key="user_id")
     one_line(caught, path)
-    assert EventLog(path, key="item_id", read_only=True).key == "item_id"
+    assert EventLog(path, read_only=True).key == "item_id"
+
+
+@pytest.mark.parametrize(
+    "bad", [{"key": ""}, {"key": "ts_ms"}, {"history_start_ms": "ALL"}, {"history_start_ms": 1.5}]
+)
+def test_an_argument_of_another_form_is_refused(path: Path, bad: dict[str, Any]) -> None:
+    """A key that owns nothing, a history that begins at no time: one line, and no file is made."""
+    with pytest.raises(ValueError, match="expected"):
+        EventLog(path, **bad)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(("given", "kept"), [(None, 7), (3, 3), ("all", None)])
