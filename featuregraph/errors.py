@@ -55,10 +55,15 @@ class FeatureOverflowError(FeatureGraphError, ArithmeticError):
 
     def __init__(self, feature: str, detail: str = "") -> None:
         self.feature = feature
+        self._detail = detail
         super().__init__(
             f"feature {feature!r}: expected a value inside its type, found an overflow"
             f"{f' in {detail}' if detail else ''}; widen the type, shorten the window or scale the input down"
         )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # A worker's error crosses processes with its feature, not with its message for one.
+        return type(self), (self.feature, self._detail)
 
 
 class TableError(FeatureGraphError, ValueError):

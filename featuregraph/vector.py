@@ -18,7 +18,7 @@ class FeatureVector:
     values: dict[str, object]
     graph_id: str
     at_ms: int
-    known_until: int | None = None  # ms of the newest event that was known
+    known_until: int | None = None  # the greatest known_ms that the log's clock had given, ms
     partial: tuple[str, ...] = ()  # features whose window begins before the history held (SEMANTICS 3.5)
 
     def __getitem__(self, feature: str) -> object:

@@ -395,6 +395,11 @@ class Engine:
     # ---- what people ask about
 
     @property
+    def keys_kept(self) -> int:
+        """Return of how many keys rows and states are held."""
+        return len(self._kept)
+
+    @property
     def state_bytes(self) -> int:
         """Return an estimate of the bytes that rows and states hold."""
         return self._kept.bytes

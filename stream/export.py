@@ -10,16 +10,16 @@ The file appears whole under its name, or not at all.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from featuregraph.shown import shown
+from stream.atomic import replacing
 from stream.codec import Value, column_value, full_decoder
 from stream.errors import LogCorruptError
 from stream.tables import BATCH_ROWS, Batch, Progress, format_of, translating
@@ -51,7 +51,7 @@ def export_events(log: EventLog, path: str | Path, *, progress: Progress | None 
     """
     path = Path(path)
     write = _WRITERS[format_of(path)]
-    with log.reading() as connection, translating(path, "writing it"), _replacing(path) as part:
+    with log.reading() as connection, translating(path, "writing it"), replacing(path) as part:
         total = int(connection.execute("SELECT count(*) FROM event").fetchone()[0])
         typed = _typed_fields(connection, log.path) if format_of(path) in ("parquet", "arrow") else {}
         done = 0
@@ -62,20 +62,6 @@ def export_events(log: EventLog, path: str | Path, *, progress: Progress | None 
                 if progress is not None:
                     progress(done, total)
     return done
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a path beside PATH that takes its name, with all that was written, when all went well."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
 
 
 def _batches(connection: sqlite3.Connection, path: str) -> Iterator[Batch]:
@@ -125,7 +111,7 @@ def _kind(value: Value) -> object:
 def _column_kind(kinds: set[object]) -> type | None:
     if kinds <= {int, "int64"}:
         return int
-    if kinds <= {int, float}:
+    if kinds <= {int, float}:  # numbers; an integer that stands for a text (an identifier) mixes with no float
         return float
     return bool if kinds == {bool} else None
 

@@ -64,8 +64,6 @@ def random_history(rng: Random, *, events: int = 30, queries: int = 12) -> Histo
     # Bare aggregates tell more of rows that come and go, deep expressions more of everything else.
     deep = rng.random() < 0.5
     forms = [random_graph(rng, world, features=6 if deep else 14, depth=3 if deep else 0)]
-    if rng.random() < 0.15:
-        forms = [_endless(form) for form in forms]
     for _ in range(choose(rng, {0: 7, 1: 2, 2: 1})):
         forms.append(random_graph(rng, world, features=3, key=forms[0].get("key", "user_id")))
     graphs = [Graph.from_json(form) for form in forms]
@@ -87,17 +85,70 @@ def random_history(rng: Random, *, events: int = 30, queries: int = 12) -> Histo
     return History(forms, _batched(rng, steps), start)
 
 
-def _endless(form: Json) -> Json:
-    """Return FORM with the whole life as the window of each stream: then rows go once states have taken them."""
-    if isinstance(form, list):
-        return [_endless(part) for part in form]
-    if not isinstance(form, dict):
-        return form
-    return {
-        key: _endless(part)
-        for key, part in form.items()
-        if "events" not in form or key not in ("over", "last")
-    }
+def moving_history(rng: Random, *, events: int = 60) -> History:
+    """Return a history of plain windows that move on and on while events come in, a good part of them late."""
+    endless = rng.random() < 0.4  # then rows are dropped once states have taken them
+    fields = {"n": "int64", "x": "float64", "s": "string"}
+    form = {"format": 1, "graph": "moving", "events": {"view": fields, "tap": fields}, "features": {}}
+    for place in range(10):
+        stream: Json = {"events": rng.choice((["view"], ["view"], ["tap", "view"]))}
+        if not endless:
+            stream |= {"over": f"{rng.choice((1, 2, 5, 10, 30))}ms"} if rng.random() < 0.8 else {}
+            stream |= {"offset": f"{rng.choice((1, 3, 10))}ms"} if rng.random() < 0.2 else {}
+            stream |= {"last": rng.choice((1, 2, 4))} if rng.random() < 0.3 else {}
+        form["features"][f"f{place}"] = _plain(rng, stream)
+    steps: list[Json] = []
+    now, place = 0, 0
+    while place < events:
+        batch = []
+        for _ in range(rng.randint(1, 4)):
+            late = rng.choice((0, 0, 1, 2, 5, 20))
+            event = {
+                "event": rng.choice(("view", "tap")),
+                "ts_ms": now - late,
+                "user_id": "u",
+                "event_id": place,
+            }
+            event |= {"n": rng.randint(0, 3), "x": rng.choice((0.1, 0.2, 1e16, None)), "s": rng.choice("abc")}
+            batch.append(event)
+            place += 1
+            now += rng.choice((0, 1, 1, 3))
+        steps.append({"append": batch, "by": rng.choice((None, 3, 3, 4))})
+        back = 10 if rng.random() < 0.1 else 0
+        steps.append({"ask": {"key": "u", "t": now + rng.choice((0, 1, 2)) - back}, "graph": 0})
+    return History([form], steps)
+
+
+def _plain(rng: Random, stream: Json) -> Json:
+    """Return an aggregate of a field as it is, on STREAM."""
+    agg = rng.choice(
+        (
+            "count",
+            "sum",
+            "mean",
+            "var",
+            "min",
+            "max",
+            "first",
+            "last",
+            "distinct",
+            "topk",
+            "quantile",
+            "sequence",
+        )
+    )
+    x = {"field": rng.choice(("n", "x") if agg in ("sum", "mean", "var", "quantile") else ("n", "x", "s"))}
+    form: Json = {"agg": agg, "stream": stream}
+    match agg:
+        case "sequence":
+            form |= {"n": rng.choice((2, 3, 50)), "items": {"n": {"field": "n"}, "ts": {"ts": True}}}
+            form |= {"distinct": x} if rng.random() < 0.6 else {}
+        case "count":
+            form["stream"] = stream | {"by": x}
+            form = rng.choice((form, {"top": form, "k": 2}, {"agg": "count", "stream": stream}))
+        case _:
+            form |= {"x": x} | {"topk": {"k": 2}, "quantile": {"q": 0.5}}.get(agg, {})
+    return form
 
 
 def _arrival(rng: Random, entry: Json) -> Json:
@@ -185,7 +236,7 @@ def tight() -> Iterator[None]:
     with (
         patch.object(state, "_LEAST_TRIM", 2),
         patch.object(engine, "_MOST_PENDING", 3),
-        patch.object(engine, "_MOST_TAKEN", 5),
+        patch.object(engine, "_MOST_TAKEN", 20),
     ):
         yield
 
@@ -377,4 +428,4 @@ def _near(left: Any, right: Any, slack: float) -> bool:
     return same(left, right)
 
 
-__all__ = ["ENGINES", "History", "Played", "check", "random_history", "tight"]
+__all__ = ["ENGINES", "History", "Played", "check", "moving_history", "random_history", "tight"]

@@ -137,7 +137,7 @@ def run(progress: Progress, out: Path | None = None) -> Report:
             reference_equal=_reference(device, model, log, days.kept, progress),
             log_bytes=sum(file.stat().st_size for file in folder.iterdir()),
             state_bytes=device.engine.state_bytes,
-            state_keys=len({query.customer for query in days.queries}),
+            state_keys=device.engine.keys_kept,
             seconds=time.perf_counter() - began,
             out=out,
         )

