@@ -111,7 +111,7 @@ def _kind(value: Value) -> object:
 def _column_kind(kinds: set[object]) -> type | None:
     if kinds <= {int, "int64"}:
         return int
-    if kinds <= {int, float}:  # numbers; an integer that stands for a text (an identifier) mixes with no float
+    if kinds <= {int, float}:  # numbers: what stands for a text mixes with no float
         return float
     return bool if kinds == {bool} else None
 
