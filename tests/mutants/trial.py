@@ -32,11 +32,13 @@ LAWS = (
 
 def histories() -> None:
     """Play random histories, every other one with tight limits."""
-    from stream.histories import check, random_history, tight
+    from stream.histories import moving_history, random_history
+    from stream.stage import check, tight
 
     for seed in range(HISTORIES):
         with tempfile.TemporaryDirectory() as folder, tight() if seed % 2 else nullcontext():
-            check(random_history(Random(seed), events=20 + seed % 3 * 20), Path(folder))
+            rng = Random(seed)
+            check(moving_history(rng) if seed % 3 == 2 else random_history(rng), Path(folder))
 
 
 def golden() -> None:

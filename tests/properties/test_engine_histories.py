@@ -1,12 +1,13 @@
 """Whole lives of a log with engines of every mode and budget on it: each answer is the reference's.
 
-stream.histories says what happens in a life: appends by any engine or behind their backs, late and duplicate
-events, forgetting, restarts, plans that come and go, queries that go back in time.
+stream.histories says what happens in a life, stream.stage plays it: appends by any engine or behind their
+backs, late and duplicate events, forgetting, restarts, plans that come and go, queries that go back in time.
 """
 
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 
@@ -15,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featuregraph.reference import Log
-from stream.histories import ENGINES, History, Played, check, random_history, tight
+from stream.histories import ENGINES, History, moving_history, random_history
+from stream.stage import Played, check, tight
 
 pytestmark = pytest.mark.device
 
@@ -26,14 +28,14 @@ def played(history: History) -> Played:
         return check(history, Path(folder))
 
 
-@settings(max_examples=100)
+@settings(max_examples=80)
 @given(st.integers(0, 2**48))
 def test_random_histories(seed: int) -> None:
     """Every engine equals the reference at every query of a random history."""
     played(random_history(Random(seed)))
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.integers(0, 2**48))
 def test_tight_histories(seed: int) -> None:
     """So it does where rows are trimmed and memory is looked at all the time."""
@@ -41,7 +43,15 @@ def test_tight_histories(seed: int) -> None:
         played(random_history(Random(seed), events=60))
 
 
-@settings(max_examples=15)
+@settings(max_examples=50)
+@given(seed=st.integers(0, 2**48), tightly=st.booleans())
+def test_moving_histories(seed: int, tightly: bool) -> None:
+    """So it does where windows move on and on, and events come in late."""
+    with tight() if tightly else nullcontext():
+        played(moving_history(Random(seed)))
+
+
+@settings(max_examples=10)
 @given(st.integers(0, 2**48))
 def test_long_histories(seed: int) -> None:
     """So they do where much has happened, and many windows have moved on."""
@@ -51,7 +61,7 @@ def test_long_histories(seed: int) -> None:
 def test_histories_tell_something() -> None:
     """Many values are compared, a good part neither null, zero, false nor empty; some queries overflow."""
     total = Played()
-    for seed in range(40):
+    for seed in range(30):
         one = played(random_history(Random(seed)))
         total = Played(total.cells + one.cells, total.errors + one.errors, total.telling + one.telling)
     assert total.cells > 100 * len(ENGINES)
