@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 HERE = Path(__file__).parent
-SAMPLE = 5
+SAMPLE = 3
 
 
 def load(name: str) -> ModuleType:
