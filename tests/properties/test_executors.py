@@ -154,6 +154,24 @@ def test_the_first_feature_that_overflows_is_named(executor: Executor, swapped: 
     assert outcome(executor, graph_of(features), Workload(VIEWS, asked)) == ("overflow", "a")
 
 
+@pytest.mark.parametrize("executor", [REFERENCE, *EXECUTORS], ids=lambda executor: executor.name)
+@pytest.mark.parametrize("far", [True, False])
+def test_an_age_beyond_int64_overflows(executor: Executor, far: bool) -> None:
+    """age() is checked like every int64, in items, in x and in filters; one ms less still fits."""
+    events = [{"event": "view", "ts_ms": -BIG - 1 + (9 if far else 10), "user_id": "u"}]
+    old = {"op": "gt", "args": [{"age": True}, {"lit": 0, "type": "int64"}]}
+    features = {
+        "items": {"agg": "sequence", "n": 1, "items": {"age": {"age": True}}, "stream": STREAM},
+        "x": {"agg": "max", "x": {"age": True}, "stream": STREAM},
+        "filter": {"agg": "count", "stream": STREAM | {"where": old}},
+        "since": {"agg": "since_last", "stream": STREAM},
+    }
+    fitting = {"items": {"age": [BIG]}, "x": BIG, "filter": 1, "since": BIG}
+    for name, feature in features.items():
+        found = outcome(executor, graph_of({name: feature}), Workload(events, [{"key": "u", "t": 9}]))
+        assert same(found, ("overflow", name) if far else [[{name: fitting[name]}, []]])
+
+
 def graph_of(features: Json) -> Graph:
     """Return the graph of FEATURES over views."""
     events = {"view": {"c": "string", "n": "int64"}}
