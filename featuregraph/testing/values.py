@@ -73,7 +73,7 @@ class World:
 
     def literal(self, rng: Random, type: Type) -> Any:
         """Return a literal of TYPE as GRAPH_JSON writes it; hardly ever null."""
-        if rng.random() < 0.03:
+        if rng.random() < (0.2 if type.kind == "boolean" else 0.03):
             return None
         return self.value(rng, type)
 

@@ -101,6 +101,33 @@ def test_rewriting_ends_and_is_done_once(seed: int) -> None:
         assert rewrite([better])[better] is better
 
 
+NUMBER, OTHER = {"request": "a", "type": "int64"}, {"request": "b", "type": "int64"}
+TRUE, FALSE, UNKNOWN = ({"lit": value, "type": "boolean"} for value in (True, False, None))
+ONE, NULL = ({"lit": value, "type": "int64"} for value in (1, None))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ({"op": "where", "args": [TRUE, NUMBER, OTHER]}, NUMBER),
+        ({"op": "where", "args": [FALSE, NUMBER, OTHER]}, OTHER),
+        ({"op": "where", "args": [UNKNOWN, NUMBER, OTHER]}, OTHER),
+        ({"op": "fill", "args": [NULL, NUMBER]}, NUMBER),
+        ({"op": "fill", "args": [ONE, NUMBER]}, ONE),
+        ({"op": "and", "args": [TRUE, UNKNOWN]}, FALSE),
+        ({"op": "not", "args": [UNKNOWN]}, TRUE),
+        ({"op": "eq", "args": [NULL, NULL]}, FALSE),
+        ({"op": "add", "args": [ONE, NULL]}, NULL),
+        ({"op": "where", "args": [{"op": "eq", "args": [ONE, ONE]}, NUMBER, OTHER]}, NUMBER),
+    ],
+)
+def test_laws_by_example(written: Any, meant: Any) -> None:
+    """What is known already is chosen or computed while compiling, a null condition being false."""
+    form = {"format": 1, "graph": "g", "events": {}, "features": {"f": written, "m": meant}}
+    nodes = Graph.from_json(form).features
+    assert rewrite([nodes["f"]])[nodes["f"]] is nodes["m"]
+
+
 def test_an_overflow_is_not_folded_away() -> None:
     """What overflows stays as it is: the error belongs to the query that needs it."""
     big = {"lit": 2**63 - 1, "type": "int64"}
