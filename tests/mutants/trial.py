@@ -16,7 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 
-HISTORIES = 250
+HISTORIES = 120
 LAWS = (
     "rules",
     "convert",
