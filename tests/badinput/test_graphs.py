@@ -174,7 +174,7 @@ def harmed(draw: st.DrawFn) -> Any:
             case 1:
                 del parent[key]
             case 2 if isinstance(parent, dict):
-                parent[draw(TAGS)] = draw(SCRAPS)
+                parent[draw(TAGS)] = copy.deepcopy(draw(SCRAPS))
             case _:
                 other, place = draw(st.sampled_from(list(_places(form))))
                 parent[key] = copy.deepcopy(other[place])

@@ -240,7 +240,7 @@ WORDS: list[tuple[Callable[[], object], str]] = [
         lambda: fg.Event.of("buy", {"known_ms": "int64"}),
         (
             "event 'buy': expected a field of the application, found 'known_ms', "
-            "which takes no part in any value; take it out"
+            "which is a column that takes no part in any value; take it out"
         ),
     ),
 ]
