@@ -108,8 +108,8 @@ def _event(rng: Random, number: int, now: int) -> Json:
     """Return an event of about NOW, its NUMBER as its id."""
     late = rng.choice((0, 0, 1, 2, 5, 20))
     values = {"n": rng.randint(0, 3), "x": rng.choice((0.1, 0.2, 1e16, None)), "s": rng.choice("abc")}
-    name = rng.choice(("view", "tap"))
-    return {"event": name, "ts_ms": now - late, "user_id": "u", "event_id": number, **values}
+    name, seq = rng.choice(("view", "tap")), rng.choice((number, -number))
+    return {"event": name, "ts_ms": now - late, "user_id": "u", "event_id": number, "seq": seq, **values}
 
 
 def _window(rng: Random, *, endless: bool) -> Json:
