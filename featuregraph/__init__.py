@@ -103,4 +103,8 @@ def __getattr__(name: str) -> object:
     """Import the reference evaluator when somebody asks for it: a device never does."""
     if name == "reference":
         return importlib.import_module("featuregraph.reference")
+    if name in ("sessions", "pages", "Table", "table"):
+        raise AttributeError(
+            f"fg.{name}: derived streams and tables are not part of this version; use plain events"
+        )
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,7 @@
 
 FeatureGraphError
 ├── CompileError        (ValueError)       the graph breaks a rule of the contract
+│   └── UnknownFieldError (AttributeError) a declared class has no such field; names the nearest
 ├── EventError          (ValueError)       an event is refused
 ├── RequestError        (ValueError)       a query's key, request or candidates have another form
 ├── FeatureOverflowError(ArithmeticError)  a value does not fit its type; names the feature
@@ -34,6 +35,10 @@ class CompileError(FeatureGraphError, ValueError):
 
     kind = "compile"
     place: Place | None = None  # in the user's file, once it is known
+
+
+class UnknownFieldError(CompileError, AttributeError):
+    """Say that a declared class has no such field, and which are like it."""
 
 
 class EventError(FeatureGraphError, ValueError):

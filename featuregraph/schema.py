@@ -13,10 +13,10 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from featuregraph import build, types
-from featuregraph.errors import CompileError
+from featuregraph.errors import CompileError, UnknownFieldError
 from featuregraph.expr import Expr
 from featuregraph.ir import Op
 from featuregraph.place import Place, here, placed
@@ -178,10 +178,22 @@ class _Declared(type):
     def __getitem__(cls, name: str) -> Field:
         with placed():
             if name not in cls._fields:
-                raise CompileError(
-                    f"{cls.__name__}: expected a declared field, found {name!r}; {nearest(name, cls._fields)}"
-                )
+                raise cls._unknown(name)
         return cls._fields[name]
+
+    def _unknown(cls, name: str) -> UnknownFieldError:
+        return UnknownFieldError(
+            f"{cls.__name__}: expected a declared field, found {name!r}; {nearest(name, cls._fields)}"
+        )
+
+    if not TYPE_CHECKING:  # type checkers find a slip by themselves, as long as they do not see this
+
+        def __getattr__(cls, name: str) -> Field:
+            """Answer a misspelled field with the nearest names; hasattr and getattr work as ever."""
+            if name.startswith("_"):
+                raise AttributeError(name)
+            with placed():
+                raise cls._unknown(name)
 
     def _declare(cls) -> dict[str, Field]:
         """Return the fields of the class and of its bases by name; a later declaration wins."""

@@ -6,6 +6,7 @@ from stream.backfill import replay
 from stream.clock import Clock, SystemClock
 from stream.engine import Engine
 from stream.errors import (
+    ArgumentError,
     BackfillError,
     EventFileError,
     LogCorruptError,
@@ -21,6 +22,7 @@ from stream.limits import Limits
 from stream.log import EventLog
 
 __all__ = [
+    "ArgumentError",
     "BackfillError",
     "Clock",
     "Engine",

@@ -40,7 +40,7 @@ def log_stats(path: LogPath, *, json: console.JsonOption = False) -> None:
     if json:
         console.emit_json(found)
         return
-    start = "all there ever were" if found.history_start_ms is None else format_time(found.history_start_ms)
+    start = "no bound declared" if found.history_start_ms is None else format_time(found.history_start_ms)
     rows = [
         ("events", found.events),
         (f"keys ({found.key})", found.keys),

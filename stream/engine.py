@@ -27,6 +27,7 @@ from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN, TIMESTAMP
 from stream.cache import WEIGH_EVERY, Kept
 from stream.decode import TS, Decoder, Stored, Unparsable
+from stream.errors import ArgumentError
 from stream.event import COLUMNS, Receipt, Row
 from stream.log import EventLog
 from stream.sizes import parse_size
@@ -93,7 +94,7 @@ class Engine:
             strict: refuse an event with a value that is not of its declared type (SEMANTICS 2.2).
         """
         if mode not in MODES:
-            raise ValueError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
+            raise ArgumentError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
         self.log = log
         self.key = None if key is None else _key(key)
         self.mode: Mode = mode
@@ -111,6 +112,8 @@ class Engine:
 
     def install(self, plan: Plan) -> str:
         """Take PLAN in and return its graph id; a plan that is installed already changes nothing."""
+        if not hasattr(plan, "demands"):
+            raise ArgumentError(f"expected a plan, found {shown(plan)}; install what graph.compile() returns")
         if plan.graph.key != self.log.key:
             raise CompileError(
                 f"graph {plan.graph.name!r}: expected the key {self.log.key!r} of this device's log, "

@@ -1,6 +1,7 @@
 """What can go wrong between the world and the log.
 
 StreamError
+├── ArgumentError     (ValueError)  an option has no such form
 ├── EventFileError    (ValueError)  a file of events cannot be read; names file, row and column
 ├── BackfillError     (ValueError)  replay cannot do what it was asked, or a file of queries cannot be read
 └── LogError          (OSError)     the log cannot do what it was asked
@@ -24,6 +25,12 @@ class StreamError(Exception):
     """Root of the errors that this package raises on purpose."""
 
     kind: ClassVar[str] = "stream"
+
+
+class ArgumentError(StreamError, ValueError):
+    """Say that an option of a log or an engine has another form."""
+
+    kind = "argument"
 
 
 class EventFileError(StreamError, ValueError):

@@ -28,7 +28,14 @@ from stream import forget as forgetting
 from stream import inspect, quarantine
 from stream.appender import Appender
 from stream.clock import Clock, SystemClock
-from stream.errors import LogCorruptError, LogError, LogFormatError, LogReadOnlyError, translated
+from stream.errors import (
+    ArgumentError,
+    LogCorruptError,
+    LogError,
+    LogFormatError,
+    LogReadOnlyError,
+    translated,
+)
 from stream.event import Draft, Form, Receipt, Row
 from stream.inspect import Finding, LogStats
 from stream.limits import Limits
@@ -72,7 +79,7 @@ class EventLog:
         limits: Limits | None = None,
     ) -> None:
         if sync not in ("batch", "full"):
-            raise ValueError(f'expected sync "batch" or "full", found {sync!r}; choose one')
+            raise ArgumentError(f'expected sync "batch" or "full", found {sync!r}; choose one')
         self.path = fspath(path)
         self.sync = sync
         self.read_only = read_only
@@ -80,9 +87,11 @@ class EventLog:
         self.clock = clock or SystemClock()
         self._max_future_ms = None if max_future is None else parse_duration(max_future, "max_future")
         if key in _NO_KEY:
-            raise ValueError(f"expected a key column such as 'user_id', found {key!r}; name what owns events")
+            raise ArgumentError(
+                f"expected a key column such as 'user_id', found {key!r}; name what owns events"
+            )
         if history_start_ms is not None and history_start_ms != "all" and type(history_start_ms) is not int:
-            raise ValueError(
+            raise ArgumentError(
                 f'expected history_start_ms as ms or "all", found {history_start_ms!r}; correct it'
             )
         self._lock = RLock()

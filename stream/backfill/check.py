@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 from featuregraph import FeatureOverflowError, Plan
+from featuregraph.convert import converter
+from featuregraph.types import TIMESTAMP
 from stream import tabular
 from stream.backfill.executors import EXECUTORS, Executor, Outcome, Query, Reference, by_key
 from stream.backfill.history import Recorded, batches, identifier, recorded, size
@@ -38,13 +40,14 @@ def sampled(
 
 
 def _at_events(plan: Plan, events: Any) -> list[Query]:
-    key = str(plan.graph.key)
-    return [
-        {"key": event.get(key), "t": event["ts_ms"]}
+    key, time_of = str(plan.graph.key), converter(TIMESTAMP)
+    asked = [
+        {"key": event.get(key), "t": time_of(event.get("ts_ms"))}  # a text in CSV
         for batch in batches(events)
         for event in batch
-        if identifier(event.get(key)) is not None and isinstance(event.get("ts_ms"), int)
+        if identifier(event.get(key)) is not None
     ]
+    return [query for query in asked if isinstance(query["t"], int)]
 
 
 def verify(

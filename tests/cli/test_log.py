@@ -57,9 +57,7 @@ def test_stats_tell_what_a_log_holds(log: Path, capsys: pytest.CaptureFixture[st
     assert "view" in shown
 
 
-def test_export_and_import_are_inverse(
-    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_export_and_import_are_inverse(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What was exported fills a log with the same events."""
     out, other = tmp_path / "out.jsonl", tmp_path / "other.db"
     assert main(["log", "export", str(log), str(out)]) == 0
@@ -108,3 +106,11 @@ def test_a_file_that_is_no_log_is_one_line(
         said = capsys.readouterr().err
         assert said.count("\n") == 1
         assert str(path) in said
+
+
+def test_an_option_of_another_form_is_one_line(
+    tmp_path: Path, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sync that is none is bad usage, not a fault."""
+    assert main(["log", "import", str(tmp_path / "log.db"), str(recorded), "--sync", "often"]) == 2
+    assert capsys.readouterr().err.startswith('headrace: expected sync "batch" or "full"')

@@ -125,6 +125,16 @@ def test_without_queries_events_are_asked_at(run: Run, events: Path, shop: str) 
     assert (found["ok"], found["queries"], found["events"]) == (True, 8, 8)
 
 
+def test_a_csv_is_asked_at_its_events_too(run: Run, shop: str, tmp_path: Path) -> None:
+    """Times that stand as text, as all values of a CSV do, are times."""
+    rows = (
+        "event,user_id,ts_ms,item_id,quantity,unit_price\npurchase,a,1000,i1,2,2.50\npurchase,a,2000,i1,1,1\n"
+    )
+    (tmp_path / "events.csv").write_text(rows, encoding="utf-8")
+    found = run("verify", tmp_path / "events.csv", "-g", shop, "--json").json
+    assert (found["ok"], found["queries"], found["events"]) == (True, 2, 2)
+
+
 def test_a_history_that_no_query_asks_about_is_not_handed_to_the_reference(
     run: Run, shop: str, events: Path, tmp_path: Path
 ) -> None:

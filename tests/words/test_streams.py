@@ -158,3 +158,19 @@ def test_an_expression_knows_its_place(app: Any) -> None:
     line = test_an_expression_knows_its_place.__code__.co_firstlineno + 2
     assert str(expr.place) == f"{__file__}:{line}"
     assert repr(expr) == f"<Expr add: int64 at {__file__}:{line}>"
+
+
+def test_a_misspelled_field_names_the_nearest() -> None:
+    """`Play.sng` is answered with the fields that are like it and the place; hasattr works as ever."""
+
+    class Play(fg.Event, name="play"):
+        song = fg.identifier()
+
+    with pytest.raises(
+        fg.CompileError,
+        match=r"test_streams\.py:\d+: Play: expected a declared field, found 'sng'; did you mean 'song'",
+    ) as caught:
+        Play.sng  # type: ignore[attr-defined]  # noqa: B018
+    assert isinstance(caught.value, AttributeError)
+    assert not hasattr(Play, "sng")
+    assert getattr(Play, "sng", None) is None
