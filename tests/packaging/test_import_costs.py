@@ -24,7 +24,6 @@ HEAVY = {
 }
 FOR_PEOPLE = {"rich", "typer"}
 ROOMS = {"deploy", "featuregraph", "inference", "stream"}
-SECONDS_MAX = 0.25  # of process time, for both packages together
 
 PROBE = """
 import json, logging, os, sys, threading, time
@@ -69,10 +68,13 @@ def test_features_need_no_model_runtime(package: str) -> None:
     assert "onnxruntime" not in loaded(package)
 
 
-def test_importing_takes_a_quarter_of_a_second_at_most() -> None:
-    """`import featuregraph, stream` takes 0.25 s of processor time at most, the best of three."""
-    seconds = [probe("featuregraph, stream")["seconds"] for _ in range(3)]
-    assert min(s for s in seconds if isinstance(s, float)) <= SECONDS_MAX
+def test_importing_costs_no_more_than_a_few_times_numpy() -> None:
+    """`import featuregraph, stream` is within 5 times NumPy's import; `headrace bench` prints seconds."""
+
+    def best(modules: str) -> float:
+        return min(float(str(probe(modules)["seconds"])) for _ in range(3))
+
+    assert best("featuregraph, stream") <= 5 * best("numpy")
 
 
 @pytest.mark.parametrize("package", ["featuregraph", "stream", "inference", "deploy", "headrace"])
