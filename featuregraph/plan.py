@@ -50,6 +50,12 @@ class Plan:
         return self.graph.id
 
     @property
+    def publishers(self) -> dict[str, Callable[[Any], Any]]:
+        """Return, by feature, what makes its value public and owned, where it is not so already."""
+        names = list(self.features)
+        return {names[position]: convert for position, convert in self.converters}
+
+    @property
     def demands(self) -> tuple[Demand, ...]:
         """Return the aggregates as a layout takes them."""
         return tuple((agg, self.graph.include_now) for agg in self.aggregates)

@@ -60,26 +60,26 @@ class Window:
     over: int | None = None
     offset: int = 0
     include_now: bool = False
-    _hi: int = field(init=False, repr=False, compare=False)  # hi - t
-    _lo: int | None = field(init=False, repr=False, compare=False)  # lo - t
+    hi: int = field(init=False, repr=False, compare=False)  # from t
+    lo: int | None = field(init=False, repr=False, compare=False)  # from t
 
     def __post_init__(self) -> None:
         hi = (1 if self.include_now else 0) - self.offset
-        object.__setattr__(self, "_hi", hi)
-        object.__setattr__(self, "_lo", None if self.over is None else hi - self.over)
+        object.__setattr__(self, "hi", hi)
+        object.__setattr__(self, "lo", None if self.over is None else hi - self.over)
 
     def bounds(self, t: int) -> tuple[int, int]:
         """Return (lo, hi) in ms: a query at T admits rows with lo <= ts_ms < hi."""
-        lo = self._lo
-        return INT64_MIN if lo is None else t + lo, t + self._hi
+        lo = self.lo
+        return INT64_MIN if lo is None else t + lo, t + self.hi
 
     def begins(self, t: int) -> int:
         """Return the smallest ts_ms that a query at T admits."""
-        return INT64_MIN if self._lo is None else t + self._lo
+        return INT64_MIN if self.lo is None else t + self.lo
 
     def is_partial(self, t: int, history_start: int | None) -> bool:
         """Tell whether the window begins before the history that is held, as a lifetime always does.
 
         history_start is the first ts_ms held; None is a history that misses nothing.
         """
-        return history_start is not None and (self._lo is None or t + self._lo < history_start)
+        return history_start is not None and (self.lo is None or t + self.lo < history_start)

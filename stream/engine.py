@@ -25,13 +25,15 @@ from featuregraph.ir import Op, toposort
 from featuregraph.layout import lay_out
 from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN, TIMESTAMP
+from stream.answers import Asked
+from stream.binding import Binding
 from stream.cache import WEIGH_EVERY, Kept
 from stream.decode import TS, Decoder, Stored, Unparsable
 from stream.errors import ArgumentError
 from stream.event import COLUMNS, Receipt, Row
 from stream.log import EventLog
 from stream.sizes import parse_size
-from stream.state import Binding, Fetch, KeyCache, KeyRows, KeyState
+from stream.state import Fetch, KeyCache, KeyRows, KeyState
 
 Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -50,7 +52,7 @@ class Installed:
     def __init__(self, plan: Plan, unparsable: Unparsable) -> None:
         self.plan = plan
         self._unparsable = unparsable
-        self.numbers: list[int] = []  # of its cells in the engine's shared layout
+        self.asked = Asked(plan, lay_out(plan.demands))  # on the engine's shared layout, once there is one
 
     @cached_property
     def alone(self) -> Binding:
@@ -144,7 +146,7 @@ class Engine:
         layout = lay_out(demand for installed in self._plans.values() for demand in installed.plan.demands)
         self._binding = Binding(layout, self.log.key, self._unparsable)
         for installed in self._plans.values():
-            installed.numbers = [layout.index[demand] for demand in installed.plan.demands]
+            installed.asked = Asked(installed.plan, layout)
         self._kept.clear()
 
     def _plan(self, graph_id: object) -> Installed:
@@ -314,34 +316,33 @@ class Engine:
                 self._unparsable.begin(who)
                 if as_known:
                     rows = self._scan(who, installed.alone, t, known_from=first)
-                    raw = plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q)
+                    values = plan.publish(plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q))
                 else:
-                    raw = self._raw(installed, who, t, q)
+                    values = self._values(installed, who, t, q)
                     history_start_ms = None  # alone it has no effect
                 self._unparsable.end(who, self._cursor)
                 known_until = self.log.known_ms
             start = max(
                 (ms for ms in (self.log.history_start_ms, history_start_ms) if ms is not None), default=None
             )
-            return FeatureVector(plan.publish(raw), plan.id, t, known_until, plan.partial(t, start))
+            return FeatureVector(values, plan.id, t, known_until, plan.partial(t, start))
 
-    def _raw(self, installed: Installed, key: str, t: int, q: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _values(self, installed: Installed, key: str, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
         plan = installed.plan
         if self.mode == "naive":
-            values: list[Any] = []
+            raw: list[Any] = []
             for bindings, read in installed.features:
                 states = [self._scan(key, binding, t).fold([0], t, q)[0] for binding in bindings]
-                values.extend(read(states, t, q))
-            return tuple(values)
+                raw.extend(read(states, t, q))
+            return plan.publish(tuple(raw))
         kept = self._keep(key, t)
         if kept is None:
-            return plan.read(
-                self._scan(key, installed.alone, t).fold(range(len(plan.aggregates)), t, q), t, q
-            )
-        states = kept.states(installed.numbers, t, q)
+            rows = self._scan(key, installed.alone, t)
+            return plan.publish(plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q))
+        values = kept.answer(installed.asked, t, q)
         if kept.unweighed > WEIGH_EVERY:
             self._kept.weigh(key)
-        return plan.read(states, t, q)
+        return values
 
     def _keep(self, key: str, t: int) -> KeyCache | None:
         """Return what is kept of KEY for a query at T, None where a scan must answer it."""

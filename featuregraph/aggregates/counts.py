@@ -16,6 +16,8 @@ class RowCount(State):
 
     __slots__ = ("n",)
 
+    commutes: ClassVar[bool] = True
+
     def __init__(self, config: Count) -> None:
         super().__init__(config)
         self.n = 0

@@ -117,6 +117,8 @@ class EndlessMin(Endless):
 
     __slots__ = ("best",)
 
+    commutes: ClassVar[bool] = True
+
     def __init__(self, config: Aggregate) -> None:
         super().__init__(config)
         self.best: Any = None

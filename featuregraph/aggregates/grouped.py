@@ -9,9 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
-from heapq import nlargest
 from operator import itemgetter
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from featuregraph.aggregates import codec
 from featuregraph.aggregates.algebra import Aggregate, State
@@ -30,6 +29,8 @@ class Groups(ABC):
     """
 
     __slots__ = ("bad", "config", "empty")
+
+    commutes: ClassVar[bool] = False  # groups stand in the order of their latest rows
 
     def __init__(self, config: Grouped) -> None:
         self.config = config
@@ -105,7 +106,7 @@ class Groups(ABC):
         pairs = [(value, group) for group in self.groups() if (value := self.at(group, t)) is not None]
         if any(value is OVERFLOW for value, _ in pairs):
             return OVERFLOW
-        return [group for _, group in nlargest(k, pairs, _value)]
+        return [group for _, group in sorted(pairs, key=_value, reverse=True)[:k]]  # stable, as ties ask for
 
     def label(self) -> str:
         """Return the name under which the state is encoded."""

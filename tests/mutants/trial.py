@@ -58,7 +58,7 @@ def laws() -> None:
     """Run the law tests; raise AssertionError if one fails."""
     import pytest
 
-    files = [f"tests/properties/test_{name}.py" for name in LAWS]
+    files = [*(f"tests/properties/test_{name}.py" for name in LAWS), "tests/device/test_answers.py"]
     assert pytest.main(["-x", "-q", "--no-header", "-p", "no:cacheprovider", *files]) == 0, "a law test fails"
 
 
