@@ -19,8 +19,8 @@ from featuregraph.convert import to_json_value
 from featuregraph.errors import CompileError
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.rows import check_field
-from featuregraph.schema import EventSchema, nearest
-from featuregraph.shown import shown
+from featuregraph.schema import EventSchema
+from featuregraph.shown import nearest, shown
 from featuregraph.types import Type
 from featuregraph.windows import format_duration, parse_duration, parse_offset
 

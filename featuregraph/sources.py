@@ -21,7 +21,7 @@ from featuregraph.errors import CompileError
 from featuregraph.expr import Expr, Windows
 from featuregraph.graph import Graph
 from featuregraph.place import Place, placed
-from featuregraph.schema import nearest
+from featuregraph.shown import nearest
 
 _FORMS = "give package.module:name, file.py:name or a JSON file"
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")

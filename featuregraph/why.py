@@ -16,7 +16,7 @@ from featuregraph.reference.events import Log, Row
 from featuregraph.reference.exact import OutOfRangeError
 from featuregraph.reference.expressions import Query, evaluate
 from featuregraph.reference.rows import KEPT, is_partial, verdicts
-from featuregraph.schema import nearest
+from featuregraph.shown import nearest
 
 if TYPE_CHECKING:
     from featuregraph.graph import Graph
