@@ -196,7 +196,7 @@ class Reader:
         schemas, words = self._stream(e.get("stream"), depth)
         parts: dict[str, Any] = {name: e[name] for name in parameters if name in e}
         if "half_life" in parts:
-            parts["half_life"] = parse_duration(parts["half_life"])
+            parts["half_life"] = parse_duration(parts["half_life"], "half_life")
         for name in ("x", "distinct"):
             if name in e:
                 parts[name] = self._expr(e[name], schemas, depth)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from featuregraph.layout import Layout
 from stream.cells import CellKernel
 from stream.decode import Decoder, Unparsable
+from stream.pace import PACE, Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,9 @@ class Reading:
 class Binding:
     """A layout with its compiled functions; shared by all keys."""
 
-    def __init__(self, layout: Layout, key: str, unparsable: Unparsable) -> None:
+    def __init__(self, layout: Layout, key: str, unparsable: Unparsable, pace: Pace = PACE) -> None:
         self.layout = layout
+        self.pace = pace
         filtered = [layout.tracks[layout.spans[cell.span].track].where is not None for cell in layout.cells]
         self.kernels = [
             CellKernel(cell, layout.places, filtered=f)

@@ -17,7 +17,6 @@ from stream.event import Row
 from stream.rows import TrackRows, cut
 from stream.span import NEVER, RunningSpan
 
-_LEAST_TRIM = 512  # rows; fewer are not worth moving the rest
 _ROW_BYTES, _SLOT_BYTES, _PLACE_BYTES, _STATE_BYTES = 140, 40, 16, 64  # measured on CPython 3.11, averages
 _ANSWER_BYTES = 64
 
@@ -112,7 +111,7 @@ class KeyCache(KeyRows):
         rows.forget_broken(t - reach)
         if rows.ts and rows.ts[0] < t - reach:
             gone = bisect_left(rows.ts, t - reach)
-            if gone > _LEAST_TRIM and 2 * gone > len(rows.ts):
+            if gone > self.binding.pace.least_trim and 2 * gone > len(rows.ts):
                 self._trim(number, gone)
 
     def _trim(self, number: int, count: int) -> None:
@@ -203,7 +202,7 @@ class KeyState(KeyCache):
             if running.advance(t):
                 self._moved[place] = self._age
             wake = min(wake, running.wake)
-        if len(self.tracks[number].rows) > _LEAST_TRIM:
+        if len(self.tracks[number].rows) > self.binding.pace.least_trim:
             self._trim_past(number, t)
             self._trim_entered(number)
         return wake
@@ -227,7 +226,7 @@ class KeyState(KeyCache):
             return
         rows, spans = self.tracks[number], self._by_track[number]
         entered = min(running.end for _, running in spans)
-        if entered > _LEAST_TRIM and not any(running.dirty for _, running in spans):
+        if entered > self.binding.pace.least_trim and not any(running.dirty for _, running in spans):
             rows.floor = rows.rows[entered - 1][:FIRST_SLOT]
             self._trim(number, entered)
 

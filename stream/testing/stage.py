@@ -5,13 +5,12 @@ Each answer, or error, of each engine at each query must be the reference's, bit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from featuregraph.errors import EventError, FeatureGraphError
 from featuregraph.graph import Graph
@@ -23,12 +22,13 @@ from featuregraph.testing.clock import FakeClock
 from featuregraph.testing.conformance import json_value
 from featuregraph.testing.exact import same
 from featuregraph.types import INT64_MAX
-from stream import engine, state
 from stream.engine import Engine
-from stream.histories import ENGINES, History
 from stream.log import EventLog
+from stream.pace import PACE, Pace
+from stream.testing.histories import ENGINES, History
 
 Json = Any
+TIGHT = Pace(least_trim=2, most_pending=3, most_taken=20)  # a handful of rows is a long life then
 TOLERANCE = 1e-12  # of decayed_sum, of the sum of the absolute terms (SEMANTICS 4.2)
 
 
@@ -51,6 +51,7 @@ class _Stage:
     graphs: list[Graph]
     known: list[Log]  # by graph
     installed: set[int]
+    pace: Pace
     played: Played = field(default_factory=Played)
     log: EventLog | None = None
     engines: list[Engine] = field(default_factory=list)
@@ -64,7 +65,9 @@ class _Stage:
             clock=self.clock,
             history_start_ms="all" if start is None else start,
         )
-        self.engines = [Engine(self.log, mode=mode, memory_budget=budget) for mode, budget in ENGINES]
+        self.engines = [
+            Engine(self.log, mode=mode, memory_budget=budget, pace=self.pace) for mode, budget in ENGINES
+        ]
         for number in sorted(self.installed):
             self.install(number)
 
@@ -90,19 +93,8 @@ class _Stage:
         return self.log if number is None else self.engines[number]
 
 
-@contextmanager
-def tight() -> Iterator[None]:
-    """Let engines trim, drop and catch up after a handful of rows, as they do in long lives only."""
-    with (
-        patch.object(state, "_LEAST_TRIM", 2),
-        patch.object(engine, "_MOST_PENDING", 3),
-        patch.object(engine, "_MOST_TAKEN", 20),
-    ):
-        yield
-
-
-def check(history: History, folder: Path) -> Played:
-    """Play HISTORY in FOLDER; raise AssertionError at the first answer that is not the reference's."""
+def check(history: History, folder: Path, pace: Pace = PACE) -> Played:
+    """Play HISTORY in FOLDER at PACE; raise AssertionError where an answer is not the reference's."""
     graphs = [Graph.from_json(form) for form in history.graphs]
     stage = _Stage(
         history,
@@ -111,6 +103,7 @@ def check(history: History, folder: Path) -> Played:
         graphs,
         [Log(graph.key, graph.events) for graph in graphs],
         set(range(len(graphs))),
+        pace,
     )
     stage.open()
     try:

@@ -1,0 +1,16 @@
+"""After how much work the engine tidies up: numbers that change what a query costs, never what it answers."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Pace(NamedTuple):
+    """Bounds in rows; tests take small ones, so that short lives meet what long ones do."""
+
+    least_trim: int = 512  # fewer are not worth moving the rest
+    most_pending: int = 4096  # that wait for the next query
+    most_taken: int = 65_536  # that came by another door: with more, reading the log anew costs less
+
+
+PACE = Pace()
