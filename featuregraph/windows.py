@@ -72,14 +72,3 @@ class Window:
         """Return (lo, hi) in ms: a query at T admits rows with lo <= ts_ms < hi."""
         lo = self.lo
         return INT64_MIN if lo is None else t + lo, t + self.hi
-
-    def begins(self, t: int) -> int:
-        """Return the smallest ts_ms that a query at T admits."""
-        return INT64_MIN if self.lo is None else t + self.lo
-
-    def is_partial(self, t: int, history_start: int | None) -> bool:
-        """Tell whether the window begins before the history that is held, as a lifetime always does.
-
-        history_start is the first ts_ms held; None is a history that misses nothing.
-        """
-        return history_start is not None and (self.lo is None or t + self.lo < history_start)

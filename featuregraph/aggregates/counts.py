@@ -24,17 +24,11 @@ class RowCount(State):
 
     def push(self, x: Any) -> None:
         """Append a row, later than all held."""
-        if x is OVERFLOW:
-            self.bad += 1
-        else:
-            self.n += 1
+        self.n += 1
 
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""
-        if x is OVERFLOW:
-            self.bad -= 1
-        else:
-            self.n -= 1
+        self.n -= 1
 
     def join(self, right: Self) -> None:
         """Append all rows of RIGHT."""
