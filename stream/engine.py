@@ -181,28 +181,40 @@ class Engine:
 
     def _drain(self) -> None:
         """Push the rows that arrived since the last query into what is kept of their keys."""
-        for row in self._pending:
-            kept = self._kept.peek(row.key)
-            if kept is not None:
-                self._unparsable.begin(row.key)
-                kept.push(row)
-                self._unparsable.end(row.key, row.id)
-                if kept.unweighed > WEIGH_EVERY:
-                    self._kept.weigh(row.key)
+        if not self._pending:
+            return
+        with self._decoding():
+            for row in self._pending:
+                kept = self._kept.peek(row.key)
+                if kept is not None:
+                    self._unparsable.begin(row.key)
+                    kept.push(row)
+                    self._unparsable.end(row.key, row.id)
+                    if kept.unweighed > WEIGH_EVERY:
+                        self._kept.weigh(row.key)
         self._pending.clear()
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
-        """Keep nothing of what a failure may have left half done; tell damage of the file by its name."""
+        """Keep nothing of what a failure may have left half done."""
         try:
             yield
         except FeatureGraphError:
             raise
-        except BaseException as error:
+        except BaseException:
             self._kept.clear()
             self._pending.clear()
-            if not isinstance(error, (TypeError, ValueError)):
-                raise
+            raise
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        """Tell damage of the file by its name, where stored rows are decoded and put in order.
+
+        Only here: what fails on rows that are in order is a fault of ours, and the file is not read for it.
+        """
+        try:
+            yield
+        except (TypeError, ValueError) as error:
             found = self.log.explained(error)
             if found is error:
                 raise
@@ -309,7 +321,8 @@ class Engine:
             if not self._kept.fits(key):
                 return None
             kept = _KEPT[self.mode](self._together.binding, t)
-            kept.load(self._fetch(key, t, INT64_MAX + 1), t)
+            with self._decoding():
+                kept.load(self._fetch(key, t, INT64_MAX + 1), t)
             self._kept.put(key, kept)
         return kept if t >= kept.t else None
 
@@ -317,7 +330,8 @@ class Engine:
         """Return the rows that BINDING needs at T, read from the log; as known, from KNOWN_FROM on."""
         fetch = self._fetch(key, t, t + 1)
         found = KeyRows(binding)
-        found.load(fetch if known_from is None else self._known(fetch, t, known_from), t)
+        with self._decoding():
+            found.load(fetch if known_from is None else self._known(fetch, t, known_from), t)
         return found
 
     def _fetch(self, key: str, t: int, hi: int) -> Fetch:
