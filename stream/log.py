@@ -377,17 +377,22 @@ class EventLog:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Let all reads inside see the log at one moment, whoever appends meanwhile."""
-        with self._using("reading") as connection:
-            # In the writing process the lock is enough: nobody else writes.
-            if not self.read_only or connection.in_transaction:
-                yield
-                return
-            connection.execute("BEGIN")
+        """Let all reads inside see the log at one moment, whoever appends meanwhile.
+
+        What fails inside is the caller's: each read says what its own errors mean.
+        """
+        with self._lock:
+            with self._using("reading") as connection:
+                # In the writing process the lock is enough: nobody else writes.
+                begins = self.read_only and not connection.in_transaction
+                if begins:
+                    connection.execute("BEGIN")
             try:
                 yield
             finally:
-                connection.execute("ROLLBACK")
+                if begins:
+                    with self._using("reading") as connection:
+                        connection.execute("ROLLBACK")
 
     @contextmanager
     def _using(self, doing: str) -> Iterator[sqlite3.Connection]:

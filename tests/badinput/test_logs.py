@@ -14,6 +14,7 @@ import featuregraph as fg
 from featuregraph.testing.clock import FakeClock
 from stream import Engine, EventLog, LogCorruptError, LogError, LogReadOnlyError
 from stream.engine import MODES, Mode
+from stream.state import KeyRows, KeyState
 
 pytestmark = pytest.mark.device
 
@@ -111,6 +112,50 @@ def test_a_request_is_not_taken_for_damage(path: Path) -> None:
             engine.extract(GRAPH.id, key="u0", at_ms=1.5)  # type: ignore[arg-type]
         error = ValueError("mine")
         assert log.explained(error) is error
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fault_of_ours_is_not_taken_for_damage(
+    path: Path, mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails after the rows were read is raised as it is, without a look through the whole file."""
+
+    def faulty(*_: Any) -> Any:
+        raise TypeError("ours")
+
+    def never(*_: Any) -> Any:
+        raise AssertionError("the file was read")
+
+    with open_log(path) as log:
+        engine = Engine(log, mode=mode)
+        engine.install(GRAPH.compile())
+        expected = repr(engine.extract(GRAPH.id, key="u0", at_ms=NOW).values)
+        with monkeypatch.context() as patched:
+            patched.setattr(log, "check", never)
+            patched.setattr(KeyRows, "fold", faulty)
+            patched.setattr(KeyState, "answer", faulty)
+            with pytest.raises(TypeError, match="ours"):
+                engine.extract(GRAPH.id, key="u0", at_ms=NOW)
+        assert repr(engine.extract(GRAPH.id, key="u0", at_ms=NOW).values) == expected
+
+
+@pytest.mark.parametrize(
+    "harm", ["ts_ms = 'text'", "ts_ms = 1.5", "seq = 'text'", "seq = x'00'", "payload = x'7b'"]
+)
+def test_damage_among_rows_that_arrive_is_told(path: Path, harm: str) -> None:
+    """A reader that follows a writer names the row, also where no scan would find it."""
+    with open_log(path, read_only=True) as log:
+        engine = Engine(log, key="u0")
+        engine.install(GRAPH.compile())
+        engine.extract(GRAPH.id, at_ms=NOW)
+        with open_log(path) as writer:
+            last = writer.last_id + 1
+            writer.append({"event": "click", "user_id": "u0", "ts_ms": NOW, "x": 1})
+        with sqlite3.connect(path) as connection:
+            connection.execute(f"UPDATE event SET {harm} WHERE id = {last}")  # noqa: S608 - our own words
+        connection.close()
+        with pytest.raises(LogCorruptError, match=f"row {last}"):
+            engine.extract(GRAPH.id, at_ms=NOW + 9)
 
 
 @pytest.mark.parametrize("seed", range(8))
