@@ -108,7 +108,11 @@ def _asks() -> Graph:
     ("feature", "request_", "parts"),
     [
         ("left", None, ["lists 'item', 'price' and the request 'budget'", "found none", '"budget": ...']),
-        ("left", {"item": ["a"], "price": None}, ["found 'item', 'price'; give", '{"price": [...], "budget": ...}']),
+        (
+            "left",
+            {"item": ["a"], "price": None},
+            ["found 'item', 'price'; give", '{"price": [...], "budget": ...}'],
+        ),
         ("left", {"item": ["a"], "budget": None}, ["found 'item', 'budget'", '{"price": [...]}']),
         ("item", {}, ["the candidate lists 'item', 'price', found none", '{"item": [...], "price"']),
     ],
