@@ -110,6 +110,9 @@ def test_times_are_ms_or_iso_8601(text: str, ms: int) -> None:
         ("ticket", ["--request", "{"], "--request: expected a JSON object"),
         ("ticket", ["--request", "[]"], "--request: expected a JSON object"),
         ("ticket", ["--request", '{"category": 1}'], "expected a list as candidate 'category'"),
+        ("affinity", [], "expected the candidate lists 'category', found none; give in the request"),
+        ("affinity", ["--request", '{"categroy": ["tea"]}'], "lists 'category', found 'categroy'; give"),
+        ("left", ["--request", '{"bugdet": 6}'], "(budget, category), found 'bugdet'"),
         ("ticket", ["--include-now", "maybe"], "--include-now: expected yes or no, found 'maybe'"),
     ],
 )
