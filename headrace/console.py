@@ -140,7 +140,7 @@ def _table(
     # One blank after a cell and one for the line between columns are columns.GAP.
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for name, width, is_number in zip(columns, widths, numbers, strict=True):
-        table.add_column(name, justify="right" if is_number else "left", width=width, vertical="bottom")
+        table.add_column(name, justify="right" if is_number else "left", width=width)
     for row in cells:
         table.add_row(*(cell if isinstance(cell, Text) else Text(show(cell)) for cell in row))
     return table
@@ -269,7 +269,7 @@ class _Lines:
         self._label, self._total, self._done = label, total, 0
         self._began = began
         self._due = began + TOLD_AFTER_S
-        self._told = False
+        self._told = 0  # how much was told of last
 
     def advance(self, n: int) -> None:
         self._done += n
@@ -278,9 +278,9 @@ class _Lines:
             self._tell("" if self._total is None else f" of {self._total:,}")
 
     def _tell(self, more: str) -> None:
-        self._told = True
+        self._told = self._done
         note(f"{self._label}: {self._done:,}{more} after {time.monotonic() - self._began:,.0f} s")
 
     def stop(self) -> None:
-        if self._told:
+        if 0 < self._told < self._done:
             self._tell("")

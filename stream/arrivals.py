@@ -1,8 +1,9 @@
 """The events that a log holds, in the order of arrival; what cannot be read is told row by row.
 
 1. All rows are read by id, as far as SQLite reads them.
-2. Where it stops at a damaged page, or gives fewer rows than an index counts, the ids that an index or a
-   scan from the end still names are read piece by piece, a piece that fails in halves, down to single rows.
+2. Where it stops at a damaged page, or gives fewer rows than an index counts, the other ids are read piece
+   by piece, a piece that fails in halves, down to single rows: those that an index or a scan from the end
+   still names, and all between 1 and the largest of them.
 3. A row is given only if its checksum says that it is what was written.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from stream.codec import column_value, full_decoder
@@ -20,6 +21,7 @@ from stream.errors import LogCorruptError
 Event = dict[str, Any]
 
 _PIECE: Final = 1_024  # ids that are tried at once
+_LEAST_BYTES: Final = 32  # of one row, its places in the indexes counted in
 # Who still names rows when the table does not: each index holds every id.
 _LISTS: Final = (
     "SELECT id FROM event NOT INDEXED ORDER BY id DESC",
@@ -94,11 +96,13 @@ def _stored(
         stopped = True
     if not stopped and all(_count(connection, query) == len(given) for query in _COUNTS):
         return
-    missing = sorted(_listed(connection).difference(given))
+    listed = _listed(connection)
+    likely = range(1, min(max(listed.union(given), default=0), _most(connection)) + 1)
+    missing = sorted(listed.union(likely).difference(given))
     if stopped and not missing:
         tell(Finding("structure", "file", "expected to read it to its end, found a damaged page before it"))
     for start in range(0, len(missing), _PIECE):
-        yield _pieces(connection, missing[start : start + _PIECE], tell)
+        yield _pieces(connection, missing[start : start + _PIECE], listed, tell)
 
 
 def _fresh(batch: Sequence[Stored], given: array[int]) -> Iterator[Stored]:
@@ -110,9 +114,12 @@ def _fresh(batch: Sequence[Stored], given: array[int]) -> Iterator[Stored]:
 
 
 def _pieces(
-    connection: sqlite3.Connection, ids: Sequence[int], tell: Callable[[Finding], object]
+    connection: sqlite3.Connection,
+    ids: Sequence[int],
+    listed: Collection[int],
+    tell: Callable[[Finding], object],
 ) -> list[Stored]:
-    """Return the rows of IDS that can be read, and TELL of each of the others."""
+    """Return the rows of IDS that can be read; TELL of each that fails, or is LISTED and not there."""
     wanted = set(ids)
     try:
         found = [row for row in connection.execute(ROWS, (ids[0], ids[-1])).fetchall() if row[0] in wanted]
@@ -122,8 +129,8 @@ def _pieces(
             tell(lost(ids[0], "structure", f"expected a row that can be read, found: {_said(error)}"))
             return []
         half = len(ids) // 2
-        return _pieces(connection, ids[:half], tell) + _pieces(connection, ids[half:], tell)
-    for id in sorted(wanted.difference(row[0] for row in found)):
+        return [row for part in (ids[:half], ids[half:]) for row in _pieces(connection, part, listed, tell)]
+    for id in sorted(wanted.intersection(listed).difference(row[0] for row in found)):
         tell(lost(id, "structure", "expected the row that an index names, found none"))
     return found
 
@@ -131,6 +138,12 @@ def _pieces(
 def _listed(connection: sqlite3.Connection) -> set[int]:
     """Return the ids that the table from its end, or one of its indexes, names as far as it can be read."""
     return {id for query in _LISTS for id in _ids(connection, query)}
+
+
+def _most(connection: sqlite3.Connection) -> int:
+    """Return how many rows the file has room for: a larger id is one of damage, or of a log that forgot."""
+    pages, size = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "page_size"))
+    return int(pages * size // _LEAST_BYTES)
 
 
 def _ids(connection: sqlite3.Connection, query: str) -> Iterable[int]:
