@@ -196,7 +196,7 @@ class Reader:
         schemas, words = self._stream(e.get("stream"), depth)
         parts: dict[str, Any] = {name: e[name] for name in parameters if name in e}
         if "half_life" in parts:
-            parts["half_life"] = parse_duration(parts["half_life"])
+            parts["half_life"] = parse_duration(parts["half_life"], "half_life")
         for name in ("x", "distinct"):
             if name in e:
                 parts[name] = self._expr(e[name], schemas, depth)
@@ -316,11 +316,24 @@ def read_events(value: object) -> dict[str, EventSchema]:
     }
 
 
+# What no graph is without, and how it is written.
+_NEEDED: Mapping[str, str] = {
+    "format": f'"format": {FORMAT}',
+    "graph": '"graph": its name',
+    "events": '"events": {EVENT: {FIELD: TYPE}}',
+    "features": '"features": {NAME: EXPR}',
+}
+
+
 def refuse_later(graph: Json) -> None:
-    """Refuse the parts of GRAPH_JSON that this version does not build."""
+    """Refuse a graph that lacks a part, or has one that this version does not build."""
     _known(
         graph, "graph", ("format", "graph", "key", "include_now", "events", "derived", "tables", "features")
     )
+    if absent := next((name for name in _NEEDED if name not in graph), None):
+        raise CompileError(
+            f"expected a graph with {', '.join(_NEEDED)}, found no {absent!r}; add {_NEEDED[absent]}"
+        )
     if type(graph.get("format")) is not int or graph["format"] != FORMAT:
         raise CompileError(
             f"expected graph format {FORMAT}, found {graph.get('format')!r}; use a release that reads it"

@@ -49,13 +49,13 @@ _SUFFIXES: Final[dict[str, Format]] = {
 }
 
 
-def format_of(path: str | Path) -> Format:
+def format_of(path: str | Path, what: str = "a file of") -> Format:
     """Return the format that the suffix of PATH names; a folder is a Parquet dataset."""
     path = Path(path)
     found = "parquet" if path.is_dir() else _SUFFIXES.get(path.suffix.lower())
     if found is None:
         raise EventFileError(
-            f"{path}: expected a file of {', '.join(_SUFFIXES)}, found {path.suffix!r}; convert or rename it"
+            f"{path}: expected {what} {', '.join(_SUFFIXES)}, found {path.suffix!r}; convert or rename it"
         )
     return found
 
@@ -72,7 +72,7 @@ def is_log(path: str | Path) -> bool:
 def _format_here(path: str | Path) -> Format:
     if not Path(path).exists():
         raise EventFileError(f"{path}: expected a file of events, found nothing; check the path")
-    return format_of(path)
+    return format_of(path, "a device log, or a file of")
 
 
 def read_events(path: str | Path, *, limits: Limits | None = None, rows: int = BATCH_ROWS) -> Iterator[Batch]:

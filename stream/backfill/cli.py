@@ -20,17 +20,20 @@ from headrace import console
 from stream.backfill import check, job, output, trace
 from stream.backfill.executors import EXECUTORS, executor
 from stream.backfill.history import batches, identifier, size
+from stream.engine import MODES
 from stream.errors import BackfillError
 from stream.verify import Verification
 
 CHECK_FAILED = 1
 MOST_ROWS = 30  # of an aggregate in `why`
-_FORMATS = "Parquet (a file or a dataset's folder), Arrow, CSV or JSON lines."
+_FORMATS = "Parquet (a file or a folder), Arrow, CSV or JSON lines"
 
-Events = Annotated[Path, typer.Argument(help=f"Recorded events: {_FORMATS}")]
-Queries = Annotated[Path, typer.Argument(help=f"What is asked, and when: {_FORMATS}")]
-GraphOption = Annotated[
-    str, typer.Option("--graph", "-g", help="package.module:name, file.py:name or a JSON file.")
+Events = Annotated[Path, typer.Argument(help=f"Recorded events: a device log, {_FORMATS}.")]
+Queries = Annotated[Path, typer.Argument(help=f"What is asked, and when: {_FORMATS}.")]
+_GRAPH = "package.module:name, file.py:name or a JSON file"
+GraphOption = Annotated[str, typer.Option("--graph", "-g", metavar="GRAPH", help=f"{_GRAPH}.")]
+AsKnown = Annotated[
+    bool, typer.Option("--as-known", help="Count only what a device knew at the time asked for.")
 ]
 
 
@@ -55,16 +58,17 @@ def replay(
     queries: Queries,
     *,
     graph: Annotated[
-        list[str], typer.Option("--graph", "-g", help="A graph; give it again for several graphs.")
+        list[str],
+        typer.Option("--graph", "-g", metavar="GRAPH", help=f"{_GRAPH}; once for each graph."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The Parquet file to write.")],
     engine: Annotated[str, typer.Option(help="device or reference.")] = "device",
-    mode: Annotated[str, typer.Option(help="Of the device engine.")] = "auto",
-    table: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="Not yet.")] = None,
-    as_known: Annotated[bool, typer.Option("--as-known", help="What a device could know then.")] = False,
-    end: Annotated[int | None, typer.Option(help="Not yet.")] = None,
-    workers: Annotated[int, typer.Option(help="Not yet.")] = 1,
-    memory: Annotated[str | None, typer.Option(help="Not yet.")] = None,
+    mode: Annotated[str, typer.Option(help=f"Of the device engine: {', '.join(MODES)}.")] = "auto",
+    table: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="Not yet.", hidden=True)] = None,
+    as_known: AsKnown = False,
+    end: Annotated[int | None, typer.Option(help="Not yet.", hidden=True)] = None,
+    workers: Annotated[int, typer.Option(help="Not yet.", hidden=True)] = 1,
+    memory: Annotated[str | None, typer.Option(help="Not yet.", hidden=True)] = None,
     json: console.JsonOption = False,
 ) -> None:
     """Compute features for recorded events and queries."""
@@ -93,19 +97,21 @@ def replay(
     for what, n in counts:
         if n:
             console.say(f"  {what}  {n:,}")
+    if report.absent:
+        console.say(f"  null or empty for want of a column in the queries  {', '.join(report.absent)}")
     console.say(f"done in {time.monotonic() - began:,.1f} s, {report.seconds:,.1f} s of it computing")
 
 
 def verify(
     events: Events,
     queries: Annotated[
-        Path | None, typer.Argument(help="Left out: ask at events of the file itself.")
+        Path | None, typer.Argument(help="What is asked, and when; without it each event asks for its key at its time.")
     ] = None,
     *,
     graph: GraphOption,
     sample: Annotated[int | None, typer.Option(help="Compare this many of the queries.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Chooses the sample.")] = 0,
-    as_known: Annotated[bool, typer.Option("--as-known", help="What a device could know then.")] = False,
+    as_known: AsKnown = False,
     json: console.JsonOption = False,
 ) -> None:
     """Compare every executor with the reference, cell by cell."""
@@ -214,7 +220,7 @@ def why(
 ) -> None:
     """Show the rows behind one value, each with its clause."""
     found_graph = _with_now(load_graph(graph), include_now)
-    t, given = parse_time(at), _request(request)
+    t, given = parse_time(at), _request(request, found_graph)
     mine: list[Any] = []
     # Under another key than user_id a seq given on arrival counts all events of the user: keep them all.
     together = str(found_graph.key) != "user_id"
@@ -237,6 +243,8 @@ def why(
             console.say(f"... {shown.more:,} more; --all shows them")
     for line in trace.arithmetic(found_graph, found):
         console.say(line)
+    if found_graph.features[feature].per_candidate and found.value == []:
+        console.say(f"no candidates: {feature} has a value for each; give --request '{_form(found_graph)}'")
 
 
 def _with_now(graph: Graph, answer: str | None) -> Graph:
@@ -248,13 +256,35 @@ def _with_now(graph: Graph, answer: str | None) -> Graph:
     return Graph.from_json({**graph.to_dict(), "include_now": answer == "yes"})
 
 
-def _request(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
+def _request(text: str | None, graph: Graph) -> dict[str, Any]:
+    """Return the request that TEXT gives; raise RequestError, or note what is missing or means nothing."""
     try:
-        found = json_text.loads(text)
+        found = json_text.loads("{}" if text is None else text)
     except ValueError as error:
-        raise RequestError(f"--request: expected a JSON object, found {text!r:.60}: {error}") from None
+        raise RequestError(
+            f"--request: expected a JSON object, found {text!r:.60}: {error}; write it as {_form(graph)}"
+        ) from None
     if not isinstance(found, dict):
-        raise RequestError(f"--request: expected a JSON object, found {text!r:.60}; write {{NAME: VALUE}}")
+        raise RequestError(
+            f"--request: expected a JSON object, found {text!r:.60}; write it as {_form(graph)}"
+        )
+    known = [*graph.requests, *graph.candidates]
+    if unknown := [name for name in found if name not in known]:
+        console.note(
+            f"--request: {', '.join(unknown)}: the graph asks for nothing of this name;"
+            f" it asks for {', '.join(known) or 'nothing'}"
+        )
+    missing = [name for name in graph.candidates if found.get(name) is None]
+    if missing and len(missing) < len(graph.candidates):
+        raise RequestError(
+            f"--request: expected a list for each of {', '.join(graph.candidates)}, all of one length,"
+            f" found none for {', '.join(missing)}; write it as {_form(graph)}"
+        )
     return found
+
+
+def _form(graph: Graph) -> str:
+    """Return what a request of GRAPH looks like."""
+    values = [f'"{name}": VALUE' for name in graph.requests]
+    lists = [f'"{name}": [VALUE, ...]' for name in graph.candidates]
+    return f"{{{', '.join([*values, *lists])}}}"
