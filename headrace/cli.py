@@ -24,6 +24,9 @@ from headrace.commands import COMMANDS, GROUPS, Command, find
 from headrace.errors import INTERRUPTED, OK, UsageError, describe
 
 
+_HELP = ["-h", "--help"]
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on ARGV (default: the process's own) and return its exit code."""
     args = list(sys.argv[1:] if argv is None else argv)
@@ -89,7 +92,7 @@ def _application(help: str = "") -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": _HELP},
     )
 
 
@@ -100,7 +103,7 @@ def _flowing(text: str | None) -> str:
 
 def _dress(command: Any) -> None:
     """Let the help write arguments in capitals, and flags without a type."""
-    asks_for_help = command.get_help_option(typer.Context(command, **command.context_settings))
+    asks_for_help = command.get_help_option(typer.Context(command, help_option_names=_HELP))
     for param in (*command.params, asks_for_help):
         if param.metavar is None and getattr(param, "is_flag", False):
             param.metavar = ""
