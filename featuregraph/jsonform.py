@@ -330,13 +330,14 @@ def refuse_later(graph: Json) -> None:
     _known(
         graph, "graph", ("format", "graph", "key", "include_now", "events", "derived", "tables", "features")
     )
+    found = graph.get("format", FORMAT)
+    if type(found) is not int or found != FORMAT:
+        raise CompileError(
+            f"expected graph format {FORMAT}, found {shown(found)}; use a release that reads it"
+        )
     if absent := next((name for name in _NEEDED if name not in graph), None):
         raise CompileError(
             f"expected a graph with {', '.join(_NEEDED)}, found no {absent!r}; add {_NEEDED[absent]}"
-        )
-    if type(graph.get("format")) is not int or graph["format"] != FORMAT:
-        raise CompileError(
-            f"expected graph format {FORMAT}, found {graph.get('format')!r}; use a release that reads it"
         )
     for name, comes in (("derived", "derived streams"), ("tables", "columnar replay")):
         if graph.get(name):

@@ -80,7 +80,9 @@ def _from_namespace(module: ModuleType, name: str | None, file_name: str, place:
     for part in (name or "").split(".") if name else ():
         names = _names(found)
         if part not in names:
-            raise CompileError(f"{place.file}: expected a name in it, found no {name!r}; {_advice(part, found)}")
+            raise CompileError(
+                f"{place.file}: expected a name in it, found no {name!r}; {_advice(part, found)}"
+            )
         found = names[part]
     if isinstance(found, Graph):
         return found

@@ -23,7 +23,6 @@ from headrace import __version__
 from headrace.commands import COMMANDS, GROUPS, Command, find
 from headrace.errors import INTERRUPTED, OK, UsageError, describe
 
-
 _HELP = ["-h", "--help"]
 
 

@@ -32,7 +32,7 @@ _COUNTS: Final = tuple(
     f"SELECT count(*) FROM event INDEXED BY {index}"  # noqa: S608 - our own words
     for index in ("position", "stream")
 )
-# Result codes of SQLite that say nothing of the file: busy, locked, no memory, interrupted, full, cannot open.
+# Result codes of SQLite that say nothing of the file: busy, locked, memory, interrupted, full, cannot open.
 _PASSING: Final = frozenset({5, 6, 7, 9, 13, 14})
 
 

@@ -34,12 +34,12 @@ def judged(row: Stored, decode: Callable[[bytes], Fields]) -> Fields | Finding:
     """Return the fields of a row of `ROWS`, or what is wrong with it."""
     id, key, name, ts_ms, seq, user, user_number, *rest, crc = row
     if key is None or name is None or (user is None and user_number):
-        return lost(
-            id, "text", "expected its key, name and user in the table of texts, found one missing"
-        )
+        return lost(id, "text", "expected its key, name and user in the table of texts, found one missing")
     if crc is None or _checksum(key, name, ts_ms, seq, user, *rest) != crc:
         return lost(
-            id, "checksum", f"expected the bytes that were written of event {name!r:.60} at {ts_ms}, found others"
+            id,
+            "checksum",
+            f"expected the bytes that were written of event {name!r:.60} at {ts_ms}, found others",
         )
     try:
         return decode(rest[-1])

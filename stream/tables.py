@@ -61,7 +61,7 @@ def format_of(path: str | Path, what: str = "a file of") -> Format:
 
 
 def is_log(path: str | Path) -> bool:
-    """Tell whether the file at PATH is a database, as a device log is; other files are read by their suffix."""
+    """Tell whether the file at PATH is a database, as a device log is; others go by their suffix."""
     try:
         with Path(path).open("rb") as file:
             return file.read(len(_DATABASE)) == _DATABASE
@@ -154,7 +154,9 @@ def import_events(log: EventLog, path: str | Path, *, progress: Progress | None 
         EventError: one of its events is refused; names file, row and column.
     """
     if Path(path).resolve() == Path(log.path).resolve():
-        raise EventFileError(f"{path}: expected another file than the log, found the log itself; name another")
+        raise EventFileError(
+            f"{path}: expected another file than the log, found the log itself; name another"
+        )
     total = count_rows(path)
     done = 0
     counts = [0] * len(astuple(Receipt()))

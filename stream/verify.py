@@ -118,7 +118,7 @@ class Verification:
 
     @property
     def uncompared(self) -> list[str]:
-        """Return the features per candidate that no query gave a candidate: their equal cells tell nothing."""
+        """Return the features per candidate that no query gave any: their equal cells tell nothing."""
         return [t.feature for t in self.features.values() if 0 < t.expected == t.without_candidates]
 
     def expect(self, expected: Outcome, without_events: Outcome) -> None:

@@ -64,7 +64,7 @@ def replay(
     out: Annotated[Path, typer.Option("--out", "-o", help="The Parquet file to write.")],
     engine: Annotated[str, typer.Option(help="device or reference.")] = "device",
     mode: Annotated[str, typer.Option(help=f"Of the device engine: {', '.join(MODES)}.")] = "auto",
-    table: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="Not yet.", hidden=True)] = None,
+    table: Annotated[list[str] | None, typer.Option(help="Not yet.", hidden=True)] = None,
     as_known: AsKnown = False,
     end: Annotated[int | None, typer.Option(help="Not yet.", hidden=True)] = None,
     workers: Annotated[int, typer.Option(help="Not yet.", hidden=True)] = 1,
@@ -83,9 +83,7 @@ def replay(
     if json:
         console.emit_json({**asdict(report), "out": str(out)})
         return
-    console.say(
-        f"{out}: {report.rows:,} rows of {report.features:,} features from {report.events:,} events"
-    )
+    console.say(f"{out}: {report.rows:,} rows of {report.features:,} features from {report.events:,} events")
     for name, plan_id in report.plans.items():
         console.say(f"  graph {name}  {plan_id}")
     counts = [
@@ -105,7 +103,7 @@ def replay(
 def verify(
     events: Events,
     queries: Annotated[
-        Path | None, typer.Argument(help="What is asked, and when; without it each event asks for its key at its time.")
+        Path | None, typer.Argument(help="What is asked, and when; if left out, each event asks for its key.")
     ] = None,
     *,
     graph: GraphOption,
@@ -151,9 +149,7 @@ def _summary(found: Verification, events: int, seconds: float) -> dict[str, obje
 
 
 def _show(found: Verification, events: int) -> None:
-    rows = [
-        (t.feature, t.type, t.expected, t.telling, t.cells, t.equal) for t in found.features.values()
-    ]
+    rows = [(t.feature, t.type, t.expected, t.telling, t.cells, t.equal) for t in found.features.values()]
     console.print_table(
         "", ("feature", "type", "queries", "not default", "cells", "equal"), rows, prose=("type",)
     )
@@ -195,8 +191,8 @@ def _candidates(found: Verification) -> Iterator[str]:
     """Say whose cells were empty lists in all queries, so that they are equal whatever an executor does."""
     if found.uncompared:
         yield (
-            f"nothing was compared of {', '.join(found.uncompared)}: no query gives candidates; add a column of"
-            f" lists to the queries for {', '.join(found.plan.graph.candidates)}"
+            f"nothing was compared of {', '.join(found.uncompared)}: no query gives candidates; add a column"
+            f" of lists to the queries for {', '.join(found.plan.graph.candidates)}"
         )
 
 
