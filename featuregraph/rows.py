@@ -130,8 +130,7 @@ class _Aggregates(Generic[E]):
     def decayed_sum(self, x: object, half_life: str) -> E:
         """Return the sum of X, each halved every HALF_LIFE since its row."""
         with placed():
-            ms = parse_duration(half_life, "decayed_sum: half_life")
-            return self._aggregate("decayed_sum", x, half_life=ms)
+            return self._aggregate("decayed_sum", x, half_life=parse_duration(half_life, "half_life"))
 
     def since_last(self) -> E:
         """Return the ms since the latest row."""

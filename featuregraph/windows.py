@@ -17,12 +17,13 @@ from featuregraph.errors import CompileError
 from featuregraph.types import INT64_MIN
 
 MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_OVER = "over"  # the one duration that may be left out
 MAX_DURATION = 2**61  # ms, some 73 million years
 
 _DURATION = re.compile(r"([0-9]{1,19})(ms|[smhdw])", re.ASCII)
 
 
-def parse_duration(text: object, what: str = "over") -> int:
+def parse_duration(text: object, what: str = _OVER) -> int:
     """Return the ms that a text such as "7d" stands for; WHAT is named where it stands for none."""
     return _parse(text, what, least=1)
 
@@ -42,7 +43,8 @@ def _parse(text: object, what: str, least: int) -> int:
         )
     ms = int(match[1]) * MS[match[2]]
     if not least <= ms <= MAX_DURATION:
-        advice = "leave it out for a lifetime" if ms else "give at least 1ms"
+        least_or_most = f"give at most {MAX_DURATION}ms" if ms else "give at least 1ms"
+        advice = "leave it out for a lifetime" if ms and what == _OVER else least_or_most
         raise CompileError(f"{what}: expected {least} to {MAX_DURATION} ms, found {text!r}; {advice}")
     return ms
 

@@ -83,6 +83,7 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     ),
     "a bit-flipped log": (
         "badinput/test_logs.py::test_an_engine_never_takes_damage_for_its_own_fault",
+        "badinput/test_logs.py::test_an_export_has_all_that_can_be_read",
         "badinput/test_command_line.py::test_a_damaged_log_fails_the_check",
         "crash/test_damage.py::test_flipped_bits",
         "crash/test_damage.py::test_check_names_the_damaged_row",

@@ -144,5 +144,7 @@ def test_limits() -> None:
     for text in (f"{MAX_DURATION + 1}ms", "9999999999999999999w"):
         with pytest.raises(CompileError, match="leave it out for a lifetime"):
             parse_duration(text)
+        with pytest.raises(CompileError, match=r"^half_life: .*; give at most"):
+            parse_duration(text, "half_life")
         with pytest.raises(CompileError, match="offset: expected 0 to"):
             parse_offset(text)
