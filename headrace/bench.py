@@ -170,6 +170,7 @@ def _unit(unit: str) -> str:
 def _print(report: Report) -> None:
     for line in facts(report):
         console.say(line)
+    console.say("")
     for table in tables(report):
         console.print_table(table.title, table.columns, table.rows, prose=table.prose)
     for difference in report.equality.differences:

@@ -33,6 +33,7 @@ PLAIN_WIDTH = 80  # columns of a table when the output is no terminal and COLUMN
 PROGRESS_AFTER_S = 1.0  # shorter work shows no bar
 # Without a terminal long work is told in plain lines: the first after so long, then each so much later.
 TOLD_AFTER_S, TOLD_AGAIN_S = 3.0, 15.0
+TOLD_STEP_S = 1.0  # shorter steps of long work are not told
 _DIGITS = 6  # of a number of columns
 _HANGING = 4  # columns that the rest of a folded line stands further to the right
 
@@ -268,7 +269,7 @@ class _Lines:
     def __init__(self, label: str, total: int | None, began: float) -> None:
         self._label, self._total, self._done = label, total, 0
         self._began = began
-        self._due = began + TOLD_AFTER_S
+        self._due = max(began + TOLD_AFTER_S, time.monotonic() + TOLD_STEP_S)
         self._told = 0  # how much was told of last
 
     def advance(self, n: int) -> None:

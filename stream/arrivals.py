@@ -126,7 +126,7 @@ def _pieces(
     except (sqlite3.Error, UnicodeDecodeError) as error:
         _let_pass(error)
         if len(ids) == 1:
-            tell(lost(ids[0], "structure", f"expected a row that can be read, found: {_said(error)}"))
+            tell(lost(ids[0], "structure", f"expected a row that can be read, found: {said(error)}"))
             return []
         half = len(ids) // 2
         return [row for part in (ids[:half], ids[half:]) for row in _pieces(connection, part, listed, tell)]
@@ -164,11 +164,15 @@ def _count(connection: sqlite3.Connection, query: str) -> int | None:
 
 
 def _let_pass(error: sqlite3.Error | UnicodeDecodeError) -> None:
-    """Raise ERROR again if it says nothing of the file."""
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING:
+    if passing(error):
         raise error
 
 
-def _said(error: Exception) -> str:
-    # Where the file is damaged SQLite's own complaint may quote bytes that are no text.
+def passing(error: sqlite3.Error | UnicodeDecodeError) -> bool:
+    """Tell whether ERROR says nothing of the file."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
+
+
+def said(error: sqlite3.Error | UnicodeDecodeError) -> str:
+    """Return what ERROR says, on one line: where the file is damaged it may quote bytes that are no text."""
     return "bytes that are no text" if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())

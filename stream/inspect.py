@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stream.codec import full_decoder
-from stream.damage import ALL, ROWS, Finding, judged
+from stream.arrivals import arrivals, passing, said
+from stream.damage import Finding
 from stream.schema import FORMAT
 from stream.store import UNPARSABLE, meta
 
 # What opening the file anew should not have to count: totals since the log was made.
 COUNTERS: Final = ("duplicate", "quarantined", "quarantine_evicted", "late", "keyless")
 _MAX_FINDINGS: Final = 100
+_ROWS: Final = 8_192  # judged at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,19 @@ def stats(connection: sqlite3.Connection, path: str) -> LogStats:
 
 def check(connection: sqlite3.Connection) -> Iterator[Finding]:
     """Find what is wrong: in the structure by SQLite's own check, then in each row by its checksum."""
-    for (line,) in connection.execute(f"PRAGMA integrity_check({_MAX_FINDINGS})"):
-        if line != "ok":
-            yield Finding("structure", "file", " ".join(str(line).split()))
-    decode = full_decoder()
-    for row in connection.execute(ROWS, ALL):
-        found = judged(row, decode)
-        if isinstance(found, Finding):
-            yield found
+    try:
+        for (line,) in connection.execute(f"PRAGMA integrity_check({_MAX_FINDINGS})"):
+            if line != "ok":
+                yield Finding("structure", "file", " ".join(str(line).split()))
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if passing(error):
+            raise
+        yield Finding("structure", "file", said(error))
+    found: list[Finding] = []
+    for _ in arrivals(connection, found.append, _ROWS):  # the events are not asked for
+        yield from found
+        found.clear()
+    yield from found
 
 
 def _one(connection: sqlite3.Connection, query: str) -> int:

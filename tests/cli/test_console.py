@@ -103,6 +103,7 @@ def test_long_work_without_a_terminal_is_told_in_lines(monkeypatch: pytest.Monke
     err = io.StringIO()
     monkeypatch.setattr(sys, "stderr", err)
     monkeypatch.setattr(console, "TOLD_AFTER_S", 0.0)
+    monkeypatch.setattr(console, "TOLD_STEP_S", 0.0)
     with console.progress("counting", total=1_200) as done:
         done(1_000)
         done(200)
@@ -113,8 +114,10 @@ def test_steps_of_long_work_are_told_from_its_beginning(monkeypatch: pytest.Monk
     """Many short steps are long work too."""
     err = io.StringIO()
     monkeypatch.setattr(sys, "stderr", err)
-    with console.progress("step", since=time.monotonic() - console.TOLD_AFTER_S) as done:
-        done(5)
+    for least in (3_600.0, 0.0):  # the first step is too short to be told
+        monkeypatch.setattr(console, "TOLD_STEP_S", least)
+        with console.progress("step", since=time.monotonic() - console.TOLD_AFTER_S) as done:
+            done(5)
     assert err.getvalue() == "step: 5 after 3 s\n"
 
 
