@@ -163,10 +163,6 @@ WORDS: list[tuple[Callable[[], object], str]] = [
         ),
     ),
     (
-        lambda: buys.over(["1h", "7d"]).over("1d"),
-        "over: expected no window after the list ['1h', '7d'], found '1d'; give all windows in one list",
-    ),
-    (
         lambda: buys.over([]),
         "over: expected at least one window, found an empty list; name one",
     ),
