@@ -98,6 +98,11 @@ class Aggregates(Generic[V]):
         """Take the stream of each window by its text; _ALONE where no list of windows was given."""
         self._streams = streams
 
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Return the names of the stream's events."""
+        return tuple(schema.name for schema in next(iter(self._streams.values())).schemas)
+
     def _aggregate(self, agg: str, x: object = None, **params: Any) -> V:
         with placed():
             made = {
