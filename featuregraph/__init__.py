@@ -13,23 +13,19 @@ from featuregraph.errors import (
     RequestError,
     TableError,
 )
-from featuregraph.expr import (
-    Expr,
-    GroupedExpr,
-    Windows,
-    age,
-    cross,
-    day_of_week,
-    event_name,
-    hour_of_day,
-    lit,
-    now,
-    ts_ms,
-    where,
-)
+from featuregraph.expr import Expr, GroupedExpr, GroupedWindows, Windows, lit
+from featuregraph.functions import age, cross, day_of_week, event_name, hour_of_day, now, ts_ms, where
 from featuregraph.graph import Graph, GraphDiff
 from featuregraph.plan import Plan
-from featuregraph.rows import GroupedRows, LastRows, Rows, rows
+from featuregraph.rows import (
+    GroupedRows,
+    GroupedWindowRows,
+    LastRows,
+    LastWindowRows,
+    Rows,
+    WindowRows,
+    rows,
+)
 from featuregraph.schema import (
     Candidate,
     Event,
@@ -67,12 +63,16 @@ __all__ = [
     "GraphDiff",
     "GroupedExpr",
     "GroupedRows",
+    "GroupedWindowRows",
+    "GroupedWindows",
     "LastRows",
+    "LastWindowRows",
     "Plan",
     "Request",
     "RequestError",
     "Rows",
     "TableError",
+    "WindowRows",
     "Windows",
     "age",
     "boolean",

@@ -1,10 +1,17 @@
-"""The user's words for values: an Expr is a typed node, its events, and its place in the user's file."""
+"""The user's words for values.
+
+    Words       the operators, written once
+    Expr        one value: a typed node, its events, and its place in the user's file
+    Windows     one Expr per window of `over=[...]`: each word applies to each of them
+
+Single values meet each window of several; two lists of windows meet window by window.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeAlias, TypeVar, cast, overload
 
 from featuregraph import build, types
 from featuregraph.errors import CompileError
@@ -12,15 +19,171 @@ from featuregraph.ir import Node, Op
 from featuregraph.place import Place, here, placed
 from featuregraph.shown import nearest, shown
 from featuregraph.types import AnyType, Type
+from featuregraph.windows import parse_duration
 
 if TYPE_CHECKING:
     from featuregraph.schema import EventSchema, TypeLike
 
 Schemas = frozenset["EventSchema"]
+Value: TypeAlias = "Expr | bool | int | float | str | Decimal"  # what stands for one value
+V = TypeVar("V")
 
 
-class Expr:
-    """A value of the graph; operators on it give further expressions, all of them typed at once."""
+class Words(Generic[V]):
+    """The operators, each of them typed at once; V, what it gives, is Expr for one value, else Windows."""
+
+    __slots__ = ()
+
+    def _give(self, op: Op, *args: object, **attrs: Any) -> V:
+        # Where one value meets Windows on its right, type checkers take the reflected word of Windows.
+        return cast("V", apply(op, *args, **attrs))
+
+    # ---- arithmetic
+    def __add__(self, other: Value | V) -> V:
+        return self._give(Op.ADD, self, other)
+
+    def __radd__(self, other: Value | V) -> V:
+        return self._give(Op.ADD, other, self)
+
+    def __sub__(self, other: Value | V) -> V:
+        return self._give(Op.SUB, self, other)
+
+    def __rsub__(self, other: Value | V) -> V:
+        return self._give(Op.SUB, other, self)
+
+    def __mul__(self, other: Value | V) -> V:
+        return self._give(Op.MUL, self, other)
+
+    def __rmul__(self, other: Value | V) -> V:
+        return self._give(Op.MUL, other, self)
+
+    def __truediv__(self, other: Value | V) -> V:
+        return self._give(Op.DIV, self, other)
+
+    def __rtruediv__(self, other: Value | V) -> V:
+        return self._give(Op.DIV, other, self)
+
+    def __floordiv__(self, other: Value | V) -> V:
+        return self._give(Op.FLOORDIV, self, other)
+
+    def __rfloordiv__(self, other: Value | V) -> V:
+        return self._give(Op.FLOORDIV, other, self)
+
+    def __mod__(self, other: Value | V) -> V:
+        return self._give(Op.MOD, self, other)
+
+    def __rmod__(self, other: Value | V) -> V:
+        return self._give(Op.MOD, other, self)
+
+    def __neg__(self) -> V:
+        return self._give(Op.NEG, self)
+
+    def __abs__(self) -> V:
+        return self._give(Op.ABS, self)
+
+    def abs(self) -> V:
+        """Return the value without its sign."""
+        return self._give(Op.ABS, self)
+
+    def log1p(self) -> V:
+        """Return the natural logarithm of 1 + value; null at or below -1."""
+        return self._give(Op.LOG1P, self)
+
+    def sqrt(self) -> V:
+        """Return the square root; null below 0."""
+        return self._give(Op.SQRT, self)
+
+    # ---- comparison and logic
+    def __eq__(self, other: Value | V) -> V:  # type: ignore[override]
+        return self._give(Op.EQ, self, other)
+
+    def __ne__(self, other: Value | V) -> V:  # type: ignore[override]
+        return self._give(Op.NE, self, other)
+
+    def __lt__(self, other: Value | V) -> V:
+        return self._give(Op.LT, self, other)
+
+    def __le__(self, other: Value | V) -> V:
+        return self._give(Op.LE, self, other)
+
+    def __gt__(self, other: Value | V) -> V:
+        return self._give(Op.GT, self, other)
+
+    def __ge__(self, other: Value | V) -> V:
+        return self._give(Op.GE, self, other)
+
+    def __and__(self, other: Value | V) -> V:
+        return self._give(Op.AND, self, other)
+
+    def __rand__(self, other: Value | V) -> V:
+        return self._give(Op.AND, other, self)
+
+    def __or__(self, other: Value | V) -> V:
+        return self._give(Op.OR, self, other)
+
+    def __ror__(self, other: Value | V) -> V:
+        return self._give(Op.OR, other, self)
+
+    def __invert__(self) -> V:
+        return self._give(Op.NOT, self)
+
+    __hash__ = object.__hash__
+
+    def __bool__(self) -> NoReturn:
+        with placed():
+            raise CompileError(
+                "expected true or false, found an expression, whose value only a query knows; "
+                "write & | ~ for and, or, not, (a < b) & (b < c) for a < b < c, and fg.where for if"
+            )
+
+    def is_null(self) -> V:
+        """Return whether there is no value."""
+        return self._give(Op.IS_NULL, self)
+
+    def is_in(self, values: Sequence[object]) -> V:
+        """Return whether the value is one of VALUES; false for null."""
+        return self._give(Op.IS_IN, self, values=_raws(values))
+
+    # ---- choice and conversion
+    @overload
+    def fill(self, value: Value | V) -> V: ...
+    @overload
+    def fill(self, value: Windows) -> Windows: ...
+    def fill(self, value: Value | V | Windows) -> V | Windows:
+        """Return the value, or VALUE where it is null."""
+        return self._give(Op.FILL, self, value)
+
+    def clip(self, lo: object = None, hi: object = None) -> V:
+        """Return the value brought into [LO, HI]; either bound may be left out."""
+        return self._give(Op.CLIP, self, lo=_raw(lo), hi=_raw(hi))
+
+    def bucketize(self, edges: Sequence[object]) -> V:
+        """Return the number of EDGES at or below the value."""
+        return self._give(Op.BUCKETIZE, self, edges=_raws(edges))
+
+    def cast(self, to: TypeLike) -> V:
+        """Return the value as type TO; null where it does not fit."""
+        from featuregraph.schema import type_of
+
+        with placed():
+            wanted = type_of(to)
+        return self._give(Op.CAST, self, to=wanted)
+
+    @overload
+    def cross(self, other: Value | V) -> V: ...
+    @overload
+    def cross(self, other: Windows) -> Windows: ...
+    def cross(self, other: Value | V | Windows) -> V | Windows:
+        """Return both texts in one, apart by U+001F."""
+        return self._give(Op.CROSS, self, other)
+
+    def hash(self, buckets: int, seed: int = 0) -> V:
+        """Return a stable row number in [1, BUCKETS); 0 for null (SEMANTICS 5.4)."""
+        return self._give(Op.HASH, self, buckets=buckets, seed=seed)
+
+
+class Expr(Words["Expr"]):
+    """A value of the graph; operators on it give further expressions."""
 
     __slots__ = ("node", "place", "schemas")
 
@@ -34,141 +197,6 @@ class Expr:
         """Return the value's type."""
         return self.node.type
 
-    # ---- arithmetic
-    def __add__(self, other: object) -> Expr:
-        return _op(Op.ADD, self, other)
-
-    def __radd__(self, other: object) -> Expr:
-        return _op(Op.ADD, other, self)
-
-    def __sub__(self, other: object) -> Expr:
-        return _op(Op.SUB, self, other)
-
-    def __rsub__(self, other: object) -> Expr:
-        return _op(Op.SUB, other, self)
-
-    def __mul__(self, other: object) -> Expr:
-        return _op(Op.MUL, self, other)
-
-    def __rmul__(self, other: object) -> Expr:
-        return _op(Op.MUL, other, self)
-
-    def __truediv__(self, other: object) -> Expr:
-        return _op(Op.DIV, self, other)
-
-    def __rtruediv__(self, other: object) -> Expr:
-        return _op(Op.DIV, other, self)
-
-    def __floordiv__(self, other: object) -> Expr:
-        return _op(Op.FLOORDIV, self, other)
-
-    def __rfloordiv__(self, other: object) -> Expr:
-        return _op(Op.FLOORDIV, other, self)
-
-    def __mod__(self, other: object) -> Expr:
-        return _op(Op.MOD, self, other)
-
-    def __rmod__(self, other: object) -> Expr:
-        return _op(Op.MOD, other, self)
-
-    def __neg__(self) -> Expr:
-        return _op(Op.NEG, self)
-
-    def __abs__(self) -> Expr:
-        return _op(Op.ABS, self)
-
-    def abs(self) -> Expr:
-        """Return the value without its sign."""
-        return _op(Op.ABS, self)
-
-    def log1p(self) -> Expr:
-        """Return the natural logarithm of 1 + value; null at or below -1."""
-        return _op(Op.LOG1P, self)
-
-    def sqrt(self) -> Expr:
-        """Return the square root; null below 0."""
-        return _op(Op.SQRT, self)
-
-    # ---- comparison and logic
-    def __eq__(self, other: object) -> Expr:  # type: ignore[override]
-        return _op(Op.EQ, self, other)
-
-    def __ne__(self, other: object) -> Expr:  # type: ignore[override]
-        return _op(Op.NE, self, other)
-
-    def __lt__(self, other: object) -> Expr:
-        return _op(Op.LT, self, other)
-
-    def __le__(self, other: object) -> Expr:
-        return _op(Op.LE, self, other)
-
-    def __gt__(self, other: object) -> Expr:
-        return _op(Op.GT, self, other)
-
-    def __ge__(self, other: object) -> Expr:
-        return _op(Op.GE, self, other)
-
-    def __and__(self, other: object) -> Expr:
-        return _op(Op.AND, self, other)
-
-    def __rand__(self, other: object) -> Expr:
-        return _op(Op.AND, other, self)
-
-    def __or__(self, other: object) -> Expr:
-        return _op(Op.OR, self, other)
-
-    def __ror__(self, other: object) -> Expr:
-        return _op(Op.OR, other, self)
-
-    def __invert__(self) -> Expr:
-        return _op(Op.NOT, self)
-
-    __hash__ = object.__hash__
-
-    def __bool__(self) -> NoReturn:
-        with placed():
-            raise CompileError(
-                "expected true or false, found an expression, whose value only a query knows; "
-                "write & | ~ for and, or, not, (a < b) & (b < c) for a < b < c, and fg.where for if"
-            )
-
-    def is_null(self) -> Expr:
-        """Return whether there is no value."""
-        return _op(Op.IS_NULL, self)
-
-    def is_in(self, values: Sequence[object]) -> Expr:
-        """Return whether the value is one of VALUES; false for null."""
-        return _op(Op.IS_IN, self, values=_raws(values))
-
-    # ---- choice and conversion
-    def fill(self, value: object) -> Expr:
-        """Return the value, or VALUE where it is null."""
-        return _op(Op.FILL, self, value)
-
-    def clip(self, lo: object = None, hi: object = None) -> Expr:
-        """Return the value brought into [LO, HI]; either bound may be left out."""
-        return _op(Op.CLIP, self, lo=_raw(lo), hi=_raw(hi))
-
-    def bucketize(self, edges: Sequence[object]) -> Expr:
-        """Return the number of EDGES at or below the value."""
-        return _op(Op.BUCKETIZE, self, edges=_raws(edges))
-
-    def cast(self, to: TypeLike) -> Expr:
-        """Return the value as type TO; null where it does not fit."""
-        from featuregraph.schema import type_of
-
-        with placed():
-            wanted = type_of(to)
-        return _op(Op.CAST, self, to=wanted)
-
-    def cross(self, other: object) -> Expr:
-        """Return both texts in one, apart by U+001F."""
-        return _op(Op.CROSS, self, other)
-
-    def hash(self, buckets: int, seed: int = 0) -> Expr:
-        """Return a stable row number in [1, BUCKETS); 0 for null (SEMANTICS 5.4)."""
-        return _op(Op.HASH, self, buckets=buckets, seed=seed)
-
     def __repr__(self) -> str:
         return f"<Expr {self.node.op.value}: {self.dtype}{f' at {self.place}' if self.place else ''}>"
 
@@ -178,23 +206,21 @@ class GroupedExpr(Expr):
 
     __slots__ = ()
 
-    def lookup(self, key: object) -> Expr:
+    @overload
+    def lookup(self, key: Value) -> Expr: ...
+    @overload
+    def lookup(self, key: Windows) -> Windows: ...
+    def lookup(self, key: Value | Windows) -> Expr | Windows:
         """Return the value of the group KEY; the aggregate's empty value for one without rows."""
-        return _each(lambda groups, key: build.lookup(groups.node, key.node), self, key)
+        return _lookup(self, key)
 
     def top(self, k: int) -> Expr:
         """Return the K groups with the largest value."""
         return _each(lambda groups: build.top(groups.node, k), self)
 
 
-class Windows(Expr):
-    """One expression per window, by its text; in a namespace each becomes the feature NAME_WINDOW.
-
-    The words of an expression apply to each window. Two of them go together window by window, so that they
-    must have the same ones.
-    """
-
-    __slots__ = ("_by_window",)
+class Windows(Words["Windows"], Mapping[str, Expr]):  # type: ignore[misc]  # == is the words', not Mapping's
+    """One expression per window, by its text; in a namespace each becomes the feature NAME_WINDOW."""
 
     def __init__(self, by_window: Mapping[str, Expr]) -> None:
         self._by_window = dict(by_window)
@@ -207,12 +233,9 @@ class Windows(Expr):
         return next(iter(self._by_window.values())).dtype
 
     def __getitem__(self, window: str) -> Expr:
-        with placed():
-            if window not in self._by_window:
-                raise CompileError(
-                    f"expected one of the windows, found {shown(window)}; {nearest(window, self._by_window)}"
-                )
-        return self._by_window[window]
+        if window in self._by_window:
+            return self._by_window[window]
+        raise KeyError(f"expected one of the windows {list(self)}, found {window!r}; name one of them")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._by_window)
@@ -220,26 +243,55 @@ class Windows(Expr):
     def __len__(self) -> int:
         return len(self._by_window)
 
-    def keys(self) -> KeysView[str]:
-        """Return the windows' texts, in the order of the list."""
-        return self._by_window.keys()
-
-    def values(self) -> ValuesView[Expr]:
-        """Return the expressions."""
-        return self._by_window.values()
-
-    def items(self) -> ItemsView[str, Expr]:
-        """Return the expressions with their windows' texts."""
-        return self._by_window.items()
+    @property
+    def by_duration(self) -> dict[int, Expr]:
+        """Return the expressions by their windows in ms: "7d" and "1w" are one window."""
+        return {parse_duration(window): expr for window, expr in self._by_window.items()}
 
     def __repr__(self) -> str:
-        return f"<Windows {', '.join(self)}: {self.dtype}{f' at {self.place}' if self.place else ''}>"
+        types_found = dict.fromkeys(str(expr.dtype) for expr in self._by_window.values())
+        return f"<{type(self).__name__} {', '.join(self)}: {' | '.join(types_found)}>"
 
 
-class GroupedWindows(Windows, GroupedExpr):
+class GroupedWindows(Windows):
     """One aggregate by group per window."""
 
-    __slots__ = ()
+    if TYPE_CHECKING:
+
+        def __getitem__(self, window: str) -> GroupedExpr: ...
+
+    def lookup(self, key: Value | Windows) -> Windows:
+        """Return the value of the group KEY in each window."""
+        return cast("Windows", _lookup(self, key))
+
+    def top(self, k: int) -> Windows:
+        """Return the K groups with the largest value in each window."""
+        return Windows({window: self[window].top(k) for window in self})
+
+
+def each_window(what: str, one: Callable[..., Expr], *args: object) -> Expr | Windows:
+    """Return ONE of ARGS, or one per window where any of them has several.
+
+    Raises:
+        CompileError: two of them have different windows; WHAT is named.
+    """
+    several = [arg for arg in args if isinstance(arg, Windows)]
+    if not several:
+        return one(*args)
+    first, *others = several
+    for other in others:
+        if other.by_duration.keys() != first.by_duration.keys():
+            raise CompileError(
+                f"{what}: expected the same windows on both sides, found {list(first)} and {list(other)}; "
+                f"give both one list, or take one window by its text, as in [{next(iter(other))!r}]"
+            )
+    operands = [arg.by_duration if isinstance(arg, Windows) else arg for arg in args]
+    return Windows(
+        {
+            window: one(*(o[ms] if isinstance(o, dict) else o for o in operands))
+            for window, ms in zip(first, first.by_duration, strict=True)
+        }
+    )
 
 
 def lift(value: object) -> Expr:
@@ -256,6 +308,11 @@ def lift(value: object) -> Expr:
                 "declare it in one"
             )
         return value
+    if isinstance(value, Windows):
+        raise CompileError(
+            f"expected one value, found one for each of the windows {list(value)}; "
+            f"take one window by its text, as in [{next(iter(value))!r}]"
+        )
     return lit(value)
 
 
@@ -304,67 +361,22 @@ def _raws(values: object) -> object:
     return [_raw(v) for v in values]
 
 
-def _op(op: Op, *args: object, **attrs: Any) -> Expr:
-    return _each(lambda *exprs: build.scalar(op, [e.node for e in exprs], **attrs), *args)
+def apply(op: Op, *args: object, **attrs: Any) -> Expr | Windows:
+    """Return the operator OP on ARGS, in each window where any of them has several."""
 
+    def one(*operands: object) -> Expr:
+        exprs = [lift(operand) for operand in operands]
+        node = build.scalar(op, [e.node for e in exprs], **attrs)
+        return Expr(node, frozenset().union(*(e.schemas for e in exprs)), here())
 
-def _each(make: Callable[..., Node], *args: object) -> Expr:
-    """Return the expression that MAKE gives for ARGS, or one per window where some of them have several."""
     with placed():
-        lists = [list(arg) for arg in args if isinstance(arg, Windows)]
-        if not lists:
-            exprs = [lift(arg) for arg in args]
-            return Expr(make(*exprs), frozenset().union(*(e.schemas for e in exprs)), here())
-        if other := next((windows for windows in lists if set(windows) != set(lists[0])), None):
-            raise CompileError(
-                f"expected the same windows on both sides, found {', '.join(lists[0])} and"
-                f" {', '.join(other)}; give both streams one list"
-            )
-        return Windows(
-            {
-                window: _each(make, *(arg[window] if isinstance(arg, Windows) else arg for arg in args))
-                for window in lists[0]
-            }
-        )
+        return each_window(op.value, one, *args)
 
 
-def where(cond: object, then: object, otherwise: object) -> Expr:
-    """Return THEN where COND is true, else OTHERWISE; a null COND is false."""
-    return _op(Op.WHERE, cond, then, otherwise)
+def _lookup(grouped: GroupedExpr | GroupedWindows, key: object) -> Expr | Windows:
+    def one(grouped: Expr, key: object) -> Expr:
+        key = lift(key)
+        return Expr(build.lookup(grouped.node, key.node), grouped.schemas | key.schemas, here())
 
-
-def cross(a: object, b: object) -> Expr:
-    """Return both texts in one, apart by U+001F."""
-    return _op(Op.CROSS, a, b)
-
-
-def now() -> Expr:
-    """Return the query's time, int64 ms."""
-    return Expr(build.NOW, frozenset(), here())
-
-
-def hour_of_day(tz: str = "UTC") -> Expr:
-    """Return the hour, 0 to 23, of the query's time in an IANA zone."""
     with placed():
-        return Expr(build.calendar(Op.HOUR_OF_DAY, tz), frozenset(), here())
-
-
-def day_of_week(tz: str = "UTC") -> Expr:
-    """Return the weekday of the query's time in an IANA zone, Monday 0."""
-    with placed():
-        return Expr(build.calendar(Op.DAY_OF_WEEK, tz), frozenset(), here())
-
-
-def age() -> Expr:
-    """Return, inside a stream, the query's time minus the row's, in ms."""
-    return Expr(build.AGE, frozenset(), here())
-
-
-def event_name() -> Expr:
-    """Return, inside a stream, the name of the row's event."""
-    return Expr(build.EVENT_NAME, frozenset(), here())
-
-
-def ts_ms() -> Expr:
-    """Return, inside a stream, the row's time, int64 ms."""
-    return Expr(build.TS, frozenset(), here())
+        return each_window("lookup", one, grouped, key)

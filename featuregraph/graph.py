@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from featuregraph import build, jsonform
 from featuregraph.errors import CompileError
-from featuregraph.expr import Expr, Windows, lift
 from featuregraph.ir import Node, Op, toposort
+from featuregraph.namespace import features_of
 from featuregraph.place import Place, placed, with_place
 from featuregraph.rows import GroupedRows, LastRows, Rows
 from featuregraph.schema import RESERVED, EventSchema
@@ -60,10 +60,11 @@ class Graph:
         """Take the Expr attributes of FEATURES (a class, module or mapping) without a leading underscore.
 
         Raises:
-            CompileError: a name, key or feature breaks a rule; the message names the place in the file.
+            CompileError: a name, key or feature breaks a rule, or a public attribute is none but looks like
+                one; the message names the place in the file.
         """
         with placed():
-            exprs = _features_of(features)
+            exprs = features_of(features)
             schemas: dict[str, EventSchema] = {}
             for feature, expr in exprs.items():
                 for schema in sorted(expr.schemas, key=lambda s: s.name):
@@ -217,57 +218,6 @@ class Graph:
 
 def _sha256(value: object) -> str:
     return hashlib.sha256(jsonform.canonical(value).encode()).hexdigest()
-
-
-def _features_of(namespace: object) -> dict[str, Expr]:
-    """Return the features in NAMESPACE by name, one per window where an attribute has several."""
-    found: dict[str, Expr] = {}
-    for name, value in _attributes(namespace).items():
-        if name.startswith("_"):
-            continue
-        if isinstance(value, Windows):
-            made = {f"{name}_{window}": expr for window, expr in value.items()}
-        elif isinstance(value, Expr):
-            made = {name: lift(value)}
-        else:
-            _refuse_lost(namespace, name, value)
-            continue
-        if twice := sorted(set(made) & set(found)):
-            raise CompileError(
-                f"feature {twice[0]!r}: expected one feature of this name, found two; "
-                "a list of windows makes NAME_WINDOW of each, rename one"
-            )
-        found |= made
-    return found
-
-
-# What a class may hold beside features; a module may hold anything.
-_NO_VALUES = (type, ModuleType, FunctionType, classmethod, staticmethod, property, Graph)
-
-
-def _refuse_lost(namespace: object, name: str, value: object) -> None:
-    """Refuse a VALUE that looks like a feature and is none, rather than leave it out in silence."""
-    if value is None or isinstance(namespace, ModuleType) or isinstance(value, _NO_VALUES):
-        return  # None takes an inherited feature away
-    if isinstance(value, Rows | LastRows | GroupedRows):
-        raise CompileError(
-            f"feature {name!r}: expected one value per query, found rows; "
-            f"aggregate them, as in .count(), or name them _{name} to use them in others"
-        )
-    raise CompileError(
-        f"feature {name!r}: expected an expression, found {shown(value)}; "
-        f"write fg.lit(...) for a constant feature, or name it _{name}"
-    )
-
-
-def _attributes(namespace: object) -> dict[str, object]:
-    """Return what NAMESPACE holds: items, attributes with inherited ones, or a module's names."""
-    if isinstance(namespace, Mapping):
-        return {str(name): value for name, value in namespace.items()}
-    merged: dict[str, object] = {}
-    for base in reversed(getattr(namespace, "__mro__", ())):
-        merged.update(vars(base))
-    return merged or dict(getattr(namespace, "__dict__", {}))
 
 
 def _key(graph: str, key: object) -> str:

@@ -1,14 +1,17 @@
 """The user's words for streams: rows(...) of events, narrowed by a window and a filter, then aggregated.
 
 The chain's types follow SEMANTICS 3.4 (visible, window, where, last N, aggregate): after `last(n)` only
-`group_by` and aggregates are left, so that no chain can contradict the order of evaluation.
+`group_by` and aggregates are left, so that no chain can contradict the order of evaluation. For the same
+reason a chain says each of over, offset and last once: a second one would have to replace the first.
+
+After `over([...])` the stream has several windows: what gave an Expr gives Windows, by the same words.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar, overload
+from typing import Any, Generic, NoReturn, Self, TypeVar, cast, overload
 
 from featuregraph import build
 from featuregraph.errors import CompileError
@@ -16,11 +19,15 @@ from featuregraph.expr import Expr, GroupedExpr, GroupedWindows, Windows, lift
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.place import here, placed
 from featuregraph.schema import Event, EventSchema
-from featuregraph.windows import format_duration, parse_duration, parse_offset
+from featuregraph.shown import shown
+from featuregraph.windows import parse_duration, parse_offset
 
-E = TypeVar("E", bound=Expr)
+V = TypeVar("V")  # what an aggregate gives: an expression, or one per window
+L = TypeVar("L")  # the stream after last(n)
+G = TypeVar("G")  # the stream after group_by(x)
 
 _ALONE = ""  # the key of a stream without a list of windows
+_ONE_LIST = "give all windows in one list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,14 @@ class Stream:
     over: int | None = None
     offset: int = 0
     last: int | None = None
+    said: tuple[tuple[str, object], ...] = ()  # the words that a chain says once, as they were written
+
+    def saying(self, word: str, value: object, advice: str, **changes: Any) -> Stream:
+        """Return the stream with CHANGES; raise CompileError with ADVICE if WORD was said before."""
+        for said, first in self.said:
+            if said == word:
+                raise _twice(word, first, value, advice)
+        return replace(self, said=(*self.said, (word, value)), **changes)
 
     def check(self, expr: object) -> Node:
         """Return EXPR's node if every field in it is one of all members with the same type."""
@@ -57,6 +72,13 @@ class Stream:
         )
 
 
+def _twice(word: str, first: object, then: object, advice: str) -> CompileError:
+    return CompileError(
+        f"{word}: expected it once in a chain, found {shown(first)} and then {shown(then)}; "
+        f"{advice}, or begin again at the rows before the first"
+    )
+
+
 def check_field(schemas: Sequence[EventSchema], field: Node) -> None:
     """Raise CompileError unless all SCHEMAS declare the field with its type."""
     for schema in schemas:
@@ -69,76 +91,101 @@ def check_field(schemas: Sequence[EventSchema], field: Node) -> None:
             )
 
 
-class _Aggregates(Generic[E]):
-    """The aggregates; each gives one expression, or one per window."""
-
-    _expr: type[E]  # what an aggregate gives
-    _windows: Callable[[Mapping[str, E]], E]  # what it gives for a list of windows
+class Aggregates(Generic[V]):
+    """A stream with the aggregates; each gives one expression, or one per window."""
 
     def __init__(self, streams: Mapping[str, Stream]) -> None:
         """Take the stream of each window by its text; _ALONE where no list of windows was given."""
         self._streams = streams
 
-    def _aggregate(self, agg: str, x: object = None, **params: Any) -> E:
+    @property
+    def events(self) -> tuple[str, ...]:
+        """Return the names of the stream's events."""
+        return tuple(schema.name for schema in next(iter(self._streams.values())).schemas)
+
+    def _aggregate(self, agg: str, x: object = None, **params: Any) -> V:
         with placed():
             made = {
-                window: self._expr(stream.aggregate(agg, x, **params), frozenset(stream.schemas), here())
+                window: _value(stream.aggregate(agg, x, **params), stream)
                 for window, stream in self._streams.items()
             }
-        return made[_ALONE] if _ALONE in made else self._windows(made)
+        return cast("V", _gathered(made))
 
-    def count(self, x: object = None) -> E:
+    def count(self, x: object = None) -> V:
         """Return the number of rows, or of rows with X."""
         return self._aggregate("count", x)
 
-    def sum(self, x: object) -> E:
+    def sum(self, x: object) -> V:
         """Return the exact sum of X; 0 without rows."""
         return self._aggregate("sum", x)
 
-    def mean(self, x: object) -> E:
+    def mean(self, x: object) -> V:
         """Return the exact mean of X, rounded once."""
         return self._aggregate("mean", x)
 
-    def var(self, x: object) -> E:
+    def var(self, x: object) -> V:
         """Return the population variance of X."""
         return self._aggregate("var", x)
 
-    def std(self, x: object) -> E:
+    def std(self, x: object) -> V:
         """Return the population standard deviation of X."""
         return self._aggregate("std", x)
 
-    def min(self, x: object) -> E:
+    def min(self, x: object) -> V:
         """Return the smallest X; text by UTF-8 bytes."""
         return self._aggregate("min", x)
 
-    def max(self, x: object) -> E:
+    def max(self, x: object) -> V:
         """Return the largest X; text by UTF-8 bytes."""
         return self._aggregate("max", x)
 
-    def first(self, x: object) -> E:
+    def first(self, x: object) -> V:
         """Return X of the earliest row that has one."""
         return self._aggregate("first", x)
 
-    def distinct(self, x: object) -> E:
+    def distinct(self, x: object) -> V:
         """Return the exact number of distinct X."""
         return self._aggregate("distinct", x)
 
-    def quantile(self, x: object, q: float) -> E:
+    def quantile(self, x: object, q: float) -> V:
         """Return the nearest-rank quantile of X: sorted[ceil(Q * n) - 1]."""
         return self._aggregate("quantile", x, q=q)
 
-    def decayed_sum(self, x: object, half_life: str) -> E:
+    def decayed_sum(self, x: object, half_life: str) -> V:
         """Return the sum of X, each halved every HALF_LIFE since its row."""
         with placed():
             return self._aggregate("decayed_sum", x, half_life=parse_duration(half_life, "half_life"))
 
-    def since_last(self) -> E:
+    def since_last(self) -> V:
         """Return the ms since the latest row."""
         return self._aggregate("since_last")
 
-    def since_first(self) -> E:
+    def since_first(self) -> V:
         """Return the ms since the earliest row."""
         return self._aggregate("since_first")
+
+
+def _value(node: Node, stream: Stream) -> Expr:
+    made = Expr if stream.by is None else GroupedExpr
+    return made(node, frozenset(stream.schemas), here())
+
+
+def _gathered(made: Mapping[str, Any]) -> Expr | Windows:
+    """Return the one value of a stream without a list of windows, else all of them."""
+    if _ALONE in made:
+        return cast("Expr", made[_ALONE])
+    grouped = all(isinstance(value, GroupedExpr) for value in made.values())
+    return GroupedWindows(made) if grouped else Windows(made)
+
+
+def _latest(x: object) -> Expr:
+    """Return X if it can be taken of a row; a number is how many rows, which is said before."""
+    if isinstance(x, Expr):
+        return x
+    raise CompileError(
+        f"last: expected an expression, whose latest value is meant, found {shown(x)}; "
+        "say last(n) once, and before group_by"
+    )
 
 
 def _named_items(items: object) -> Mapping[str, object]:
@@ -149,32 +196,34 @@ def _named_items(items: object) -> Mapping[str, object]:
     return items
 
 
-class GroupedRows(_Aggregates[GroupedExpr]):
+class _Groups(Aggregates[V]):
+    def last(self, x: Expr) -> V:
+        """Return X of the latest row that has one."""
+        with placed():
+            return self._aggregate("last", _latest(x))
+
+
+class GroupedRows(_Groups[GroupedExpr]):
     """Rows in groups: every aggregate gives a map."""
 
-    _expr = GroupedExpr
-    _windows = GroupedWindows
 
-    def last(self, x: object) -> GroupedExpr:
+class GroupedWindowRows(_Groups[GroupedWindows]):
+    """Rows in groups, in several windows: every aggregate gives a map per window."""
+
+
+class _Narrowed(Aggregates[V], Generic[V, G]):
+    _grouped: type[Any]  # G: the stream after group_by
+
+    def last(self, x: Expr) -> V:
         """Return X of the latest row that has one."""
-        return self._aggregate("last", x)
+        with placed():
+            return self._aggregate("last", _latest(x))
 
-
-class LastRows(_Aggregates[Expr]):
-    """The latest N rows: only group_by and aggregates may follow."""
-
-    _expr = Expr
-    _windows = Windows
-
-    def last(self, x: object) -> Expr:
-        """Return X of the latest row that has one."""
-        return self._aggregate("last", x)
-
-    def topk(self, x: object, k: int) -> Expr:
+    def topk(self, x: object, k: int) -> V:
         """Return the at most K most frequent X; ties by latest occurrence first."""
         return self._aggregate("topk", x, k=k)
 
-    def sequence(self, n: int, items: Mapping[str, object], distinct: object = None) -> Expr:
+    def sequence(self, n: int, items: Mapping[str, object], distinct: object = None) -> V:
         """Return aligned lists of the latest N rows, oldest to newest.
 
         Args:
@@ -188,19 +237,28 @@ class LastRows(_Aggregates[Expr]):
             key = None if distinct is None else stream.check(distinct)
             return self._aggregate("sequence", None, n=n, items=checked, distinct=key)
 
-    def group_by(self, x: object) -> GroupedRows:
+    def group_by(self, x: object) -> G:
         """Group the rows by X; rows with a null X are left out."""
         with placed():
-            return GroupedRows({w: replace(s, by=s.check(x)) for w, s in self._streams.items()})
+            return cast("G", self._grouped({w: replace(s, by=s.check(x)) for w, s in self._streams.items()}))
 
 
-class Rows(LastRows):
-    """Rows of one or several events, not yet cut to the latest N."""
+class LastRows(_Narrowed[Expr, GroupedRows]):
+    """The latest N rows: only group_by and aggregates may follow."""
 
-    def _with(self, **changes: Any) -> Rows:
-        return Rows({w: replace(s, **changes) for w, s in self._streams.items()})
+    _grouped = GroupedRows
 
-    def where(self, cond: object) -> Rows:
+
+class LastWindowRows(_Narrowed[Windows, GroupedWindowRows]):
+    """The latest N rows of each of several windows."""
+
+    _grouped = GroupedWindowRows
+
+
+class _Open(_Narrowed[V, G], Generic[V, G, L]):
+    _last: type[Any]  # L: the stream after last(n)
+
+    def where(self, cond: object) -> Self:
         """Keep the rows for which COND is true; a second where narrows further."""
         with placed():
             streams = {}
@@ -208,39 +266,20 @@ class Rows(LastRows):
                 node = build.condition(stream.check(cond))
                 both = node if stream.where is None else build.scalar(Op.AND, [stream.where, node])
                 streams[window] = replace(stream, where=both)
-            return Rows(streams)
+            return type(self)(streams)
 
-    def over(self, window: str | Sequence[str] | None) -> Rows:
-        """Keep the rows of the last WINDOW ("30m", "7d"); None is lifetime, a list gives one value each."""
-        with placed():
-            if _ALONE not in self._streams:
-                raise CompileError(
-                    f"over: expected no window after the list {list(self._streams)}, found {window!r}; "
-                    "give all windows in one list"
-                )
-            if (before := self._streams[_ALONE].over) is not None:
-                raise CompileError(
-                    f"over: expected one window, found {window!r} after {format_duration(before)!r}; "
-                    "write the one that is meant, or both in one list"
-                )
-            if not isinstance(window, (list, tuple)):
-                return self._with(over=None if window is None else parse_duration(window))
-            if not window:
-                raise CompileError("over: expected at least one window, found an empty list; name one")
-            stream = self._streams[_ALONE]
-            return Rows({text: replace(stream, over=parse_duration(text)) for text in window})
-
-    def offset(self, duration: str) -> Rows:
+    def offset(self, duration: str) -> Self:
         """See the rows as they were DURATION ago ("1d")."""
         with placed():
-            if before := next(iter(self._streams.values())).offset:
-                raise CompileError(
-                    f"offset: expected one offset, found {duration!r} after {format_duration(before)!r}; "
-                    "write their sum, or the one that is meant"
-                )
-            return self._with(offset=parse_offset(duration))
+            ms = parse_offset(duration)
+            return type(self)(
+                {
+                    window: stream.saying("offset", duration, "give their sum", offset=ms)
+                    for window, stream in self._streams.items()
+                }
+            )
 
-    def ahead(self, window: str) -> Rows:
+    def ahead(self, window: str) -> NoReturn:
         """Refuse: labels are not part of this version."""
         with placed():
             raise CompileError(
@@ -248,17 +287,66 @@ class Rows(LastRows):
                 "labels come with columnar replay"
             )
 
-    @overload  # type: ignore[override]
-    def last(self, x: int) -> LastRows: ...
     @overload
-    def last(self, x: Expr) -> Expr: ...
-    def last(self, x: int | Expr) -> LastRows | Expr:
+    def last(self, x: int) -> L: ...
+    @overload
+    def last(self, x: Expr) -> V: ...
+    def last(self, x: int | Expr) -> L | V:
         """Keep the latest N rows (a number), or return X of the latest row that has one (an expression)."""
         if isinstance(x, Expr):
             return self._aggregate("last", x)
         with placed():
             n = build.whole(x, "last", 1, build.MAX_LAST)
-            return LastRows({w: replace(s, last=n) for w, s in self._streams.items()})
+            return cast("L", self._last({w: replace(s, last=n) for w, s in self._streams.items()}))
+
+
+class Rows(_Open[Expr, GroupedRows, LastRows], LastRows):
+    """Rows of one or several events, not yet cut to the latest N."""
+
+    _last = LastRows
+
+    @overload
+    def over(self, window: str | None) -> Rows: ...
+    @overload
+    def over(self, window: list[str] | tuple[str, ...]) -> WindowRows: ...
+    def over(self, window: str | list[str] | tuple[str, ...] | None) -> Rows | WindowRows:
+        """Keep the rows of the last WINDOW ("30m", "7d"); None is lifetime, a list gives one value each."""
+        with placed():
+            stream = self._streams[_ALONE]
+            if isinstance(window, (list, tuple)):
+                return WindowRows({text: _over(stream, window, ms) for text, ms in _each(window).items()})
+            ms = None if window is None else parse_duration(window)
+            return Rows({_ALONE: _over(stream, window, ms)})
+
+
+class WindowRows(_Open[Windows, GroupedWindowRows, LastWindowRows], LastWindowRows):
+    """Rows in several windows, not yet cut to the latest N: every aggregate gives one value per window."""
+
+    _last = LastWindowRows
+
+    def over(self, window: object) -> NoReturn:
+        """Refuse: the windows were given in one list."""
+        with placed():
+            raise _twice("over", list(self._streams), window, _ONE_LIST)
+
+
+def _over(stream: Stream, window: object, ms: int | None) -> Stream:
+    return stream.saying("over", window, _ONE_LIST, over=ms)
+
+
+def _each(windows: Sequence[str]) -> dict[str, int]:
+    """Return the ms of each of WINDOWS by its text."""
+    if not windows:
+        raise CompileError("over: expected at least one window, found an empty list; name one")
+    found: dict[int, str] = {}
+    for text in windows:
+        ms = parse_duration(text)
+        if ms in found:
+            raise CompileError(
+                f"over: expected windows of different lengths, found {found[ms]!r} and {text!r}; take one out"
+            )
+        found[ms] = text
+    return {text: ms for ms, text in found.items()}
 
 
 def rows(*events: type[Event]) -> Rows:

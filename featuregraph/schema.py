@@ -9,10 +9,13 @@ A declared field is an expression: `Purchase.quantity * 2` is the start of a fea
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from types import FunctionType
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any, cast
 
 from featuregraph import build, types
@@ -149,6 +152,9 @@ def type_of(wanted: TypeLike) -> Type:
         return wanted
     if isinstance(wanted, Field):
         return wanted.type
+    if isinstance(wanted, type):
+        word = _word(wanted.__name__) or "a word such as fg.int64"
+        raise CompileError(f"expected a type, found the Python type {wanted.__name__}; write {word}")
     if callable(wanted):
         try:
             return wanted().type
@@ -191,7 +197,10 @@ class _Declared(type):
         _refuse_lost(cls)
         found: dict[str, Field] = {}
         for base in reversed(cls.__mro__):
-            found.update(_own_fields(base))
+            own = _own_fields(base)
+            if base is cls or (own and not isinstance(base, _Declared)):  # bases that declare were checked
+                _check_body(cls.__name__, base)
+            found.update(own)
         cls._own = _own_fields(cls)
         return found
 
@@ -213,33 +222,73 @@ def _own_fields(declared: type) -> Mapping[str, Field]:
     return {field.field_name: field for field in vars(declared).values() if isinstance(field, Field)}
 
 
-_WORDS = {
-    "int": "int64()",
-    "float": "float64()",
-    "str": "string()",
-    "bool": "boolean()",
-    "Decimal": "decimal(2)",
-    "datetime": "timestamp()",
+# ---------------------------------------------------------------- what stands in a class beside its fields
+
+# The word for each type's name, in Python and in the contract.
+_WORDS: Mapping[str, str] = {
+    "int": "fg.int64()",
+    "float": "fg.float64()",
+    "bool": "fg.boolean()",
+    "str": "fg.string()",
+    "Decimal": "fg.decimal(2)",
+    "datetime": "fg.timestamp()",
+    **{
+        name: f"fg.{name}()"
+        for name in ("int64", "float64", "boolean", "string", "category", "identifier", "timestamp")
+    },
+    "decimal": "fg.decimal(2)",
+    "vector": "fg.vector(8)",
 }
-_METHODS = (type, FunctionType, classmethod, staticmethod, property)
 
 
-def _refuse_lost(cls: type) -> None:
-    """Refuse what looks like a field of CLS and is none, rather than leave it out in silence."""
-    own = vars(cls)
-    for name, hint in own.get("__annotations__", {}).items():
-        text = getattr(hint, "__name__", str(hint))
-        if not (name.startswith("_") or name in own or "ClassVar" in str(hint)):
-            raise CompileError(
-                f"{cls.__name__}: expected a field, found {name!r} with the annotation {text:.60} alone; "
-                f"write {name} = fg.{_WORDS.get(text, 'string()')}"
-            )
-    for name, value in own.items():
-        if not (name.startswith("_") or isinstance(value, (Field, *_METHODS))):
-            raise CompileError(
-                f"{cls.__name__}: expected a field, found {name!r} = {shown(value)}; "
-                f"declare it, as in fg.{_WORDS.get(type(value).__name__, 'string()')}, or name it _{name}"
-            )
+def _check_body(owner: str, body: type) -> None:
+    """Raise CompileError if a public name in the class BODY is no field but looks like one."""
+    annotations = inspect.get_annotations(body)
+    alone = {name: annotation for name, annotation in annotations.items() if name not in vars(body)}
+    slips = {name: _slip(name, value) for name, value in vars(body).items()}
+    slips |= {
+        name: f"the annotation {_annotated(annotation)} alone; {_advice(name, _annotated(annotation))}"
+        for name, annotation in alone.items()
+    }
+    for name, slip in slips.items():
+        if slip and not name.startswith("_") and "ClassVar" not in str(annotations.get(name)):
+            raise CompileError(f"{owner}.{name}: expected a field, found {slip}")
+
+
+def _slip(name: str, value: object) -> str:
+    """Return what is found, and the next step, if VALUE is no field and nothing that a class may hold."""
+    if isinstance(value, Field):
+        other = value.field_name
+        return "" if other == name else f"that of {other!r}; {_advice(name, str(value.type))}"
+    if isinstance(value, FunctionType) and value.__module__ == __name__:
+        return f"the word fg.{value.__name__} itself; {_advice(name, value.__name__)}"
+    if isinstance(value, type) and value.__name__ in _WORDS:
+        return f"the type {value.__name__}; {_advice(name, value.__name__)}"
+    if isinstance(value, ModuleType) or callable(value) or hasattr(type(value), "__get__"):
+        return ""  # imports, classes, methods, properties
+    wanted = value if isinstance(value, str) and _word(value) else type(value).__name__
+    return f"{shown(value)}; {_advice(name, wanted)}, or begin its name with an underscore"
+
+
+def _annotated(annotation: object) -> str:
+    """Return the text of an annotation without its module and its None."""
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return text.removesuffix(" | None").rpartition(".")[2]
+
+
+def _advice(name: str, wanted: str) -> str:
+    """Return the advice to declare NAME by the word for the type WANTED, or by the one most like it."""
+    word = _word(wanted) or next(map(_word, difflib.get_close_matches(wanted[:MAX_WORD], _WORDS, 1)), "")
+    if word:
+        return f"declare it, as {name} = {word}"
+    return "declare it by the word for its type, such as fg.int64() or fg.decimal(2)"
+
+
+def _word(wanted: str) -> str:
+    """Return the word for WANTED, as it is written in a class; nothing if it names no type."""
+    with suppress(CompileError):
+        return _WORDS.get(wanted) or f"fg.{Type.parse(wanted)}"
+    return ""
 
 
 class Event(metaclass=_Declared):

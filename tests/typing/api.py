@@ -68,6 +68,47 @@ assert_type(fg.where(Purchase.gift, 0, Purchase.quantity), fg.Expr)
 assert_type(fg.cross(View.category, View.item_id).hash(1_000, seed=7), fg.Expr)
 assert_type(fg.hour_of_day("Europe/London"), fg.Expr)
 
+# A list of windows gives one value each, and every word goes on to all of them.
+each = rows.over(["1h", "7d"])
+assert_type(each, fg.WindowRows)
+assert_type(rows.over(("1h", "7d")).where(Purchase.gift).offset("1d"), fg.WindowRows)
+assert_type(each.last(5), fg.LastWindowRows)
+assert_type(each.last(5).sum(Purchase.quantity), fg.Windows)
+assert_type(each.last(Purchase.quantity), fg.Windows)
+assert_type(each.group_by(Purchase.item_id), fg.GroupedWindowRows)
+assert_type(each.last(5).group_by(Purchase.item_id).last(Purchase.quantity), fg.GroupedWindows)
+assert_type(each.topk(Purchase.item_id, 3), fg.Windows)
+counts, total = each.count(), rows.count()
+assert_type(counts, fg.Windows)
+assert_type(counts["1h"], fg.Expr)
+assert_type(counts + 1, fg.Windows)
+assert_type(1 - counts, fg.Windows)
+assert_type(counts / counts, fg.Windows)
+assert_type(counts / total, fg.Windows)
+assert_type(total / counts, fg.Windows)
+assert_type(counts > 3, fg.Windows)
+assert_type(total >= counts, fg.Windows)
+assert_type(counts == counts, fg.Windows)  # noqa: PLR0124
+assert_type(total == counts, fg.Windows)
+assert_type((counts > 3) & ~(counts > 5), fg.Windows)
+assert_type(Purchase.gift & (counts > 3), fg.Windows)
+assert_type(counts.fill(0).clip(0, 9).log1p().cast("decimal(2)"), fg.Windows)
+assert_type(counts.fill(total), fg.Windows)
+assert_type(total.fill(counts), fg.Windows)
+assert_type(total.fill(total), fg.Expr)
+assert_type(counts.cast("string").cross("x").hash(10), fg.Windows)
+assert_type(total.cast("string").cross(counts.cast("string")), fg.Windows)
+assert_type(fg.where(counts > 3, 1, 0), fg.Windows)
+assert_type(fg.where(total > 3, counts, 0), fg.Windows)
+assert_type(fg.where(total > 3, 0, counts), fg.Windows)
+assert_type(fg.cross("x", counts.cast("string")), fg.Windows)
+by_item = each.group_by(Purchase.item_id).count()
+assert_type(by_item, fg.GroupedWindows)
+assert_type(by_item["1h"], fg.GroupedExpr)
+assert_type(by_item.lookup(Item.category).fill(0), fg.Windows)
+assert_type(by_item.top(3), fg.Windows)
+assert_type(rows.group_by(Purchase.quantity).count().lookup(counts), fg.Windows)
+
 
 class Shop:
     """Features by name."""
@@ -86,6 +127,15 @@ class Shop:
     idle = fg.rows(Purchase, View).since_last().fill(0)
     embedding = Context.embedding
     weekday = fg.day_of_week("UTC")
+    _views = fg.rows(View).over(["1h", "7d"])
+    views = _views.count()
+    views_share = (views / fg.rows(View).count()).fill(0.0)
+    looks = _views.group_by(View.category).count().lookup(Item.category)
+
+
+assert_type(Shop.views, fg.Windows)
+assert_type(Shop.views_share, fg.Windows)
+assert_type(Shop.looks, fg.Windows)
 
 
 shop = fg.Graph("shop", Shop, key="user_id")
