@@ -17,7 +17,6 @@ from featuregraph import build, types
 from featuregraph.errors import CompileError
 from featuregraph.ir import Node, Op
 from featuregraph.place import Place, here, placed
-from featuregraph.shown import nearest, shown
 from featuregraph.types import AnyType, Type
 from featuregraph.windows import parse_duration
 
@@ -216,7 +215,8 @@ class GroupedExpr(Expr):
 
     def top(self, k: int) -> Expr:
         """Return the K groups with the largest value."""
-        return _each(lambda groups: build.top(groups.node, k), self)
+        with placed():
+            return Expr(build.top(self.node, k), self.schemas, here())
 
 
 class Windows(Words["Windows"], Mapping[str, Expr]):  # type: ignore[misc]  # == is the words', not Mapping's
@@ -224,13 +224,6 @@ class Windows(Words["Windows"], Mapping[str, Expr]):  # type: ignore[misc]  # ==
 
     def __init__(self, by_window: Mapping[str, Expr]) -> None:
         self._by_window = dict(by_window)
-        self.schemas = frozenset().union(*(expr.schemas for expr in self._by_window.values()))
-        self.place = next(iter(self._by_window.values())).place
-
-    @property
-    def dtype(self) -> AnyType:
-        """Return the type that the values of all windows have."""
-        return next(iter(self._by_window.values())).dtype
 
     def __getitem__(self, window: str) -> Expr:
         if window in self._by_window:
@@ -296,11 +289,6 @@ def each_window(what: str, one: Callable[..., Expr], *args: object) -> Expr | Wi
 
 def lift(value: object) -> Expr:
     """Return VALUE as an expression: a Python value becomes a literal of the type it shows."""
-    if isinstance(value, Windows):
-        raise CompileError(
-            f"expected one value, found one for each window of {', '.join(value)}; "
-            f'choose one, as in it["{next(iter(value))}"]'
-        )
     if isinstance(value, Expr):
         if not hasattr(value, "node"):
             raise CompileError(

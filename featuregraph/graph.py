@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from featuregraph import build, jsonform
@@ -14,7 +13,6 @@ from featuregraph.errors import CompileError
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.namespace import features_of
 from featuregraph.place import Place, placed, with_place
-from featuregraph.rows import GroupedRows, LastRows, Rows
 from featuregraph.schema import RESERVED, EventSchema
 from featuregraph.shown import shown
 from featuregraph.types import Type

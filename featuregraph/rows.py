@@ -9,7 +9,7 @@ After `over([...])` the stream has several windows: what gave an Expr gives Wind
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, NoReturn, Self, TypeVar, cast, overload
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
@@ -23,7 +23,7 @@ from featuregraph.errors import CompileError, UnknownFieldError
 from featuregraph.expr import Expr
 from featuregraph.ir import Op
 from featuregraph.place import Place, here, placed
-from featuregraph.shown import nearest, shown
+from featuregraph.shown import MAX_WORD, nearest, shown
 from featuregraph.types import Type
 
 # SEMANTICS 1.7: known_ms takes no part in any value; 1.1: attrs is the column that holds fields, not one.
@@ -194,7 +194,6 @@ class _Declared(type):
 
     def _declare(cls) -> dict[str, Field]:
         """Return the fields of the class and of its bases by name; a later declaration wins."""
-        _refuse_lost(cls)
         found: dict[str, Field] = {}
         for base in reversed(cls.__mro__):
             own = _own_fields(base)
