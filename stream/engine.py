@@ -30,15 +30,13 @@ from stream.decode import TS, Decoder, Stored, Unparsable
 from stream.errors import ArgumentError
 from stream.event import COLUMNS, Receipt, Row
 from stream.log import EventLog
+from stream.pace import PACE, Pace
 from stream.sizes import parse_size
 from stream.state import Binding, Fetch, KeyCache, KeyRows, KeyState
 
 Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 _KEPT: Mapping[Mode, type[KeyCache]] = {"cached": KeyCache, "incremental": KeyState, "auto": KeyState}
-
-_MOST_PENDING = 4096  # rows that wait for the next query
-_MOST_TAKEN = 65_536  # rows that came by another door: with more, reading the log anew costs less
 
 _identifier = converter(IDENTIFIER)
 _TYPED_COLUMNS = (("user_id", IDENTIFIER), ("event_id", IDENTIFIER), ("known_ms", TIMESTAMP))
@@ -83,6 +81,7 @@ class Engine:
         memory_budget: str | int = "16MiB",
         mode: Mode = "auto",
         strict: bool = False,
+        pace: Pace = PACE,
     ) -> None:
         """Open an engine on LOG.
 
@@ -92,6 +91,7 @@ class Engine:
                 recent first.
             mode: how values are computed; never what they are.
             strict: refuse an event with a value that is not of its declared type (SEMANTICS 2.2).
+            pace: how long work is put off; for tests, and never of effect on a value.
         """
         if mode not in MODES:
             raise ArgumentError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
@@ -104,6 +104,7 @@ class Engine:
         self._unparsable = Unparsable()
         self._binding = Binding(lay_out([]), log.key, self._unparsable)
         self._kept = Kept(parse_size(memory_budget))
+        self._pace = pace
         self._pending: list[Row] = []
         self._cursor = log.last_id  # rows up to this id are pending or taken
         self._generation = log.generation
@@ -182,7 +183,7 @@ class Engine:
             if rows and rows[0].id == self._cursor + 1:
                 self._pending.extend(rows)
                 self._cursor = rows[-1].id
-                if len(self._pending) > _MOST_PENDING:
+                if len(self._pending) > self._pace.most_pending:
                     with self._whole():
                         self._drain()
             return receipt
@@ -261,12 +262,12 @@ class Engine:
             self._pending.clear()
             self._generation = self.log.generation
             self._cursor = self.log.last_id
-        if self.log.last_id - self._cursor > _MOST_TAKEN:
+        if self.log.last_id - self._cursor > self._pace.most_taken:
             self._kept.clear()
             self._pending.clear()
             self._cursor = self.log.last_id
         while self._cursor < self.log.last_id:
-            found = self.log.rows_after(self._cursor, _MOST_PENDING)
+            found = self.log.rows_after(self._cursor, self._pace.most_pending)
             self._pending.extend(found)
             self._cursor = found[-1].id if found else self.log.last_id
             self._drain()
@@ -354,7 +355,7 @@ class Engine:
         if kept is None:
             if not self._kept.fits(key):
                 return None
-            kept = _KEPT[self.mode](self._binding, t)
+            kept = _KEPT[self.mode](self._binding, t, self._pace)
             kept.load(self._fetch(key, t, INT64_MAX + 1), t)
             self._kept.put(key, kept)
         return kept if t >= kept.t else None

@@ -13,9 +13,9 @@ from featuregraph.types import INT64_MAX
 from stream.cells import CellKernel, Readable, Running
 from stream.decode import Decoder, EventRow, Stored, Unparsable
 from stream.event import Row
+from stream.pace import Pace
 from stream.rows import TrackRows, cut
 
-_LEAST_TRIM = 512  # rows; fewer are not worth moving the rest
 _ROW_BYTES, _SLOT_BYTES, _PLACE_BYTES, _STATE_BYTES = 140, 40, 16, 64  # measured on CPython 3.11, averages
 
 
@@ -215,8 +215,9 @@ class RunningSpan:
 class KeyCache(KeyRows):
     """The rows of one key, kept from query to query (cached mode)."""
 
-    def __init__(self, binding: Binding, t: int) -> None:
+    def __init__(self, binding: Binding, t: int, pace: Pace) -> None:
         super().__init__(binding)
+        self._least_trim = pace.least_trim
         self.t = t  # the latest query: rows that only earlier ones need may be gone
         self.stale = False
         self.unweighed = INT64_MAX  # rows pushed since `bytes` was last asked for
@@ -251,7 +252,7 @@ class KeyCache(KeyRows):
             rows.forget_broken(t - rows.track.reach)
             if rows.ts and rows.ts[0] < t - rows.track.reach:
                 gone = bisect_left(rows.ts, t - rows.track.reach)
-                if gone > _LEAST_TRIM and 2 * gone > len(rows.ts):
+                if gone > self._least_trim and 2 * gone > len(rows.ts):
                     self._trim(number, gone)
 
     def _trim(self, number: int, count: int) -> None:
@@ -276,8 +277,8 @@ class KeyCache(KeyRows):
 class KeyState(KeyCache):
     """The rows of one key with the running windows over them (incremental mode)."""
 
-    def __init__(self, binding: Binding, t: int) -> None:
-        super().__init__(binding, t)
+    def __init__(self, binding: Binding, t: int, pace: Pace) -> None:
+        super().__init__(binding, t, pace)
         layout = binding.layout
         self._states: list[Any] = [None] * len(layout.cells)
         self._spans = [
@@ -325,9 +326,10 @@ class KeyState(KeyCache):
         """Drop rows that no window from T on can take in again."""
         super().trim(t)
         for number, rows in enumerate(self.tracks):
-            if not self.binding.keeps_rows[number] and len(rows.rows) > _LEAST_TRIM:
-                entered = min(running.end for running in self._by_track[number])
-                if entered > _LEAST_TRIM and not any(running.dirty for running in self._by_track[number]):
+            if not self.binding.keeps_rows[number] and len(rows.rows) > self._least_trim:
+                spans = self._by_track[number]
+                entered = min(running.end for running in spans)
+                if entered > self._least_trim and not any(running.dirty for running in spans):
                     rows.floor = rows.rows[entered - 1][:FIRST_SLOT]
                     self._trim(number, entered)
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 
@@ -31,14 +30,16 @@ LAWS = (
 
 
 def histories() -> None:
-    """Play random histories, every other one with tight limits."""
-    from stream.histories import moving_history, random_history
-    from stream.stage import check, tight
+    """Play random histories, every other one at a tight pace."""
+    from stream.pace import PACE
+    from stream.testing.histories import moving_history, random_history
+    from stream.testing.stage import TIGHT, check
 
     for seed in range(HISTORIES):
-        with tempfile.TemporaryDirectory() as folder, tight() if seed % 2 else nullcontext():
+        with tempfile.TemporaryDirectory() as folder:
             rng = Random(seed)
-            check(moving_history(rng) if seed % 3 == 2 else random_history(rng), Path(folder))
+            history = moving_history(rng) if seed % 3 == 2 else random_history(rng)
+            check(history, Path(folder), TIGHT if seed % 2 else PACE)
 
 
 def golden() -> None:

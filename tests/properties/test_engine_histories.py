@@ -1,13 +1,13 @@
 """Whole lives of a log with engines of every mode and budget on it: each answer is the reference's.
 
-stream.histories says what happens in a life, stream.stage plays it: appends by any engine or behind their
-backs, late and duplicate events, forgetting, restarts, plans that come and go, queries that go back in time.
+stream.testing.histories says what happens in a life, stream.testing.stage plays it: appends by any engine or
+behind their backs, late and duplicate events, forgetting, restarts, plans that come and go, queries that go
+back in time.
 """
 
 from __future__ import annotations
 
 import tempfile
-from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,16 +17,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featuregraph.reference import Log
-from stream.histories import ENGINES, History, moving_history, random_history
-from stream.stage import Played, check, tight
+from stream.pace import PACE, Pace
+from stream.testing.histories import ENGINES, History, moving_history, random_history
+from stream.testing.stage import TIGHT, Played, check
 
 pytestmark = pytest.mark.device
 
 
-def played(history: History) -> Played:
+def played(history: History, pace: Pace = PACE) -> Played:
     """Play HISTORY in a folder of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        return check(history, Path(folder))
+        return check(history, Path(folder), pace)
 
 
 @settings(max_examples=80)
@@ -40,16 +41,14 @@ def test_random_histories(seed: int) -> None:
 @given(st.integers(0, 2**48))
 def test_tight_histories(seed: int) -> None:
     """So it does where rows are trimmed and memory is looked at all the time."""
-    with tight():
-        played(random_history(Random(seed), events=60))
+    played(random_history(Random(seed), events=60), TIGHT)
 
 
 @settings(max_examples=50)
 @given(seed=st.integers(0, 2**48), tightly=st.booleans())
 def test_moving_histories(seed: int, tightly: bool) -> None:
     """So it does where windows move on and on, and events come in late."""
-    with tight() if tightly else nullcontext():
-        played(moving_history(Random(seed)))
+    played(moving_history(Random(seed)), TIGHT if tightly else PACE)
 
 
 @settings(max_examples=10)

@@ -5,31 +5,32 @@ Each answer, or error, of each engine at each query must be the reference's, bit
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from featuregraph.errors import EventError, FeatureGraphError
 from featuregraph.graph import Graph
 from featuregraph.ir import Node, Op, toposort
-from featuregraph.reference import Log
-from featuregraph.reference.answers import ask
+from featuregraph.reference import Log, answers
 from featuregraph.reference.rows import is_partial
 from featuregraph.testing.clock import FakeClock
-from featuregraph.testing.conformance import json_value
-from featuregraph.testing.exact import same
+from featuregraph.testing.exact import near
 from featuregraph.types import INT64_MAX
-from stream import engine, state
+from featuregraph.values import json_value, same
 from stream.engine import Engine
-from stream.histories import ENGINES, History
 from stream.log import EventLog
+from stream.pace import PACE, Pace
+from stream.query import ask
+from stream.testing.histories import ENGINES, History
 
 Json = Any
 TOLERANCE = 1e-12  # of decayed_sum, of the sum of the absolute terms (SEMANTICS 4.2)
+# Engines trim, drop and catch up after a handful of rows, as they do in long lives only.
+TIGHT = Pace(least_trim=2, most_pending=3, most_taken=20)
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class _Stage:
 
     history: History
     path: Path
+    pace: Pace
     clock: FakeClock
     graphs: list[Graph]
     known: list[Log]  # by graph
@@ -64,7 +66,9 @@ class _Stage:
             clock=self.clock,
             history_start_ms="all" if start is None else start,
         )
-        self.engines = [Engine(self.log, mode=mode, memory_budget=budget) for mode, budget in ENGINES]
+        self.engines = [
+            Engine(self.log, mode=mode, memory_budget=budget, pace=self.pace) for mode, budget in ENGINES
+        ]
         for number in sorted(self.installed):
             self.install(number)
 
@@ -90,23 +94,13 @@ class _Stage:
         return self.log if number is None else self.engines[number]
 
 
-@contextmanager
-def tight() -> Iterator[None]:
-    """Let engines trim, drop and catch up after a handful of rows, as they do in long lives only."""
-    with (
-        patch.object(state, "_LEAST_TRIM", 2),
-        patch.object(engine, "_MOST_PENDING", 3),
-        patch.object(engine, "_MOST_TAKEN", 20),
-    ):
-        yield
-
-
-def check(history: History, folder: Path) -> Played:
+def check(history: History, folder: Path, pace: Pace = PACE) -> Played:
     """Play HISTORY in FOLDER; raise AssertionError at the first answer that is not the reference's."""
     graphs = [Graph.from_json(form) for form in history.graphs]
     stage = _Stage(
         history,
         folder / "log.db",
+        pace,
         FakeClock(INT64_MAX),  # no clock has been told: nothing lies in the future
         graphs,
         [Log(graph.key, graph.events) for graph in graphs],
@@ -174,7 +168,7 @@ def _is_refused_by_reference(stage: _Stage, event: Json) -> bool:
 
 def _ask(stage: _Stage, number: int, query: Json) -> None:
     graph = stage.graphs[number]
-    expected = _outcome(lambda: ask(graph, stage.known[number], query))
+    expected = _outcome(lambda: answers.ask(graph, stage.known[number], query))
     late: list[str] = []
     if not isinstance(expected, FeatureGraphError):
         start = _start(stage.history.history_start_ms, query)
@@ -183,7 +177,7 @@ def _ask(stage: _Stage, number: int, query: Json) -> None:
             for n, node in graph.features.items()
             if is_partial(node, query["t"], start, include_now=graph.include_now)
         ]
-    found = [_outcome(partial(_extract, one, graph, query)) for one in stage.engines]
+    found = [_outcome(partial(ask, one, graph.id, query["key"], query)) for one in stage.engines]
     for (mode, budget), one in zip(ENGINES, found, strict=True):
         where = f"{mode} with {budget}, {query}"
         if isinstance(expected, FeatureGraphError) or isinstance(one, FeatureGraphError):
@@ -200,17 +194,6 @@ def _start(held_from: int | None, query: Json) -> int | None:
     """Return from when on the history counts: the log's, and with as_known the query's."""
     asked = query.get("history_start_ms") if query.get("as_known") else None
     return max((ms for ms in (held_from, asked) if ms is not None), default=None)
-
-
-def _extract(asked: Engine, graph: Graph, query: Json) -> Any:
-    return asked.extract(
-        graph.id,
-        key=query["key"],
-        at_ms=query["t"],
-        request=query.get("request"),
-        as_known=query.get("as_known", False),
-        history_start_ms=query.get("history_start_ms"),
-    )
 
 
 def _outcome(call: Any) -> Any:
@@ -242,7 +225,7 @@ def _same_values(
                 f"{where}: {name!r}: expected {first!r} as in the first mode, found {found!r}"
             )
             slack = _slack(stage, number, node, query)
-            close = slack is None or _near(expected, found, slack)
+            close = slack is None or near(expected, found, absolute=slack)
             assert close, f"{where}: {name!r}: expected {expected!r} within {slack}, found {found!r}"
         else:
             assert same(expected, found), (
@@ -270,19 +253,7 @@ def _slack(stage: _Stage, number: int, node: Node, query: Json) -> float | None:
     graph = Graph.from_json(stage.history.graphs[number])
     graph.features = {"size": Node(Op.AGG, aggregate.type, parts, **dict(aggregate.attrs))}
     with suppress(FeatureGraphError):
-        total = ask(graph, stage.known[number], query).values["size"]
+        total = answers.ask(graph, stage.known[number], query).values["size"]
         terms = total.values() if isinstance(total, dict) else [total]
         return TOLERANCE * max(terms, default=0.0)
     return None
-
-
-def _near(left: Any, right: Any, slack: float) -> bool:
-    if isinstance(left, list):
-        return (
-            isinstance(right, list)
-            and len(left) == len(right)
-            and all(_near(a, b, slack) for a, b in zip(left, right, strict=True))
-        )
-    if isinstance(left, float) and isinstance(right, float):
-        return abs(left - right) <= slack
-    return same(left, right)
