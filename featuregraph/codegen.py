@@ -11,7 +11,7 @@ from functools import lru_cache
 from types import CodeType
 from typing import Any
 
-from featuregraph.ir import LEAVES, Node, Op, toposort
+from featuregraph.ir import LEAVES, Node, Op
 from featuregraph.scalar import day_of_week, hour_of_day, kernel
 
 # Leaves that a query brings; all but the row's. `t` is the query's time, `q` its converted request values.
@@ -37,7 +37,7 @@ class Source:
 
     def add(self, roots: Sequence[Node]) -> list[str]:
         """Add what ROOTS need; return the text of each root's value."""
-        for node in toposort(roots, self._text):
+        for node in _walk(roots, self._text):
             self._text[node] = self._statement(node)
         return [self._text[r] for r in roots]
 
@@ -103,6 +103,22 @@ class Source:
 def _code(text: str) -> CodeType:
     """Return TEXT compiled; keys and plans share most of their functions' text."""
     return compile(text, "<headrace>", "exec")
+
+
+def _walk(roots: Sequence[Node], known: Mapping[Node, str]) -> list[Node]:
+    """Return the nodes under ROOTS that are not KNOWN, arguments first."""
+    done: dict[Node, None] = {}
+    stack = [(r, iter(r.args)) for r in reversed(roots) if r not in known]
+    while stack:
+        node, rest = stack[-1]
+        for arg in rest:
+            if arg not in done and arg not in known:
+                stack.append((arg, iter(arg.args)))
+                break
+        else:
+            done[node] = None
+            stack.pop()
+    return list(done)
 
 
 def tuple_of(texts: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import weakref
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from threading import Lock
 from typing import Any, ClassVar, final
@@ -194,21 +194,18 @@ def _plain(value: object) -> object:
     return str(value) if isinstance(value, Type) else value
 
 
-def toposort(roots: Iterable[Node], known: Container[Node] = ()) -> list[Node]:
-    """Return the nodes under ROOTS, arguments first, in an order that depends on the arguments only.
-
-    known: left out, with what is under them alone.
-    """
+def toposort(roots: Iterable[Node]) -> list[Node]:
+    """Return all nodes under ROOTS, arguments first, in an order that depends on ROOTS only."""
     done: dict[Node, None] = {}
     stack: list[tuple[Node, Iterator[Node]]] = []
     for root in roots:
-        if root in done or root in known:
+        if root in done:
             continue
         stack.append((root, iter(root.args)))
         while stack:
             node, rest = stack[-1]
             for arg in rest:
-                if arg not in done and arg not in known:
+                if arg not in done:
                     stack.append((arg, iter(arg.args)))
                     break
             else:
