@@ -28,11 +28,12 @@ class Source:
 
     Args:
         places: the text of each node that is given from outside (fields, states).
+        names: the names of another source that will stand in the same function.
     """
 
-    def __init__(self, places: Mapping[Node, str]) -> None:
+    def __init__(self, places: Mapping[Node, str], names: dict[str, Any] | None = None) -> None:
         self.lines: list[str] = []
-        self.globals: dict[str, Any] = {}
+        self.globals: dict[str, Any] = {} if names is None else names
         self._text: dict[Node, str] = dict(places)
 
     def add(self, roots: Sequence[Node]) -> list[str]:
@@ -87,16 +88,19 @@ class Source:
 
     def function(self, parameters: str, result: str) -> Callable[..., Any]:
         """Return the function of PARAMETERS that runs the statements and returns RESULT."""
-        return self._compile(parameters, result, dict(self.globals))
+        return compiled(parameters, [*self.lines, f"return {result}"], dict(self.globals))
 
     def calling(self, parameters: str, function: Callable[..., Any], arguments: str) -> Callable[..., Any]:
         """Return the function of PARAMETERS that runs the statements and calls FUNCTION with ARGUMENTS."""
-        return self._compile(parameters, f"call({arguments})", {**self.globals, "call": function})
+        lines = [*self.lines, f"return call({arguments})"]
+        return compiled(parameters, lines, {**self.globals, "call": function})
 
-    def _compile(self, parameters: str, result: str, names: dict[str, Any]) -> Callable[..., Any]:
-        body = "\n    ".join([*self.lines, f"return {result}"])
-        exec(_code(f"def f({parameters}):\n    {body}\n"), names)  # noqa: S102 - our own text
-        return names["f"]  # type: ignore[no-any-return]
+
+def compiled(parameters: str, lines: Sequence[str], names: dict[str, Any]) -> Callable[..., Any]:
+    """Return the function of PARAMETERS whose body is LINES; NAMES, which it takes over, is what it uses."""
+    body = "\n    ".join(lines)
+    exec(_code(f"def f({parameters}):\n    {body}\n"), names)  # noqa: S102 - our own text
+    return names["f"]  # type: ignore[no-any-return]
 
 
 @lru_cache(maxsize=4096)

@@ -44,8 +44,16 @@ def reader(features: Mapping[str, Node], aggregates: Sequence[Node]) -> Callable
 
     A holds the states of AGGREGATES in their order, T is the query's time, Q its converted request values.
     """
-    index = {agg: i for i, agg in enumerate(aggregates)}
+    index = {agg: f"a[{i}]" for i, agg in enumerate(aggregates)}
     source = Source({})
+    return source.function("a, t, q", tuple_of(read_into(source, features, index)))
+
+
+def read_into(source: Source, features: Mapping[str, Node], states: Mapping[Node, str]) -> list[str]:
+    """Add to SOURCE what FEATURES need, given the text of each aggregate's state; return their texts.
+
+    The time of the query is `t`, its converted request values are `q`.
+    """
     for node in toposort(features.values()):
         if node.op is Op.CANDIDATE:
             source.place(node, f"q[{node['name']!r}]")
@@ -53,12 +61,12 @@ def reader(features: Mapping[str, Node], aggregates: Sequence[Node]) -> Callable
             grouped, key = node.args
             (text,) = source.add([key])
             look = "lookups" if key.per_candidate else "lookup"
-            source.place(node, source.assign(f"a[{index[grouped]}].{look}({text}, t)"))
+            source.place(node, source.assign(f"{states[grouped]}.{look}({text}, t)"))
         elif node.op is Op.TOP:
-            source.place(node, source.assign(f"a[{index[node.args[0]]}].top({node['k']}, t)"))
+            source.place(node, source.assign(f"{states[node.args[0]]}.top({node['k']}, t)"))
         elif node.op is Op.AGG and _read_whole(node, features):
-            source.place(node, source.assign(f"a[{index[node]}].value(t)"))
-    return source.function("a, t, q", tuple_of(source.add(list(features.values()))))
+            source.place(node, source.assign(f"{states[node]}.value(t)"))
+    return source.add(list(features.values()))
 
 
 def _read_whole(agg: Node, features: Mapping[str, Node]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, Sequence, ValuesView
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -10,6 +10,7 @@ from featuregraph import build, types
 from featuregraph.errors import CompileError
 from featuregraph.ir import Node, Op
 from featuregraph.place import Place, here, placed
+from featuregraph.shown import nearest, shown
 from featuregraph.types import AnyType, Type
 
 if TYPE_CHECKING:
@@ -179,23 +180,38 @@ class GroupedExpr(Expr):
 
     def lookup(self, key: object) -> Expr:
         """Return the value of the group KEY; the aggregate's empty value for one without rows."""
-        with placed():
-            key = lift(key)
-            return Expr(build.lookup(self.node, key.node), self.schemas | key.schemas, here())
+        return _each(lambda groups, key: build.lookup(groups.node, key.node), self, key)
 
     def top(self, k: int) -> Expr:
         """Return the K groups with the largest value."""
-        with placed():
-            return Expr(build.top(self.node, k), self.schemas, here())
+        return _each(lambda groups: build.top(groups.node, k), self)
 
 
-class Windows(Mapping[str, Expr]):
-    """One expression per window, by its text; in a namespace each becomes the feature NAME_WINDOW."""
+class Windows(Expr):
+    """One expression per window, by its text; in a namespace each becomes the feature NAME_WINDOW.
+
+    The words of an expression apply to each window. Two of them go together window by window, so that they
+    must have the same ones.
+    """
+
+    __slots__ = ("_by_window",)
 
     def __init__(self, by_window: Mapping[str, Expr]) -> None:
         self._by_window = dict(by_window)
+        self.schemas = frozenset().union(*(expr.schemas for expr in self._by_window.values()))
+        self.place = next(iter(self._by_window.values())).place
+
+    @property
+    def dtype(self) -> AnyType:
+        """Return the type that the values of all windows have."""
+        return next(iter(self._by_window.values())).dtype
 
     def __getitem__(self, window: str) -> Expr:
+        with placed():
+            if window not in self._by_window:
+                raise CompileError(
+                    f"expected one of the windows, found {shown(window)}; {nearest(window, self._by_window)}"
+                )
         return self._by_window[window]
 
     def __iter__(self) -> Iterator[str]:
@@ -204,9 +220,35 @@ class Windows(Mapping[str, Expr]):
     def __len__(self) -> int:
         return len(self._by_window)
 
+    def keys(self) -> KeysView[str]:
+        """Return the windows' texts, in the order of the list."""
+        return self._by_window.keys()
+
+    def values(self) -> ValuesView[Expr]:
+        """Return the expressions."""
+        return self._by_window.values()
+
+    def items(self) -> ItemsView[str, Expr]:
+        """Return the expressions with their windows' texts."""
+        return self._by_window.items()
+
+    def __repr__(self) -> str:
+        return f"<Windows {', '.join(self)}: {self.dtype}{f' at {self.place}' if self.place else ''}>"
+
+
+class GroupedWindows(Windows, GroupedExpr):
+    """One aggregate by group per window."""
+
+    __slots__ = ()
+
 
 def lift(value: object) -> Expr:
     """Return VALUE as an expression: a Python value becomes a literal of the type it shows."""
+    if isinstance(value, Windows):
+        raise CompileError(
+            f"expected one value, found one for each window of {', '.join(value)}; "
+            f'choose one, as in it["{next(iter(value))}"]'
+        )
     if isinstance(value, Expr):
         if not hasattr(value, "node"):
             raise CompileError(
@@ -263,10 +305,27 @@ def _raws(values: object) -> object:
 
 
 def _op(op: Op, *args: object, **attrs: Any) -> Expr:
+    return _each(lambda *exprs: build.scalar(op, [e.node for e in exprs], **attrs), *args)
+
+
+def _each(make: Callable[..., Node], *args: object) -> Expr:
+    """Return the expression that MAKE gives for ARGS, or one per window where some of them have several."""
     with placed():
-        exprs = [lift(arg) for arg in args]
-        node = build.scalar(op, [e.node for e in exprs], **attrs)
-    return Expr(node, frozenset().union(*(e.schemas for e in exprs)), here())
+        lists = [list(arg) for arg in args if isinstance(arg, Windows)]
+        if not lists:
+            exprs = [lift(arg) for arg in args]
+            return Expr(make(*exprs), frozenset().union(*(e.schemas for e in exprs)), here())
+        if other := next((windows for windows in lists if set(windows) != set(lists[0])), None):
+            raise CompileError(
+                f"expected the same windows on both sides, found {', '.join(lists[0])} and"
+                f" {', '.join(other)}; give both streams one list"
+            )
+        return Windows(
+            {
+                window: _each(make, *(arg[window] if isinstance(arg, Windows) else arg for arg in args))
+                for window in lists[0]
+            }
+        )
 
 
 def where(cond: object, then: object, otherwise: object) -> Expr:

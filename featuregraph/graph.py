@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from featuregraph import build, jsonform
@@ -13,6 +14,7 @@ from featuregraph.errors import CompileError
 from featuregraph.expr import Expr, Windows, lift
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.place import Place, placed, with_place
+from featuregraph.rows import GroupedRows, LastRows, Rows
 from featuregraph.schema import RESERVED, EventSchema
 from featuregraph.shown import shown
 from featuregraph.types import Type
@@ -228,6 +230,7 @@ def _features_of(namespace: object) -> dict[str, Expr]:
         elif isinstance(value, Expr):
             made = {name: lift(value)}
         else:
+            _refuse_lost(namespace, name, value)
             continue
         if twice := sorted(set(made) & set(found)):
             raise CompileError(
@@ -236,6 +239,25 @@ def _features_of(namespace: object) -> dict[str, Expr]:
             )
         found |= made
     return found
+
+
+# What a class may hold beside features; a module may hold anything.
+_NO_VALUES = (type, ModuleType, FunctionType, classmethod, staticmethod, property, Graph)
+
+
+def _refuse_lost(namespace: object, name: str, value: object) -> None:
+    """Refuse a VALUE that looks like a feature and is none, rather than leave it out in silence."""
+    if value is None or isinstance(namespace, ModuleType) or isinstance(value, _NO_VALUES):
+        return  # None takes an inherited feature away
+    if isinstance(value, Rows | LastRows | GroupedRows):
+        raise CompileError(
+            f"feature {name!r}: expected one value per query, found rows; "
+            f"aggregate them, as in .count(), or name them _{name} to use them in others"
+        )
+    raise CompileError(
+        f"feature {name!r}: expected an expression, found {shown(value)}; "
+        f"write fg.lit(...) for a constant feature, or name it _{name}"
+    )
 
 
 def _attributes(namespace: object) -> dict[str, object]:

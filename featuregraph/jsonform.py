@@ -19,8 +19,8 @@ from featuregraph.convert import to_json_value
 from featuregraph.errors import CompileError
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.rows import check_field
-from featuregraph.schema import EventSchema, nearest
-from featuregraph.shown import shown
+from featuregraph.schema import EventSchema
+from featuregraph.shown import nearest, shown
 from featuregraph.types import Type
 from featuregraph.windows import format_duration, parse_duration, parse_offset
 
@@ -196,7 +196,7 @@ class Reader:
         schemas, words = self._stream(e.get("stream"), depth)
         parts: dict[str, Any] = {name: e[name] for name in parameters if name in e}
         if "half_life" in parts:
-            parts["half_life"] = parse_duration(parts["half_life"])
+            parts["half_life"] = parse_duration(parts["half_life"], "half_life")
         for name in ("x", "distinct"):
             if name in e:
                 parts[name] = self._expr(e[name], schemas, depth)
@@ -316,14 +316,28 @@ def read_events(value: object) -> dict[str, EventSchema]:
     }
 
 
+# What no graph is without, and how it is written.
+_NEEDED: Mapping[str, str] = {
+    "format": f'"format": {FORMAT}',
+    "graph": '"graph": its name',
+    "events": '"events": {EVENT: {FIELD: TYPE}}',
+    "features": '"features": {NAME: EXPR}',
+}
+
+
 def refuse_later(graph: Json) -> None:
-    """Refuse the parts of GRAPH_JSON that this version does not build."""
+    """Refuse a graph that lacks a part, or has one that this version does not build."""
     _known(
         graph, "graph", ("format", "graph", "key", "include_now", "events", "derived", "tables", "features")
     )
-    if type(graph.get("format")) is not int or graph["format"] != FORMAT:
+    found = graph.get("format", FORMAT)
+    if type(found) is not int or found != FORMAT:
         raise CompileError(
-            f"expected graph format {FORMAT}, found {graph.get('format')!r}; use a release that reads it"
+            f"expected graph format {FORMAT}, found {shown(found)}; use a release that reads it"
+        )
+    if absent := next((name for name in _NEEDED if name not in graph), None):
+        raise CompileError(
+            f"expected a graph with {', '.join(_NEEDED)}, found no {absent!r}; add {_NEEDED[absent]}"
         )
     for name, comes in (("derived", "derived streams"), ("tables", "columnar replay")):
         if graph.get(name):

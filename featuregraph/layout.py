@@ -19,7 +19,7 @@ from typing import Generic, TypeVar
 
 from featuregraph.aggregates import aggregate_for
 from featuregraph.build import TS
-from featuregraph.ir import Node, Op, toposort
+from featuregraph.ir import OF_THE_QUERY, Node, Op, toposort
 from featuregraph.windows import Window
 
 # tie orders users under another key than user_id.
@@ -29,7 +29,6 @@ TS_PLACE = 0
 Part = TypeVar("Part")
 Demand = tuple[Node, bool]  # an aggregate, and its graph's include_now
 
-_OF_THE_QUERY = frozenset({Op.AGE, Op.NOW, Op.HOUR_OF_DAY, Op.DAY_OF_WEEK, Op.REQUEST})
 _FOLDED_ROLES = ("x", "where", "by", "distinct")
 
 
@@ -96,7 +95,7 @@ class Layout:
 
 def is_static(node: Node) -> bool:
     """Tell whether NODE's value depends on its row alone, so that it can be computed once."""
-    return not any(inner.op in _OF_THE_QUERY for inner in toposort([node]))
+    return not any(inner.op in OF_THE_QUERY for inner in toposort([node]))
 
 
 def static_parts(node: Node) -> list[Node]:

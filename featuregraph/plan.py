@@ -18,7 +18,7 @@ from featuregraph.graph import Graph
 from featuregraph.ir import Node
 from featuregraph.layout import Demand
 from featuregraph.scalar import OVERFLOW
-from featuregraph.shown import shown
+from featuregraph.shown import nearest, shown
 from featuregraph.vector import FeatureSource, FeatureVector
 
 FORMAT = 1
@@ -48,6 +48,12 @@ class Plan:
     def id(self) -> str:
         """Return the graph's id."""
         return self.graph.id
+
+    @property
+    def publishers(self) -> dict[str, Callable[[Any], Any]]:
+        """Return, by feature, what makes its value public and owned, where it is not so already."""
+        names = list(self.features)
+        return {names[position]: convert for position, convert in self.converters}
 
     @property
     def demands(self) -> tuple[Demand, ...]:
@@ -82,10 +88,12 @@ class Plan:
         Missing ones are null, missing lists empty (SEMANTICS 5.1).
 
         Raises:
-            RequestError: the request is no mapping, or the candidates are no lists of one length.
+            RequestError: the request is no mapping, it or the candidates name what no feature reads, or the
+                candidates are no lists of one length.
         """
         found: dict[str, Any] = {}
         request, candidates = _mapping(request, "a request"), _mapping(candidates, "candidates")
+        _check_names(self.graph, request, candidates)
         for name in self.graph.requests:
             value = self.given[name](request.get(name))
             found[name] = None if value is BAD else value
@@ -95,8 +103,9 @@ class Plan:
             found[name] = [None if v is BAD else v for v in values] if BAD in values else values
             lengths[name] = len(values)
         if len(set(lengths.values())) > 1:
+            missing = _without(self.graph, request, candidates)
             raise RequestError(
-                f"expected candidate lists of one length, found {lengths}; "
+                f"expected candidate lists of one length, found {lengths}{_no_list(missing)}; "
                 "give each candidate a value in each list"
             )
         return found
@@ -134,6 +143,30 @@ def _mapping(given: object, what: str) -> Mapping[str, Any]:
     if not isinstance(given, Mapping):
         raise RequestError(f"expected {what} as names with values, found {shown(given)}; give a dict")
     return given
+
+
+def _check_names(graph: Graph, request: Mapping[str, Any], candidates: Mapping[str, Any]) -> None:
+    """Refuse a name that no feature of GRAPH reads; lists may stand among the values of the request."""
+    lists, both = [*graph.candidates], [*graph.requests, *graph.candidates]
+    unknown = [(name, "candidate", lists) for name in candidates if name not in lists]
+    unknown += [(name, "request or candidate", both) for name in request if name not in both]
+    for name, what, known in unknown:
+        step = f"{nearest(name, known)} correct it" if known else "none is declared, leave it out"
+        if name in graph.requests:
+            step = "it is one value of the query, give it in request"
+        raise RequestError(
+            f"graph {graph.name!r}: expected a {what} that its features read, found {shown(name)}"
+            f"{_no_list(_without(graph, request, candidates))}; {step}"
+        )
+
+
+def _without(graph: Graph, *given: Mapping[str, Any]) -> list[str]:
+    """Return the candidates of GRAPH that none of GIVEN has a list for."""
+    return [name for name in graph.candidates if all(one.get(name) is None for one in given)]
+
+
+def _no_list(missing: Sequence[str]) -> str:
+    return f" and no list for {', '.join(map(repr, missing))}" if missing else ""
 
 
 def _values(name: str, given: Any) -> list[Any]:

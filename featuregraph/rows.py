@@ -6,17 +6,17 @@ The chain's types follow SEMANTICS 3.4 (visible, window, where, last N, aggregat
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar, overload
 
 from featuregraph import build
 from featuregraph.errors import CompileError
-from featuregraph.expr import Expr, GroupedExpr, Windows, lift
+from featuregraph.expr import Expr, GroupedExpr, GroupedWindows, Windows, lift
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.place import here, placed
 from featuregraph.schema import Event, EventSchema
-from featuregraph.windows import parse_duration, parse_offset
+from featuregraph.windows import format_duration, parse_duration, parse_offset
 
 E = TypeVar("E", bound=Expr)
 
@@ -73,6 +73,7 @@ class _Aggregates(Generic[E]):
     """The aggregates; each gives one expression, or one per window."""
 
     _expr: type[E]  # what an aggregate gives
+    _windows: Callable[[Mapping[str, E]], E]  # what it gives for a list of windows
 
     def __init__(self, streams: Mapping[str, Stream]) -> None:
         """Take the stream of each window by its text; _ALONE where no list of windows was given."""
@@ -84,8 +85,7 @@ class _Aggregates(Generic[E]):
                 window: self._expr(stream.aggregate(agg, x, **params), frozenset(stream.schemas), here())
                 for window, stream in self._streams.items()
             }
-        # A list of windows gives a mapping; its static type stays that of one window's expression.
-        return made[_ALONE] if _ALONE in made else Windows(made)  # type: ignore[return-value]
+        return made[_ALONE] if _ALONE in made else self._windows(made)
 
     def count(self, x: object = None) -> E:
         """Return the number of rows, or of rows with X."""
@@ -130,7 +130,7 @@ class _Aggregates(Generic[E]):
     def decayed_sum(self, x: object, half_life: str) -> E:
         """Return the sum of X, each halved every HALF_LIFE since its row."""
         with placed():
-            return self._aggregate("decayed_sum", x, half_life=parse_duration(half_life))
+            return self._aggregate("decayed_sum", x, half_life=parse_duration(half_life, "half_life"))
 
     def since_last(self) -> E:
         """Return the ms since the latest row."""
@@ -153,6 +153,7 @@ class GroupedRows(_Aggregates[GroupedExpr]):
     """Rows in groups: every aggregate gives a map."""
 
     _expr = GroupedExpr
+    _windows = GroupedWindows
 
     def last(self, x: object) -> GroupedExpr:
         """Return X of the latest row that has one."""
@@ -163,6 +164,7 @@ class LastRows(_Aggregates[Expr]):
     """The latest N rows: only group_by and aggregates may follow."""
 
     _expr = Expr
+    _windows = Windows
 
     def last(self, x: object) -> Expr:
         """Return X of the latest row that has one."""
@@ -216,6 +218,11 @@ class Rows(LastRows):
                     f"over: expected no window after the list {list(self._streams)}, found {window!r}; "
                     "give all windows in one list"
                 )
+            if (before := self._streams[_ALONE].over) is not None:
+                raise CompileError(
+                    f"over: expected one window, found {window!r} after {format_duration(before)!r}; "
+                    "write the one that is meant, or both in one list"
+                )
             if not isinstance(window, (list, tuple)):
                 return self._with(over=None if window is None else parse_duration(window))
             if not window:
@@ -226,6 +233,11 @@ class Rows(LastRows):
     def offset(self, duration: str) -> Rows:
         """See the rows as they were DURATION ago ("1d")."""
         with placed():
+            if before := next(iter(self._streams.values())).offset:
+                raise CompileError(
+                    f"offset: expected one offset, found {duration!r} after {format_duration(before)!r}; "
+                    "write their sum, or the one that is meant"
+                )
             return self._with(offset=parse_offset(duration))
 
     def ahead(self, window: str) -> Rows:

@@ -9,10 +9,10 @@ A declared field is an expression: `Purchase.quantity * 2` is the start of a fea
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, cast
 
 from featuregraph import build, types
@@ -20,12 +20,11 @@ from featuregraph.errors import CompileError, UnknownFieldError
 from featuregraph.expr import Expr
 from featuregraph.ir import Op
 from featuregraph.place import Place, here, placed
-from featuregraph.shown import shown
+from featuregraph.shown import nearest, shown
 from featuregraph.types import Type
 
 # SEMANTICS 1.7: known_ms takes no part in any value; 1.1: attrs is the column that holds fields, not one.
 RESERVED = frozenset({"known_ms", "attrs"})
-MAX_WORD = 100  # characters of a name that are compared with the known ones
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +61,6 @@ class EventSchema:
             f"event {self.name!r}: expected a declared field, found {field!r}; "
             f"{nearest(field, [name for name, _ in self.fields])}"
         )
-
-
-def nearest(name: object, names: Iterable[str]) -> str:
-    """Return the advice that lists those of NAMES that are most like NAME, whatever its type."""
-    known = sorted(map(str, names))
-    word = name[:MAX_WORD] if isinstance(name, str) else ""
-    close = difflib.get_close_matches(word, known, 3) or known[:5]
-    return f"did you mean {', '.join(map(repr, close))}?" if close else "none is declared"
 
 
 class Field(Expr):
@@ -197,6 +188,7 @@ class _Declared(type):
 
     def _declare(cls) -> dict[str, Field]:
         """Return the fields of the class and of its bases by name; a later declaration wins."""
+        _refuse_lost(cls)
         found: dict[str, Field] = {}
         for base in reversed(cls.__mro__):
             found.update(_own_fields(base))
@@ -219,6 +211,35 @@ def _own_fields(declared: type) -> Mapping[str, Field]:
     if isinstance(own, Mapping):
         return own
     return {field.field_name: field for field in vars(declared).values() if isinstance(field, Field)}
+
+
+_WORDS = {
+    "int": "int64()",
+    "float": "float64()",
+    "str": "string()",
+    "bool": "boolean()",
+    "Decimal": "decimal(2)",
+    "datetime": "timestamp()",
+}
+_METHODS = (type, FunctionType, classmethod, staticmethod, property)
+
+
+def _refuse_lost(cls: type) -> None:
+    """Refuse what looks like a field of CLS and is none, rather than leave it out in silence."""
+    own = vars(cls)
+    for name, hint in own.get("__annotations__", {}).items():
+        text = getattr(hint, "__name__", str(hint))
+        if not (name.startswith("_") or name in own or "ClassVar" in str(hint)):
+            raise CompileError(
+                f"{cls.__name__}: expected a field, found {name!r} with the annotation {text:.60} alone; "
+                f"write {name} = fg.{_WORDS.get(text, 'string()')}"
+            )
+    for name, value in own.items():
+        if not (name.startswith("_") or isinstance(value, (Field, *_METHODS))):
+            raise CompileError(
+                f"{cls.__name__}: expected a field, found {name!r} = {shown(value)}; "
+                f"declare it, as in fg.{_WORDS.get(type(value).__name__, 'string()')}, or name it _{name}"
+            )
 
 
 class Event(metaclass=_Declared):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from reprlib import Repr
 
 VALUE_MAX = 60  # characters of one value
+MAX_WORD = 100  # characters of a name that are compared with the known ones
 MESSAGE_MAX = 1_000  # characters of a whole message
 
 _short = Repr()
@@ -31,3 +34,11 @@ def bounded(message: str) -> str:
     if len(line) <= MESSAGE_MAX:
         return line
     return f"{line[: MESSAGE_MAX * 3 // 4]} ... {line[-MESSAGE_MAX // 5 :]}"
+
+
+def nearest(name: object, names: Iterable[str]) -> str:
+    """Return the advice that lists those of NAMES that are most like NAME, whatever its type."""
+    known = sorted(map(str, names))
+    word = name[:MAX_WORD] if isinstance(name, str) else ""
+    close = difflib.get_close_matches(word, known, 3) or known[:5]
+    return f"did you mean {', '.join(map(repr, close))}?" if close else "none is declared"

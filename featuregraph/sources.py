@@ -6,6 +6,7 @@ module itself is the namespace, and the graph is called like its file. sys.path 
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 import os
@@ -21,9 +22,11 @@ from featuregraph.errors import CompileError
 from featuregraph.expr import Expr, Windows
 from featuregraph.graph import Graph
 from featuregraph.place import Place, placed
-from featuregraph.schema import nearest
+from featuregraph.schema import Candidate, Event, Request
+from featuregraph.shown import MAX_WORD
 
 _FORMS = "give package.module:name, file.py:name or a JSON file"
+_SUGGESTED = 5  # names in an advice
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
@@ -79,12 +82,17 @@ def _from_namespace(module: ModuleType, name: str | None, file_name: str, place:
         names = _names(found)
         if part not in names:
             raise CompileError(
-                f"{place.file}: expected a name in it, found no {name!r}; {nearest(part, names)}"
+                f"{place.file}: expected a name in it, found no {name!r}; {_advice(part, found)}"
             )
         found = names[part]
     if isinstance(found, Graph):
         return found
-    if not any(isinstance(value, Expr | Windows) for value in _public(found).values()):
+    if _declares(found):
+        raise CompileError(
+            f"{place.file}: expected a graph or features in {name!r}, found the fields that it declares;"
+            f" {_advice(str(name), module)}"
+        )
+    if not _has_features(found):
         return _only_graph(found, name, place)
     with placed(place):
         return Graph(name.rpartition(".")[2] if name else file_name, found)
@@ -104,6 +112,26 @@ def _only_graph(found: object, name: str | None, place: Place) -> Graph:
         f"{place.file}: expected a graph or features in {what}, found {_kind(found)};"
         " name a Graph, a class or a module"
     )
+
+
+def _has_features(found: object) -> bool:
+    return not _declares(found) and any(
+        isinstance(value, Expr | Windows) for value in _public(found).values()
+    )
+
+
+def _declares(found: object) -> bool:
+    """Tell whether FOUND is a class of fields: of an event, of a request or of a candidate."""
+    return isinstance(found, type) and issubclass(found, Event | Request | Candidate)
+
+
+def _advice(name: str, namespace: object) -> str:
+    """Return the advice that lists the graphs and the namespaces of features in NAMESPACE, nearest first."""
+    usable = [
+        key for key, value in _public(namespace).items() if isinstance(value, Graph) or _has_features(value)
+    ]
+    near = difflib.get_close_matches(name[:MAX_WORD], usable, _SUGGESTED, cutoff=0)
+    return f"did you mean {', '.join(map(repr, near))}?" if near else "it has no graph and no features"
 
 
 def _names(namespace: object) -> dict[str, object]:

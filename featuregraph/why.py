@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from featuregraph.errors import CompileError, FeatureOverflowError
+from featuregraph.errors import CompileError, FeatureOverflowError, RequestError
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.reference.answers import feature_value, public, read_key, read_query
 from featuregraph.reference.events import Log, Row
 from featuregraph.reference.exact import OutOfRangeError
 from featuregraph.reference.expressions import Query, evaluate
 from featuregraph.reference.rows import KEPT, is_partial, verdicts
-from featuregraph.schema import nearest
+from featuregraph.shown import nearest, shown
 
 if TYPE_CHECKING:
     from featuregraph.graph import Graph
@@ -111,12 +111,14 @@ def explain_rows(
     Raises:
         CompileError: the graph has no such feature.
         EventError: an event is refused.
-        RequestError: key, t or request have another form than the graph asks for.
+        RequestError: key, t or request have another form than the graph asks for, or lack the candidates
+            that the feature is computed for.
     """
     if feature not in graph.features:
         raise CompileError(
             f"expected a feature of {graph.name!r}, found {feature!r}; {nearest(feature, graph.features)}"
         )
+    _check_candidates(graph, feature, request)
     log = Log(graph.key, graph.events)
     for entry in arrivals:
         log.arrive(entry)
@@ -143,6 +145,29 @@ def _unseen(graph: Graph, log: Log, raw: Mapping[str, Any], query: Query) -> lis
     key = read_key(graph, raw["key"])
     hidden = [(row, "3.5") for row in known if id(row) not in seen]
     return hidden + [(one.row, one.clause) for one in log.refused if one.row.key == key]
+
+
+def _check_candidates(graph: Graph, feature: str, request: Mapping[str, object] | None) -> None:
+    """Refuse a feature per candidate without its lists: what people ask about is a value, not an empty list.
+
+    All lists of the graph are asked for, since those of a query have one length (SEMANTICS 5.1).
+    """
+    given = request if isinstance(request, Mapping) else {}
+    missing = [name for name in graph.candidates if given.get(name) is None]
+    if not graph.features[feature].per_candidate or not missing:
+        return
+    asked = {node["name"] for node in toposort([graph.features[feature]]) if node.op is Op.REQUEST}
+    values = [name for name in graph.requests if name in asked and name not in given]
+    also = f" and the request {_listed(values)}" if values else ""
+    form = [f'"{name}": [...]' for name in missing] + [f'"{name}": ...' for name in values]
+    raise RequestError(
+        f"feature {feature!r}: expected the candidate lists {_listed(graph.candidates)}{also}, "
+        f"found {_listed(given) or 'none'}; give in the request {{{', '.join(form)}}}"
+    )
+
+
+def _listed(names: Iterable[object]) -> str:
+    return ", ".join(map(shown, names))
 
 
 def _trace(aggregate: Node, query: Query, unseen: list[tuple[Row, str]]) -> AggregateTrace:

@@ -17,12 +17,13 @@ from featuregraph.errors import CompileError
 from featuregraph.types import INT64_MIN
 
 MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_OVER = "over"  # the one duration that may be left out
 MAX_DURATION = 2**61  # ms, some 73 million years
 
 _DURATION = re.compile(r"([0-9]{1,19})(ms|[smhdw])", re.ASCII)
 
 
-def parse_duration(text: object, what: str = "over") -> int:
+def parse_duration(text: object, what: str = _OVER) -> int:
     """Return the ms that a text such as "7d" stands for; WHAT is named where it stands for none."""
     return _parse(text, what, least=1)
 
@@ -42,7 +43,8 @@ def _parse(text: object, what: str, least: int) -> int:
         )
     ms = int(match[1]) * MS[match[2]]
     if not least <= ms <= MAX_DURATION:
-        advice = "leave it out for a lifetime" if ms else "give at least 1ms"
+        least_or_most = f"give at most {MAX_DURATION}ms" if ms else "give at least 1ms"
+        advice = "leave it out for a lifetime" if ms and what == _OVER else least_or_most
         raise CompileError(f"{what}: expected {least} to {MAX_DURATION} ms, found {text!r}; {advice}")
     return ms
 
@@ -60,26 +62,15 @@ class Window:
     over: int | None = None
     offset: int = 0
     include_now: bool = False
-    _hi: int = field(init=False, repr=False, compare=False)  # hi - t
-    _lo: int | None = field(init=False, repr=False, compare=False)  # lo - t
+    hi: int = field(init=False, repr=False, compare=False)  # from t
+    lo: int | None = field(init=False, repr=False, compare=False)  # from t
 
     def __post_init__(self) -> None:
         hi = (1 if self.include_now else 0) - self.offset
-        object.__setattr__(self, "_hi", hi)
-        object.__setattr__(self, "_lo", None if self.over is None else hi - self.over)
+        object.__setattr__(self, "hi", hi)
+        object.__setattr__(self, "lo", None if self.over is None else hi - self.over)
 
     def bounds(self, t: int) -> tuple[int, int]:
         """Return (lo, hi) in ms: a query at T admits rows with lo <= ts_ms < hi."""
-        lo = self._lo
-        return INT64_MIN if lo is None else t + lo, t + self._hi
-
-    def begins(self, t: int) -> int:
-        """Return the smallest ts_ms that a query at T admits."""
-        return INT64_MIN if self._lo is None else t + self._lo
-
-    def is_partial(self, t: int, history_start: int | None) -> bool:
-        """Tell whether the window begins before the history that is held, as a lifetime always does.
-
-        history_start is the first ts_ms held; None is a history that misses nothing.
-        """
-        return history_start is not None and (self._lo is None or t + self._lo < history_start)
+        lo = self.lo
+        return INT64_MIN if lo is None else t + lo, t + self.hi

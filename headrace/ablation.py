@@ -42,6 +42,12 @@ class Setting:
     days: int = 7
     seeds: tuple[int, ...] = (1, 2, 3)
 
+    @property
+    def is_declared(self) -> bool:
+        """Tell whether this is the size that the figures are declared for: that of the defaults."""
+        declared = Setting()
+        return (self.events, self.features, self.days) == (declared.events, declared.features, declared.days)
+
     def requests_of(self, mode: Mode) -> int:
         """Return how many of the requests MODE answers."""
         return max(1, self.requests // SHARES[mode])
@@ -85,7 +91,7 @@ class Equality:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure to reach: the median of VALUES must be at least, or at most, MUST."""
+    """A figure to reach at the declared size: the median of VALUES must be at least, or at most, MUST."""
 
     name: str
     must: float
@@ -129,7 +135,11 @@ class Report:
         told["setting"]["requests_by_mode"] = {mode: self.setting.requests_of(mode) for mode in SHARES}
         told["equality"]["holds"] = self.equality.holds
         told["ratios"] = {mode: self.ratios(mode) for mode in SHARES}
-        told["figures"] = [asdict(f) | {"found": f.found, "reached": f.reached} for f in self.figures]
+        judged = self.setting.is_declared
+        told["setting"]["is_declared"] = judged
+        told["figures"] = [
+            asdict(f) | {"found": f.found, "reached": f.reached if judged else None} for f in self.figures
+        ]
         return told
 
 

@@ -15,13 +15,15 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from headrace import __version__
 from headrace.commands import COMMANDS, GROUPS, Command, find
 from headrace.errors import INTERRUPTED, OK, UsageError, describe
+
+_HELP = ["-h", "--help"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -51,6 +53,7 @@ def run(args: list[str]) -> int:
     if row is None and len(words) == len(args) and (not words or words in {(group,) for group in GROUPS}):
         args = [*args, "--help"]
     command = typer.main.get_command(build(row))
+    _dress(command)
     code = command.main(args=args, prog_name="headrace", standalone_mode=False)
     return code if isinstance(code, int) else OK
 
@@ -64,7 +67,8 @@ def build(called: Command | None = None) -> typer.Typer:
     for row in COMMANDS:
         home = app if len(row.words) == 1 else groups[row.words[0]]
         if row is called:
-            home.command(row.words[-1], rich_help_panel=row.panel)(load(row))
+            function = load(row)
+            home.command(row.words[-1], help=_flowing(function.__doc__), rich_help_panel=row.panel)(function)
         else:
             home.command(row.words[-1], help=row.help, rich_help_panel=row.panel)(_not_called)
     for word, group in groups.items():
@@ -87,8 +91,25 @@ def _application(help: str = "") -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="rich",
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": _HELP},
     )
+
+
+def _flowing(text: str | None) -> str:
+    """Return TEXT with each paragraph on one line: a terminal's edge is not that of the source."""
+    return "\n\n".join(" ".join(part.split()) for part in (text or "").split("\n\n"))
+
+
+def _dress(command: Any) -> None:
+    """Let the help write arguments in capitals, and flags without a type."""
+    asks_for_help = command.get_help_option(typer.Context(command, help_option_names=_HELP))
+    for param in (*command.params, asks_for_help):
+        if param.metavar is None and getattr(param, "is_flag", False):
+            param.metavar = ""
+        elif param.metavar is None and param.param_type_name == "argument":
+            param.metavar = param.name.upper()
+    for inner in getattr(command, "commands", {}).values():
+        _dress(inner)
 
 
 def _print_version(asked: bool) -> None:

@@ -42,7 +42,7 @@ def draw(report: Report) -> None:
     say(
         f"{report.history_events:,} events of {report.customers:,} customers in the log, then "
         f"{report.streamed_events:,} more one by one; {report.requests:,} baskets, each ranks all "
-        f"{report.items:,} items by {report.features} features ({report.features_per_candidate} per item)"
+        f"{report.items:,} items by {report.features} features ({report.features_per_candidate} per item)\n"
     )
     print_table(
         "Next items: mean over baskets, 95 % bootstrap interval",

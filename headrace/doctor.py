@@ -32,7 +32,7 @@ def _print(checks: list[Check]) -> None:
     from rich.text import Text
 
     rows = [(Text(c.verdict, style=_STYLE[c.verdict]), c.name, c.found) for c in checks]
-    console.print_table("", ("verdict", "what", "found"), rows)
+    console.print_table("", ("verdict", "what", "found"), rows, prose=("found",))
     for check in checks:
         if check.mend:
             console.say(f"{check.verdict}: {check.name}: {check.mend}")

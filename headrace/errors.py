@@ -45,7 +45,12 @@ def one_line(text: str) -> str:
 def _usage(error: BaseException) -> str | None:
     # Typer's usage errors are known by their form: their class has moved between its releases.
     say = getattr(error, "format_message", None)
-    return f"{say()}; see --help" if callable(say) else None
+    return f"{_sentence(say())}; see --help" if callable(say) else None
+
+
+def _sentence(text: str) -> str:
+    """Return TEXT of Typer as a part of our line: one sentence without its stop."""
+    return text.replace(". Did you mean", ", did you mean").rstrip(".?")
 
 
 def _ours(error: BaseException) -> str | None:

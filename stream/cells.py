@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from featuregraph.aggregates import NO_KEY, Grouped, aggregate_for
 from featuregraph.codegen import Source
-from featuregraph.ir import Node
+from featuregraph.ir import Node, Op
 from featuregraph.layout import Cell
 from featuregraph.scalar import OVERFLOW
 from stream.decode import EventRow, row_function, row_source
 
 if TYPE_CHECKING:
-    from stream.state import RunningSpan
+    from stream.span import RunningSpan
 
 
 class Readable(Protocol):
@@ -67,17 +67,23 @@ class Broken:
 
 
 class Running:
-    """One state that rows enter and leave; push and pop are None where the window alone says the value."""
+    """One state that rows enter and leave; push and pop are None where the window alone says the value.
 
-    __slots__ = ("pop", "push", "readable")
+    commutes: rows may enter in any order, and any of them may leave.
+    """
+
+    __slots__ = ("commutes", "pop", "push", "readable")
 
     def __init__(
         self,
         readable: Callable[[RunningSpan], Any],
         push: Callable[[EventRow], None] | None = None,
         pop: Callable[[EventRow], None] | None = None,
+        *,
+        commutes: bool = True,
     ) -> None:
         self.readable = readable
+        self.commutes = commutes
         self.push = push
         self.pop = pop
 
@@ -128,7 +134,7 @@ class CellKernel:
         state = self.aggregate.zero(forgets=forgets)
         push, pop = self._take.bind(state.push), self._take.bind(state.pop)
         readable = state if self._items is None else Lists(self._items, state, {})
-        return Running(lambda span: readable, push, pop)
+        return Running(lambda span: readable, push, pop, commutes=state.commutes)
 
 
 class RowCount:
@@ -189,6 +195,8 @@ class Items:
 
     def __init__(self, agg: Node, places: Mapping[Node, int]) -> None:
         self.lists = []
+        # A field is never out of range; an age may be.
+        self._computed = [n for n, node in agg.items if node.op not in (Op.FIELD, Op.TS, Op.EVENT_NAME)]
         for name, node in agg.items:
             source = row_source([node], places)
             (text,) = source.add([node])
@@ -200,7 +208,7 @@ class Items:
     def read(self, rows: Sequence[EventRow], t: int, q: Mapping[str, Any]) -> Any:
         """Return {item: list}, or OVERFLOW."""
         made = {name: values(rows, t, q) for name, values in self.lists}
-        return OVERFLOW if any(OVERFLOW in values for values in made.values()) else made
+        return OVERFLOW if any(OVERFLOW in made[name] for name in self._computed) else made
 
 
 class Lists:

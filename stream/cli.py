@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -12,24 +13,29 @@ import typer
 
 from featuregraph.times import format_time, parse_time
 from headrace import console
+from stream.damage import Finding, joined
 from stream.log import EventLog
+from stream.tables import probe
 
 CHECK_FAILED = 1
 
-LogPath = Annotated[Path, typer.Argument(help="The log file.")]
+LogPath = Annotated[Path, typer.Argument(metavar="LOG", help="The log file.")]
 
 
 @contextmanager
 def _bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
     """Give a function that takes (done, total) so far."""
-    with console.progress(label) as advance:
-        before = 0
+    with ExitStack() as stack:
+        before, advance = 0, None
 
         def show(done: int, total: int | None) -> None:
-            nonlocal before
+            nonlocal before, advance
+            if advance is None:  # the total is known with the first rows
+                advance = stack.enter_context(console.progress(label, total, since=began))
             advance(done - before)
             before = done
 
+        began = time.monotonic()
         yield show
 
 
@@ -60,13 +66,16 @@ def log_stats(path: LogPath, *, json: console.JsonOption = False) -> None:
 
 def log_import(
     path: LogPath,
-    events: Annotated[Path, typer.Argument(help="Parquet, Arrow, CSV or JSON lines.")],
+    events: Annotated[
+        Path, typer.Argument(metavar="EVENTS", help="Parquet, Arrow, CSV, JSON lines or another log.")
+    ],
     *,
     key: Annotated[str | None, typer.Option(help="The key column of a new log; user_id by default.")] = None,
     sync: Annotated[str, typer.Option(help="batch or full.")] = "batch",
     json: console.JsonOption = False,
 ) -> None:
     """Append recorded events to a log."""
+    probe(events)  # before a log is made of nothing
     # A log made of a recording holds all that the recording knows.
     with EventLog(path, key=key, sync=sync, history_start_ms="all") as log, _bar("importing") as show:  # type: ignore[arg-type]
         receipt = log.import_events(events, progress=show)
@@ -78,17 +87,40 @@ def log_import(
 
 def log_export(
     path: LogPath,
-    out: Annotated[Path, typer.Argument(help="The file to write: .parquet, .arrow, .csv or .jsonl.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT", help="The file to write: .parquet, .arrow, .csv or .jsonl.")
+    ],
     *,
     json: console.JsonOption = False,
 ) -> None:
-    """Write the events of a log to a file."""
+    """Write the events of a log to a file.
+
+    Damaged rows are left out and told; the exit code is then 1.
+    """
+    left_out: list[Finding] = []
     with EventLog(path, read_only=True) as log, _bar("exporting") as show:
-        count = log.export(out, progress=show)
+        count = log.export(out, progress=show, tell=left_out.append)
     if json:
-        console.emit_json({"events": count, "out": str(out)})
+        console.emit_json({"events": count, "out": str(out), "left_out": left_out})
     else:
         console.say(f"{out}: {count:,} events")
+    if left_out:
+        if not json:
+            console.say(f"left out, damaged: {_rows(left_out)}")
+            _print_findings(path, joined(left_out))
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _rows(findings: Sequence[Finding]) -> str:
+    """Return how many rows FINDINGS speak of; where the file ends early nobody knows their number."""
+    count = sum(finding.row is not None for finding in findings)
+    unknown = count < len(findings)
+    return f"{count:,} row{'' if count == 1 else 's'}{' and an unknown number more' if unknown else ''}"
+
+
+def _print_findings(path: Path, findings: Sequence[Finding]) -> None:
+    rows = [(f.what, f.where, f.detail) for f in findings]
+    console.print_table(str(path), ("what", "where", "found"), rows, prose=("found",))
 
 
 def log_check(path: LogPath, *, json: console.JsonOption = False) -> None:
@@ -98,8 +130,7 @@ def log_check(path: LogPath, *, json: console.JsonOption = False) -> None:
     if json:
         console.emit_json([asdict(finding) for finding in findings])
     elif findings:
-        rows = [(f.what, f.where, f.detail) for f in findings]
-        console.print_table(str(path), ("what", "where", "found"), rows)
+        _print_findings(path, joined(findings))
     else:
         console.say(f"{path}: sound")
     if findings:

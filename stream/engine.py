@@ -15,59 +15,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any, Literal, get_args
 
-from featuregraph import CompileError, EventError, FeatureGraphError, FeatureVector, Plan, RequestError
-from featuregraph.compiler import reader
+from featuregraph import CompileError, FeatureGraphError, FeatureVector, Plan, RequestError
 from featuregraph.convert import BAD, converter
-from featuregraph.ir import Op, toposort
-from featuregraph.layout import lay_out
 from featuregraph.shown import shown
-from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN, TIMESTAMP
+from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
+from stream.binding import Binding
 from stream.cache import WEIGH_EVERY, Kept
+from stream.declared import Unknown
 from stream.decode import TS, Decoder, Stored, Unparsable
 from stream.errors import ArgumentError
 from stream.event import COLUMNS, Receipt, Row
+from stream.installed import Installed, Together
 from stream.log import EventLog
 from stream.pace import PACE, Pace
 from stream.sizes import parse_size
-from stream.state import Binding, Fetch, KeyCache, KeyRows, KeyState
+from stream.state import Fetch, KeyCache, KeyRows, KeyState
 
 Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 _KEPT: Mapping[Mode, type[KeyCache]] = {"cached": KeyCache, "incremental": KeyState, "auto": KeyState}
 
 _identifier = converter(IDENTIFIER)
-_TYPED_COLUMNS = (("user_id", IDENTIFIER), ("event_id", IDENTIFIER), ("known_ms", TIMESTAMP))
-
-
-class Installed:
-    """One plan with the bindings that the modes use."""
-
-    def __init__(self, plan: Plan, unparsable: Unparsable) -> None:
-        self.plan = plan
-        self._unparsable = unparsable
-        self.numbers: list[int] = []  # of its cells in the engine's shared layout
-
-    @cached_property
-    def alone(self) -> Binding:
-        """Return the plan's own binding, for scans."""
-        return Binding(lay_out(self.plan.demands), self.plan.graph.key, self._unparsable)
-
-    @cached_property
-    def features(self) -> list[tuple[list[Binding], Any]]:
-        """Return, per feature, a binding for each of its aggregates and its own reader (naive mode)."""
-        include_now = self.plan.graph.include_now
-        found = []
-        for name, node in self.plan.features.items():
-            aggregates = [n for n in toposort([node]) if n.op is Op.AGG]
-            bindings = [
-                Binding(lay_out([(agg, include_now)]), self.plan.graph.key, self._unparsable)
-                for agg in aggregates
-            ]
-            found.append((bindings, reader({name: node}, aggregates)))
-        return found
 
 
 class Engine:
@@ -81,6 +51,7 @@ class Engine:
         memory_budget: str | int = "16MiB",
         mode: Mode = "auto",
         strict: bool = False,
+        declared_only: bool = False,
         pace: Pace = PACE,
     ) -> None:
         """Open an engine on LOG.
@@ -91,7 +62,9 @@ class Engine:
                 recent first.
             mode: how values are computed; never what they are.
             strict: refuse an event with a value that is not of its declared type (SEMANTICS 2.2).
-            pace: how long work is put off; for tests, and never of effect on a value.
+            declared_only: refuse an event with a name, its own or a field's, that no installed plan declares;
+                without a plan there is nothing to compare it with.
+            pace: after how much work to tidy up; never changes an answer.
         """
         if mode not in MODES:
             raise ArgumentError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
@@ -99,12 +72,14 @@ class Engine:
         self.key = None if key is None else _key(key)
         self.mode: Mode = mode
         self.strict = strict
+        self.declared_only = declared_only
         self._lock = threading.RLock()
         self._plans: dict[str, Installed] = {}
-        self._unparsable = Unparsable()
-        self._binding = Binding(lay_out([]), log.key, self._unparsable)
-        self._kept = Kept(parse_size(memory_budget))
         self._pace = pace
+        self._unparsable = Unparsable()
+        self._unknown = Unknown(log.limits.max_counted)
+        self._together = Together((), log.key, self._unparsable, pace)
+        self._kept = Kept(parse_size(memory_budget))
         self._pending: list[Row] = []
         self._cursor = log.last_id  # rows up to this id are pending or taken
         self._generation = log.generation
@@ -125,6 +100,7 @@ class Engine:
             if plan.id not in self._plans:
                 self._plans[plan.id] = Installed(plan, self._unparsable)
                 self._bind()
+                self._unknown.drop(plan.graph)
             return plan.id
 
     def remove(self, graph_id: str) -> None:
@@ -141,11 +117,9 @@ class Engine:
             return {graph_id: installed.plan for graph_id, installed in self._plans.items()}
 
     def _bind(self) -> None:
-        """Lay out all plans together; states of the old layout are rebuilt from the log at the next query."""
-        layout = lay_out(demand for installed in self._plans.values() for demand in installed.plan.demands)
-        self._binding = Binding(layout, self.log.key, self._unparsable)
-        for installed in self._plans.values():
-            installed.numbers = [layout.index[demand] for demand in installed.plan.demands]
+        """Begin anew with all plans together; states are rebuilt from the log at the next query."""
+        plans = (installed.plan for installed in self._plans.values())
+        self._together = Together(plans, self.log.key, self._unparsable, self._pace)
         self._kept.clear()
 
     def _plan(self, graph_id: object) -> Installed:
@@ -176,10 +150,15 @@ class Engine:
         """
         with self._lock:
             mine = [self._own(event) for event in events]
-            if self.strict:
-                for event in mine:
-                    self._check(event)
+            declared = self._together.declared
+            for event in mine if self.strict or self.declared_only else ():
+                if self.declared_only:
+                    declared.check_names(event)
+                if self.strict:
+                    declared.check_values(event)
             receipt, rows = self.log.append_rows(mine, keep_known=keep_known)
+            if self._plans:
+                self._unknown.add(mine, declared)
             if rows and rows[0].id == self._cursor + 1:
                 self._pending.extend(rows)
                 self._cursor = rows[-1].id
@@ -197,30 +176,6 @@ class Engine:
             return event
         return {**event, self.log.key: self.key}
 
-    def _check(self, event: Any) -> None:
-        """Refuse EVENT if a value is not of its type: of the contract, or declared by an installed plan."""
-        if not isinstance(event, Mapping):
-            return  # the log says why it takes none
-        attrs = event.get("attrs")
-        attrs = attrs if isinstance(attrs, Mapping) else {}
-
-        def read(name: str) -> Any:
-            return event.get(name) if name in event or name in COLUMNS else attrs.get(name)
-
-        if read(self.log.key) is None:
-            return  # it is dropped (SEMANTICS 1.1)
-        schemas = [
-            plan.graph.schemas.get(str(_identifier(event.get("event")))) for plan in self.plans.values()
-        ]
-        declared = [field for schema in schemas if schema for field in schema.fields]
-        for name, type in [(self.log.key, IDENTIFIER), *_TYPED_COLUMNS, *declared]:
-            if converter(type)(read(name)) is BAD:
-                raise EventError(
-                    f"event {shown(event.get('event'))}, field {name!r}: expected {type}, "
-                    f"found {shown(read(name))}; "
-                    "correct it, or open the engine without strict"
-                )
-
     def forget(self, **what: Any) -> int:
         """Remove events as EventLog.forget does: before=, key= or event_id=; return how many."""
         with self._lock:
@@ -228,28 +183,40 @@ class Engine:
 
     def _drain(self) -> None:
         """Push the rows that arrived since the last query into what is kept of their keys."""
-        for row in self._pending:
-            kept = self._kept.peek(row.key)
-            if kept is not None:
-                self._unparsable.begin(row.key)
-                kept.push(row)
-                self._unparsable.end(row.key, row.id)
-                if kept.unweighed > WEIGH_EVERY:
-                    self._kept.weigh(row.key)
+        if not self._pending:
+            return
+        with self._decoding():
+            for row in self._pending:
+                kept = self._kept.peek(row.key)
+                if kept is not None:
+                    self._unparsable.begin(row.key)
+                    kept.push(row)
+                    self._unparsable.end(row.key, row.id)
+                    if kept.unweighed > WEIGH_EVERY:
+                        self._kept.weigh(row.key)
         self._pending.clear()
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
-        """Keep nothing of what a failure may have left half done; tell damage of the file by its name."""
+        """Keep nothing of what a failure may have left half done."""
         try:
             yield
         except FeatureGraphError:
             raise
-        except BaseException as error:
+        except BaseException:
             self._kept.clear()
             self._pending.clear()
-            if not isinstance(error, (TypeError, ValueError)):
-                raise
+            raise
+
+    @contextmanager
+    def _decoding(self) -> Iterator[None]:
+        """Tell damage of the file by its name, where stored rows are decoded and put in order.
+
+        Only here: what fails on rows that are in order is a fault of ours, and the file is not read for it.
+        """
+        try:
+            yield
+        except (TypeError, ValueError) as error:
             found = self.log.explained(error)
             if found is error:
                 raise
@@ -315,34 +282,33 @@ class Engine:
                 self._unparsable.begin(who)
                 if as_known:
                     rows = self._scan(who, installed.alone, t, known_from=first)
-                    raw = plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q)
+                    values = plan.publish(plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q))
                 else:
-                    raw = self._raw(installed, who, t, q)
+                    values = self._values(installed, who, t, q)
                     history_start_ms = None  # alone it has no effect
                 self._unparsable.end(who, self._cursor)
                 known_until = self.log.known_ms
             start = max(
                 (ms for ms in (self.log.history_start_ms, history_start_ms) if ms is not None), default=None
             )
-            return FeatureVector(plan.publish(raw), plan.id, t, known_until, plan.partial(t, start))
+            return FeatureVector(values, plan.id, t, known_until, plan.partial(t, start))
 
-    def _raw(self, installed: Installed, key: str, t: int, q: Mapping[str, Any]) -> tuple[Any, ...]:
+    def _values(self, installed: Installed, key: str, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
         plan = installed.plan
         if self.mode == "naive":
-            values: list[Any] = []
+            raw: list[Any] = []
             for bindings, read in installed.features:
                 states = [self._scan(key, binding, t).fold([0], t, q)[0] for binding in bindings]
-                values.extend(read(states, t, q))
-            return tuple(values)
+                raw.extend(read(states, t, q))
+            return plan.publish(tuple(raw))
         kept = self._keep(key, t)
         if kept is None:
-            return plan.read(
-                self._scan(key, installed.alone, t).fold(range(len(plan.aggregates)), t, q), t, q
-            )
-        states = kept.states(installed.numbers, t, q)
+            rows = self._scan(key, installed.alone, t)
+            return plan.publish(plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q))
+        values = kept.answer(self._together.asked[plan.id], t, q)
         if kept.unweighed > WEIGH_EVERY:
             self._kept.weigh(key)
-        return plan.read(states, t, q)
+        return values
 
     def _keep(self, key: str, t: int) -> KeyCache | None:
         """Return what is kept of KEY for a query at T, None where a scan must answer it."""
@@ -355,8 +321,9 @@ class Engine:
         if kept is None:
             if not self._kept.fits(key):
                 return None
-            kept = _KEPT[self.mode](self._binding, t, self._pace)
-            kept.load(self._fetch(key, t, INT64_MAX + 1), t)
+            kept = _KEPT[self.mode](self._together.binding, t)
+            with self._decoding():
+                kept.load(self._fetch(key, t, INT64_MAX + 1), t)
             self._kept.put(key, kept)
         return kept if t >= kept.t else None
 
@@ -364,7 +331,8 @@ class Engine:
         """Return the rows that BINDING needs at T, read from the log; as known, from KNOWN_FROM on."""
         fetch = self._fetch(key, t, t + 1)
         found = KeyRows(binding)
-        found.load(fetch if known_from is None else self._known(fetch, t, known_from), t)
+        with self._decoding():
+            found.load(fetch if known_from is None else self._known(fetch, t, known_from), t)
         return found
 
     def _fetch(self, key: str, t: int, hi: int) -> Fetch:
@@ -413,6 +381,17 @@ class Engine:
         """Return how many values were not of their declared type, by (event, field)."""
         with self._lock:
             return dict(self._unparsable.counts)
+
+    @property
+    def unknown(self) -> Mapping[str, int]:
+        """Return how often events came with a name that no installed plan declares.
+
+        By "event" for an event's own name and "event.field" for a field's, of all events appended through
+        this engine since it has a plan. Beyond the log's `Limits.max_counted` names, further ones are counted
+        together, under "". What a plan declares that comes later is counted no more.
+        """
+        with self._lock:
+            return self._unknown.counts()
 
     @property
     def memory_budget(self) -> int:

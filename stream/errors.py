@@ -71,21 +71,30 @@ class LogCorruptError(LogError):
     """Say that the file is damaged."""
 
 
+OPENING, CHECKING = "opening the log", "checking"  # what is being done when an error is met
+_SALVAGE = "save what it still holds with `headrace log export` and start a new log"
+# Advice to check a log helps nobody whose log cannot be opened, or is being checked.
+_DAMAGED = {OPENING: "bring it back from a copy", CHECKING: _SALVAGE}
+
+
 def translated(error: sqlite3.Error | UnicodeDecodeError, path: str, doing: str) -> LogError:
     """Return the LogError that says what ERROR of SQLite means while DOING something with the log at PATH."""
+    damaged = _DAMAGED.get(doing, f"run `headrace log check` on it, {_SALVAGE}")
     if isinstance(error, UnicodeDecodeError):  # not even SQLite's complaint is text: it quotes the file
-        kind, expected, step = _MEANING[11]
-        return kind(f"{path}: expected {expected} while {doing}, found bytes that are no text; {step}")
+        return LogCorruptError(
+            f"{path}: expected a sound file while {doing}, found bytes that are no text; {damaged}"
+        )
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the bits that only refine it
     said = str(error).replace("\n", " ")
+    if code == _CORRUPT:
+        return LogCorruptError(f"{path}: expected a sound file while {doing}, found: {said}; {damaged}")
     if code in _MEANING:
         kind, expected, step = _MEANING[code]
         return kind(f"{path}: expected {expected} while {doing}, found: {said}; {step}")
-    return LogError(
-        f"{path}: expected SQLite to succeed while {doing}, found: {said}; run `headrace log check` on it"
-    )
+    return LogError(f"{path}: expected SQLite to succeed while {doing}, found: {said}; {damaged}")
 
 
+_CORRUPT = 11
 # Primary result codes of SQLite, by number: not all have a name in the oldest Python we run on.
 _MEANING: dict[int, tuple[type[LogError], str, str]] = {
     5: (LogLockedError, "the file to be free", "let the other process finish, then try again"),
@@ -99,11 +108,6 @@ _MEANING: dict[int, tuple[type[LogError], str, str]] = {
         LogError,
         "the disk to read and write",
         "check the disk, its free space and its limits; nothing of this call was kept",
-    ),
-    11: (
-        LogCorruptError,
-        "a sound file",
-        "run `headrace log check` on it, export what it still holds and start a new log",
     ),
     13: (LogFullError, "free space", "free some space or forget old events; nothing of this call was kept"),
     14: (

@@ -10,18 +10,18 @@ The file appears whole under its name, or not at all.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from featuregraph.shown import shown
+from stream.arrivals import arrivals, count_events, refuse
 from stream.atomic import replacing
-from stream.codec import Value, column_value, full_decoder
-from stream.errors import LogCorruptError
+from stream.codec import Value
+from stream.damage import Finding
 from stream.tables import BATCH_ROWS, Batch, Progress, format_of, translating
 
 if TYPE_CHECKING:
@@ -36,57 +36,49 @@ _INTEGERS: Final = frozenset({"ts_ms", "seq", "known_ms"})
 _MAX_TYPED: Final = 1_000  # columns of their own; further fields go into attrs
 _EXACT: Final = 2**53  # integers that a double holds
 
-_ROWS: Final = (
-    "SELECT event_id, u.value, session_id, n.value, ts_ms, seq, known_ms, page_id, item_id, payload FROM"
-    " event"
-    " JOIN text n ON n.id = name LEFT JOIN text u ON u.id = user ORDER BY event.id"
-)
 
-
-def export_events(log: EventLog, path: str | Path, *, progress: Progress | None = None) -> int:
+def export_events(
+    log: EventLog,
+    path: str | Path,
+    *,
+    progress: Progress | None = None,
+    tell: Callable[[Finding], object] | None = None,
+) -> int:
     """Write all events of LOG to PATH, in the format of its suffix; return how many. Reads them twice.
+
+    tell: called with each row that is damaged, which is then left out; None: such a row ends the export.
 
     Raises:
         EventFileError: the file cannot be written.
+        LogCorruptError: a row is damaged, and there is nobody to tell.
     """
     path = Path(path)
     write = _WRITERS[format_of(path)]
+    told = tell or partial(refuse, log.path)
     with log.reading() as connection, translating(path, "writing it"), replacing(path) as part:
-        total = int(connection.execute("SELECT count(*) FROM event").fetchone()[0])
-        typed = _typed_fields(connection, log.path) if format_of(path) in ("parquet", "arrow") else {}
+        total = count_events(connection)
+        typed = {}
+        if format_of(path) in ("parquet", "arrow"):
+            typed = _typed_fields(arrivals(connection, _nobody if tell else told, BATCH_ROWS))
         done = 0
         with write(part, typed) as put:
-            for batch in _batches(connection, log.path):
-                put(batch)
+            for batch in arrivals(connection, told, BATCH_ROWS):
+                if batch:
+                    put(batch)
                 done += len(batch)
                 if progress is not None:
                     progress(done, total)
     return done
 
 
-def _batches(connection: sqlite3.Connection, path: str) -> Iterator[Batch]:
-    """Give the events of the log at PATH; raise LogCorruptError at one that cannot be read."""
-    decode = full_decoder()
-    cursor = connection.execute(_ROWS)
-    while found := cursor.fetchmany(BATCH_ROWS):
-        batch = []
-        for *columns, payload in found:
-            try:
-                event: dict[str, Any] = dict(zip(CANONICAL, map(column_value, columns), strict=False))
-                event["attrs"] = {name: value for name, value in decode(payload).items() if value is not None}
-            except (TypeError, ValueError) as error:
-                raise LogCorruptError(
-                    f"{path}: expected sound rows while exporting, found one at {shown(columns[4])} ms that"
-                    f" cannot be read: {error}; run `headrace log check` on it"
-                ) from error
-            batch.append(event)
-        yield batch
+def _nobody(found: Finding) -> None:
+    """Hear of a row that is told of when it is left out."""
 
 
-def _typed_fields(connection: sqlite3.Connection, path: str) -> dict[str, type]:
-    """Return the fields that get a column of their own, with its type."""
+def _typed_fields(batches: Iterable[Batch]) -> dict[str, type]:
+    """Return the fields of BATCHES that get a column of their own, with its type."""
     kinds: dict[str, set[object]] = {}
-    for batch in _batches(connection, path):
+    for batch in batches:
         for event in batch:
             for name, value in event["attrs"].items():
                 kinds.setdefault(name, set()).add(_kind(value))

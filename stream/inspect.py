@@ -8,20 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stream.codec import checksum, full_decoder
+from stream.arrivals import arrivals, passing, said
+from stream.damage import Finding
 from stream.schema import FORMAT
 from stream.store import UNPARSABLE, meta
 
 # What opening the file anew should not have to count: totals since the log was made.
 COUNTERS: Final = ("duplicate", "quarantined", "quarantine_evicted", "late", "keyless")
 _MAX_FINDINGS: Final = 100
-
-_ROWS: Final = (
-    "SELECT event.id, k.value, n.value, ts_ms, seq, u.value, user, event_id, known_ms, session_id,"
-    " page_id, item_id, payload, crc"
-    " FROM event LEFT JOIN text k ON k.id = key LEFT JOIN text n ON n.id = name LEFT JOIN text u ON u.id"
-    " = user ORDER BY event.id"
-)
+_ROWS: Final = 8_192  # judged at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +38,6 @@ class LogStats:
     held_apart: int  # events in quarantine now
     counters: dict[str, int]  # totals since the log was made
     unparsable: dict[str, int]  # values that no type can be, by field
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong with a log."""
-
-    what: str  # structure, text, checksum, payload
-    where: str
-    detail: str
 
 
 def stats(connection: sqlite3.Connection, path: str) -> LogStats:
@@ -89,35 +75,19 @@ def stats(connection: sqlite3.Connection, path: str) -> LogStats:
 
 def check(connection: sqlite3.Connection) -> Iterator[Finding]:
     """Find what is wrong: in the structure by SQLite's own check, then in each row by its checksum."""
-    for (line,) in connection.execute(f"PRAGMA integrity_check({_MAX_FINDINGS})"):
-        if line != "ok":
-            yield Finding("structure", "file", " ".join(str(line).split()))
-    decode = full_decoder()
-    for id, key, name, ts_ms, seq, user, user_number, *rest, crc in connection.execute(_ROWS):
-        where = f"row {id}"
-        if key is None or name is None or (user is None and user_number):
-            yield Finding(
-                "text", where, "expected its key, name and user in the table of texts, found one missing"
-            )
-        elif crc is None or _checksum(key, name, ts_ms, seq, user, *rest) != crc:
-            yield Finding(
-                "checksum",
-                where,
-                f"expected the bytes that were written of event {name!r:.60} at {ts_ms}, found others",
-            )
-        else:
-            try:
-                decode(rest[-1])
-            except (ValueError, RecursionError) as error:
-                yield Finding("payload", where, f"expected fields as JSON, found: {error}")
-
-
-def _checksum(*parts: object) -> int | None:
-    """Return the checksum of a row, None if its parts are of kinds that no row has."""
     try:
-        return checksum(*parts)
-    except (TypeError, ValueError):
-        return None
+        for (line,) in connection.execute(f"PRAGMA integrity_check({_MAX_FINDINGS})"):
+            if line != "ok":
+                yield Finding("structure", "file", " ".join(str(line).split()))
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if passing(error):
+            raise
+        yield Finding("structure", "file", said(error))
+    found: list[Finding] = []
+    for _ in arrivals(connection, found.append, _ROWS):  # the events are not asked for
+        yield from found
+        found.clear()
+    yield from found
 
 
 def _one(connection: sqlite3.Connection, query: str) -> int:

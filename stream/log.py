@@ -25,7 +25,10 @@ from stream import forget as forgetting
 from stream import inspect, quarantine
 from stream.appender import Appender
 from stream.clock import Clock, SystemClock
+from stream.damage import Finding
 from stream.errors import (
+    CHECKING,
+    OPENING,
     ArgumentError,
     LogCorruptError,
     LogError,
@@ -34,7 +37,7 @@ from stream.errors import (
     translated,
 )
 from stream.event import Draft, Form, Receipt, Row
-from stream.inspect import Finding, LogStats
+from stream.inspect import LogStats
 from stream.limits import Limits
 from stream.lockfile import LockFile
 from stream.reader import Reader
@@ -95,7 +98,7 @@ class EventLog:
         self._connection: sqlite3.Connection | None = None
         try:
             self._connection = connect(self.path, self.limits, read_only=read_only, sync=sync)
-            with self._using("opening the log") as connection:
+            with self._using(OPENING) as connection:
                 self._begin(connection, key, history_start_ms)
         except BaseException:
             self.close()
@@ -314,32 +317,41 @@ class EventLog:
         """Return what is wrong with the file, nothing if it is sound; reads all of it."""
         findings: list[Finding] = []
         try:
-            with self.reading() as connection:
+            with self.reading(CHECKING) as connection:
                 findings.extend(inspect.check(connection))
         except LogError as error:
             findings.append(Finding("structure", "file", str(error)))
         return findings
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
+    def reading(self, doing: str = "reading") -> Iterator[sqlite3.Connection]:
         """Give a connection that sees the log as it is now, for long reads beside other calls."""
-        with self._using("reading"):
+        with self._using(doing):
             connection = connect(self.path, self.limits, read_only=True)
         try:
             connection.execute("BEGIN")
             yield connection
         except sqlite3.Error as error:
-            raise translated(error, self.path, "reading") from error
+            raise translated(error, self.path, doing) from error
         finally:
             connection.close()
 
     # ---------------------------------------------------------------- files of events
 
-    def export(self, path: str | PathLike[str], *, progress: Progress | None = None) -> int:
-        """Write all events to PATH, Parquet, Arrow, CSV or JSON lines by its suffix; return how many."""
+    def export(
+        self,
+        path: str | PathLike[str],
+        *,
+        progress: Progress | None = None,
+        tell: Callable[[Finding], object] | None = None,
+    ) -> int:
+        """Write all events to PATH, Parquet, Arrow, CSV or JSON lines by its suffix; return how many.
+
+        tell: called with each row that is damaged, which is then left out; None: such a row ends the export.
+        """
         from stream.export import export_events
 
-        return export_events(self, fspath(path), progress=progress)
+        return export_events(self, fspath(path), progress=progress, tell=tell)
 
     def import_events(self, path: str | PathLike[str], *, progress: Progress | None = None) -> Receipt:
         """Append the events of the file at PATH with the known_ms that they carry (stream.tables)."""
@@ -357,17 +369,22 @@ class EventLog:
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
-        """Let all reads inside see the log at one moment, whoever appends meanwhile."""
-        with self._using("reading") as connection:
-            # In the writing process the lock is enough: nobody else writes.
-            if not self.read_only or connection.in_transaction:
-                yield
-                return
-            connection.execute("BEGIN")
+        """Let all reads inside see the log at one moment, whoever appends meanwhile.
+
+        What fails inside is the caller's: each read says what its own errors mean.
+        """
+        with self._lock:
+            with self._using("reading") as connection:
+                # In the writing process the lock is enough: nobody else writes.
+                begins = self.read_only and not connection.in_transaction
+                if begins:
+                    connection.execute("BEGIN")
             try:
                 yield
             finally:
-                connection.execute("ROLLBACK")
+                if begins:
+                    with self._using("reading") as connection:
+                        connection.execute("ROLLBACK")
 
     @contextmanager
     def _using(self, doing: str) -> Iterator[sqlite3.Connection]:

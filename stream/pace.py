@@ -1,4 +1,4 @@
-"""How long the engine puts work off: a matter of speed, never of values."""
+"""After how much work the engine tidies up: numbers that change what a query costs, never what it answers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 
 class Pace(NamedTuple):
-    """Numbers of rows, each a balance of two costs; small ones bring to a short life what long ones meet."""
+    """Bounds in rows; tests take small ones, so that short lives meet what long ones do."""
 
-    least_trim: int = 512  # that can go from a track; fewer are not worth moving the rest
+    least_trim: int = 512  # fewer are not worth moving the rest
     most_pending: int = 4096  # that wait for the next query
     most_taken: int = 65_536  # that came by another door: with more, reading the log anew costs less
 

@@ -4,67 +4,21 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from featuregraph.layout import FIRST_SLOT, Layout, Span
+from featuregraph.layout import FIRST_SLOT, Span
 from featuregraph.scalar import OVERFLOW
-from featuregraph.types import INT64_MAX
-from stream.cells import CellKernel, Readable, Running
-from stream.decode import Decoder, EventRow, Stored, Unparsable
+from featuregraph.types import INT64_MAX, INT64_MIN
+from stream.answers import Answers, Asked
+from stream.binding import Binding
+from stream.cells import Readable
+from stream.decode import EventRow, Stored
 from stream.event import Row
-from stream.pace import Pace
 from stream.rows import TrackRows, cut
+from stream.span import NEVER, RunningSpan
 
 _ROW_BYTES, _SLOT_BYTES, _PLACE_BYTES, _STATE_BYTES = 140, 40, 16, 64  # measured on CPython 3.11, averages
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """How the rows of one event come in: decoded once, then taken by tracks.
-
-    `takers` gives (number, place of the filter's value) of each track.
-    """
-
-    decoder: Decoder
-    takers: tuple[tuple[int, int | None], ...]
-
-
-class Binding:
-    """A layout with its compiled functions; shared by all keys."""
-
-    def __init__(self, layout: Layout, key: str, unparsable: Unparsable) -> None:
-        self.layout = layout
-        filtered = [layout.tracks[layout.spans[cell.span].track].where is not None for cell in layout.cells]
-        self.kernels = [
-            CellKernel(cell, layout.places, filtered=f)
-            for cell, f in zip(layout.cells, filtered, strict=True)
-        ]
-        self.by_span: list[list[int]] = [[] for _ in layout.spans]
-        for number, cell in enumerate(layout.cells):
-            self.by_span[cell.span].append(number)
-        # The rows of a track may go once every state has taken them.
-        self.keeps_rows = [False] * len(layout.tracks)
-        for span, numbers in zip(layout.spans, self.by_span, strict=True):
-            if (
-                span.window.over is not None
-                or span.last is not None
-                or any(self.kernels[n].scanned for n in numbers)
-            ):
-                self.keeps_rows[span.track] = True
-        self.readings = {
-            scan.event: Reading(Decoder(scan, key, unparsable), self._takers(scan.event))
-            for scan in layout.scans
-        }
-
-    def _takers(self, event: str) -> tuple[tuple[int, int | None], ...]:
-        places = self.layout.places
-        return tuple(
-            (number, None if track.where is None else places[track.where])
-            for number, track in enumerate(self.layout.tracks)
-            if event in track.events
-        )
-
+_ANSWER_BYTES = 64
 
 # The decoder's columns, and perhaps more, of the rows of its event in total order.
 Fetch = Callable[..., Sequence[Stored]]
@@ -112,112 +66,11 @@ class KeyRows:
         return rows.rows[start:end], rows.is_broken(*span.window.bounds(t))
 
 
-class RunningSpan:
-    """One window that moves forward over its track: rows enter at the end and leave at the start.
-
-    1. The states hold exactly rows[start:end], folded in order.
-    2. `start` and `end` only grow, but for rows that arrive late before `end`: then the window is dirty, and
-       built anew.
-    """
-
-    __slots__ = (
-        "_bounds",
-        "_forgets",
-        "_last",
-        "_pops",
-        "_pushes",
-        "dirty",
-        "end",
-        "kernels",
-        "numbers",
-        "rows",
-        "span",
-        "start",
-        "states",
-    )
-
-    def __init__(
-        self,
-        span: Span,
-        rows: TrackRows,
-        numbers: Sequence[int],
-        kernels: Sequence[CellKernel],
-        states: list[Any],
-    ) -> None:
-        self.span = span
-        self._bounds = span.window.bounds
-        self._forgets = span.window.over is not None
-        self._last = span.last
-        self.rows = rows
-        self.numbers = [n for n in numbers if not kernels[n].scanned]
-        self.kernels = kernels
-        self.states = states  # by cell number, shared by all spans of the key
-        self.start = self.end = 0
-        self.dirty = True
-
-    def advance(self, t: int) -> None:
-        """Bring the window to T, which never goes back."""
-        if self.dirty:
-            self._rebuild(t)
-            return
-        ts = self.rows.ts
-        lo, hi = self._bounds(t)
-        start, end, n = self.start, self.end, len(ts)
-        if end < n and ts[end] < hi:
-            until = bisect_left(ts, hi, end)
-            entering = self.rows.rows[end:until]
-            for push in self._pushes:
-                for row in entering:
-                    push(row)
-            self.end = end = until
-        leave = start
-        if self._forgets and start < end and ts[start] < lo:
-            leave = bisect_left(ts, lo, start, end)
-        if self._last is not None and end - leave > self._last:
-            leave = end - self._last
-        if leave > start:
-            leaving = self.rows.rows[start:leave]
-            for pop in self._pops:
-                for row in leaving:
-                    pop(row)
-            self.start = leave
-
-    def _rebuild(self, t: int) -> None:
-        self.start, self.end = cut(self.rows, self.span, t)
-        forgets = self._forgets or self._last is not None
-        running: list[Running] = [self.kernels[n].running(forgets=forgets) for n in self.numbers]
-        for number, state in zip(self.numbers, running, strict=True):
-            self.states[number] = state.readable(self)
-        self._pushes = [s.push for s in running if s.push is not None]
-        self._pops = [s.pop for s in running if s.pop is not None]
-        rows = self.rows.rows[self.start : self.end]
-        for push in self._pushes:
-            for row in rows:
-                push(row)
-        self.dirty = False
-
-    def inserted(self, at: int) -> None:
-        """Take note that a row was inserted at number AT."""
-        if self.dirty or at >= self.end:
-            return
-        if at < self.start:
-            self.start += 1
-            self.end += 1
-        else:
-            self.dirty = True
-
-    def trimmed(self, count: int) -> None:
-        """Take note that the COUNT earliest rows are gone."""
-        self.start -= count
-        self.end -= count
-
-
 class KeyCache(KeyRows):
     """The rows of one key, kept from query to query (cached mode)."""
 
-    def __init__(self, binding: Binding, t: int, pace: Pace) -> None:
+    def __init__(self, binding: Binding, t: int) -> None:
         super().__init__(binding)
-        self._least_trim = pace.least_trim
         self.t = t  # the latest query: rows that only earlier ones need may be gone
         self.stale = False
         self.unweighed = INT64_MAX  # rows pushed since `bytes` was last asked for
@@ -238,22 +91,28 @@ class KeyCache(KeyRows):
     def _insert(self, number: int, row: EventRow) -> None:
         self.tracks[number].insert(row)
 
-    def states(self, numbers: Sequence[int], t: int, q: Mapping[str, Any]) -> list[Readable]:
-        """Return the states of the cells NUMBERS at T, which is not before an earlier query's."""
-        self.t = t
-        self.trim(t)
-        return self.fold(numbers, t, q)
+    def answer(self, asked: Asked, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the public values of the plan ASKED at T, which is not before an earlier query's.
 
-    def trim(self, t: int) -> None:
-        """Drop rows that no query from T on can see, once they are most of the rows."""
-        for number, rows in enumerate(self.tracks):
-            if rows.track.reach is None:
-                continue
-            rows.forget_broken(t - rows.track.reach)
-            if rows.ts and rows.ts[0] < t - rows.track.reach:
-                gone = bisect_left(rows.ts, t - rows.track.reach)
-                if gone > self._least_trim and 2 * gone > len(rows.ts):
-                    self._trim(number, gone)
+        Raises:
+            FeatureOverflowError: a value lies outside its type.
+        """
+        self.t = t
+        for number in range(len(self.tracks)):
+            self._trim_past(number, t)
+        return asked.plan.publish(asked.plan.read(self.fold(asked.numbers, t, q), t, q))
+
+    def _trim_past(self, number: int, t: int) -> None:
+        """Drop rows of a track that no query from T on can see, once they are most of the rows."""
+        rows = self.tracks[number]
+        reach = rows.track.reach
+        if reach is None:
+            return
+        rows.forget_broken(t - reach)
+        if rows.ts and rows.ts[0] < t - reach:
+            gone = bisect_left(rows.ts, t - reach)
+            if gone > self.binding.pace.least_trim and 2 * gone > len(rows.ts):
+                self._trim(number, gone)
 
     def _trim(self, number: int, count: int) -> None:
         self.tracks[number].trim(count)
@@ -277,69 +136,108 @@ class KeyCache(KeyRows):
 class KeyState(KeyCache):
     """The rows of one key with the running windows over them (incremental mode)."""
 
-    def __init__(self, binding: Binding, t: int, pace: Pace) -> None:
-        super().__init__(binding, t, pace)
+    def __init__(self, binding: Binding, t: int) -> None:
+        super().__init__(binding, t)
         layout = binding.layout
         self._states: list[Any] = [None] * len(layout.cells)
         self._spans = [
             RunningSpan(span, self.tracks[span.track], binding.by_span[i], binding.kernels, self._states)
             for i, span in enumerate(layout.spans)
         ]
-        self._by_track: list[list[RunningSpan]] = [[] for _ in layout.tracks]
-        for running in self._spans:
-            self._by_track[running.span.track].append(running)
-        self._scanned = [n for n, kernel in enumerate(binding.kernels) if kernel.scanned]
+        self._by_track: list[list[tuple[int, RunningSpan]]] = [[] for _ in layout.tracks]
+        for number, running in enumerate(self._spans):
+            self._by_track[running.span.track].append((number, running))
+        self._wakes = [INT64_MIN] * len(layout.tracks)  # by track: from when on a span of it may move
+        self._age = 0  # queries so far
+        self._moved = [0] * len(layout.spans)  # by span: at which age its rows changed last
+        self._answers: dict[str, Answers] = {}  # by plan
 
     def _insert(self, number: int, row: EventRow) -> None:
-        rows = self.tracks[number]
+        rows, spans = self.tracks[number], self._by_track[number]
+        self._wakes[number] = INT64_MIN
         if rows.floor is not None and row[:FIRST_SLOT] < rows.floor:
-            self.stale = True  # it belongs among rows that are gone: the log has them
+            self._insert_gone(number, row)
             return
         at = rows.insert(row)
         if at + 1 < len(rows.rows):
-            for running in self._by_track[number]:
+            for _, running in spans:
                 running.inserted(at)
-            if rows.floor is not None and any(running.dirty for running in self._by_track[number]):
+            if rows.floor is not None and any(running.dirty for _, running in spans):
                 self.stale = True  # the window must be folded anew, and its rows are gone
 
-    def states(self, numbers: Sequence[int], t: int, q: Mapping[str, Any]) -> list[Readable]:
-        """Return the states of the cells NUMBERS at T, which is not before an earlier query's."""
-        for running in self._spans:
-            running.advance(t)
+    def _insert_gone(self, number: int, row: EventRow) -> None:
+        """Take a row that belongs among those that were dropped; where order matters, the log has them."""
+        spans = self._by_track[number]
+        if all(running.commutes for _, running in spans):
+            for _, running in spans:
+                running.take_gone(row)
+        else:
+            self.stale = True
+
+    def answer(self, asked: Asked, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the public values of the plan ASKED at T, which is not before an earlier query's.
+
+        Raises:
+            FeatureOverflowError: a value lies outside its type.
+        """
         self.t = t
-        self.trim(t)
-        found = [self._states[n] for n in numbers]
-        broken = any(rows.broken for rows in self.tracks)
-        if self._scanned or broken:
-            folded = [n for n in numbers if self.binding.kernels[n].scanned]
-            again = dict(zip(folded, self.fold(folded, t, q), strict=True))
-            if broken:
-                again |= {n: self.binding.kernels[n].broken for n in numbers if self._is_broken(n, t)}
-            found = [again.get(n, state) for n, state in zip(numbers, found, strict=True)]
-        return found
+        self._age += 1
+        for number, wake in enumerate(self._wakes):
+            if t >= wake:
+                self._wakes[number] = self._move(number, t)
+        if any(rows.broken for rows in self.tracks):
+            return self._answer_broken(asked, t, q)
+        answers = self._answers.get(asked.plan.id)
+        if answers is None:
+            answers = self._answers[asked.plan.id] = Answers(asked)
+        return answers.at(self._age, self._moved, self._states, self._fold_one, t, q)
 
-    def _is_broken(self, number: int, t: int) -> bool:
-        span = self.binding.layout.spans[self.binding.layout.cells[number].span]
-        return self.tracks[span.track].is_broken(*span.window.bounds(t))
+    def _fold_one(self, number: int, t: int, q: Mapping[str, Any]) -> Readable:
+        return self.fold([number], t, q)[0]
 
-    def trim(self, t: int) -> None:
-        """Drop rows that no window from T on can take in again."""
-        super().trim(t)
-        for number, rows in enumerate(self.tracks):
-            if not self.binding.keeps_rows[number] and len(rows.rows) > self._least_trim:
-                spans = self._by_track[number]
-                entered = min(running.end for running in spans)
-                if entered > self._least_trim and not any(running.dirty for running in spans):
-                    rows.floor = rows.rows[entered - 1][:FIRST_SLOT]
-                    self._trim(number, entered)
+    def _move(self, number: int, t: int) -> int:
+        """Bring the spans of a track to T; return when one of them moves again."""
+        wake = NEVER
+        for place, running in self._by_track[number]:
+            if running.advance(t):
+                self._moved[place] = self._age
+            wake = min(wake, running.wake)
+        if len(self.tracks[number].rows) > self.binding.pace.least_trim:
+            self._trim_past(number, t)
+            self._trim_entered(number)
+        return wake
+
+    def _answer_broken(self, asked: Asked, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer while rows are held whose filter overflows: no window that admits one has a value."""
+        for number in range(len(self.tracks)):
+            self._trim_past(number, t)
+        states = [self._state_or_broken(number, t, q) for number in asked.numbers]
+        return asked.plan.publish(asked.plan.read(states, t, q))
+
+    def _state_or_broken(self, number: int, t: int, q: Mapping[str, Any]) -> Readable:
+        kernel, span = self.binding.kernels[number], self._spans[self.binding.layout.cells[number].span]
+        if span.rows.is_broken(*span.span.window.bounds(t)):
+            return kernel.broken
+        return self._fold_one(number, t, q) if kernel.scanned else self._states[number]
+
+    def _trim_entered(self, number: int) -> None:
+        """Drop rows of a track that no window from now on can take in again."""
+        if self.binding.keeps_rows[number]:
+            return
+        rows, spans = self.tracks[number], self._by_track[number]
+        entered = min(running.end for _, running in spans)
+        if entered > self.binding.pace.least_trim and not any(running.dirty for _, running in spans):
+            rows.floor = rows.rows[entered - 1][:FIRST_SLOT]
+            self._trim(number, entered)
 
     def _trim(self, number: int, count: int) -> None:
         super()._trim(number, count)
-        for running in self._by_track[number]:
+        for _, running in self._by_track[number]:
             running.trimmed(count)
 
     @property
     def bytes(self) -> int:
         """Return an estimate of the memory held."""
         held = sum(int(state.size) for state in self._states if state is not None)
-        return super().bytes + held * _STATE_BYTES
+        answered = sum(answers.size for answers in self._answers.values())
+        return super().bytes + held * _STATE_BYTES + answered * _ANSWER_BYTES

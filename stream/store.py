@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
-from stream.errors import LogError, LogFormatError, translated
+from stream.errors import OPENING, LogError, LogFormatError, translated
 from stream.limits import Limits
 from stream.schema import APPLICATION_ID, FORMAT, STEPS
 
@@ -38,7 +38,7 @@ def connect(path: str, limits: Limits, *, read_only: bool, sync: Sync = "batch")
     except (sqlite3.Error, UnicodeDecodeError) as error:
         if connection is not None:
             connection.close()
-        raise translated(error, path, "opening the log") from error
+        raise translated(error, path, OPENING) from error
     except BaseException:
         if connection is not None:
             connection.close()

@@ -3,7 +3,7 @@
 A file has the canonical columns (event_id, user_id, session_id, event, ts_ms, seq, known_ms, page_id,
 item_id, attrs); event and ts_ms must be there. Any other column holds a field and goes before attrs
 (SEMANTICS 2.1). Cells of CSV are text, its attrs a JSON object; in JSON lines any value keeps its JSON
-type. Writing them: stream.export.
+type. A device log is read like any other file, whatever its name. Writing them: stream.export.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -33,6 +34,9 @@ Format = Literal["parquet", "arrow", "csv", "jsonl"]
 Progress = Callable[[int, int | None], None]
 
 BATCH_ROWS: Final = 8_192
+_DATABASE: Final = b"SQLite format 3\0"  # the first bytes
+_ARROW: Final = b"ARROW1"
+_BLOCK: Final = 1 << 20  # bytes read at once to count lines
 _SUFFIXES: Final[dict[str, Format]] = {
     ".parquet": "parquet",
     ".pq": "parquet",
@@ -45,21 +49,30 @@ _SUFFIXES: Final[dict[str, Format]] = {
 }
 
 
-def format_of(path: str | Path) -> Format:
+def format_of(path: str | Path, what: str = "a file of") -> Format:
     """Return the format that the suffix of PATH names; a folder is a Parquet dataset."""
     path = Path(path)
     found = "parquet" if path.is_dir() else _SUFFIXES.get(path.suffix.lower())
     if found is None:
         raise EventFileError(
-            f"{path}: expected a file of {', '.join(_SUFFIXES)}, found {path.suffix!r}; convert or rename it"
+            f"{path}: expected {what} {', '.join(_SUFFIXES)}, found {path.suffix!r}; convert or rename it"
         )
     return found
+
+
+def is_log(path: str | Path) -> bool:
+    """Tell whether the file at PATH is a database, as a device log is; others go by their suffix."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(len(_DATABASE)) == _DATABASE
+    except OSError:
+        return False
 
 
 def _format_here(path: str | Path) -> Format:
     if not Path(path).exists():
         raise EventFileError(f"{path}: expected a file of events, found nothing; check the path")
-    return format_of(path)
+    return format_of(path, "a device log, or a file of")
 
 
 def read_events(path: str | Path, *, limits: Limits | None = None, rows: int = BATCH_ROWS) -> Iterator[Batch]:
@@ -67,8 +80,12 @@ def read_events(path: str | Path, *, limits: Limits | None = None, rows: int = B
 
     Raises:
         EventFileError: the file is missing, of no known format, damaged or lacks a column; names the place.
+        LogError: the file is a database, but no log, or a damaged one.
     """
     path = Path(path)
+    if is_log(path):
+        yield from _read_log(path, rows)
+        return
     if _format_here(path) == "jsonl":
         yield from _read_lines(path, limits or Limits(), rows)
         return
@@ -79,14 +96,51 @@ def read_events(path: str | Path, *, limits: Limits | None = None, rows: int = B
             first += table.num_rows
 
 
+def _read_log(path: Path, rows: int) -> Iterator[Batch]:
+    from stream.arrivals import arrivals, refuse
+    from stream.log import EventLog
+
+    with EventLog(path, read_only=True) as log, log.reading() as connection:
+        yield from arrivals(connection, partial(refuse, log.path), rows)
+
+
 def count_rows(path: str | Path) -> int | None:
-    """Return how many rows a Parquet file or dataset says it has; None for other formats."""
-    if _format_here(path) != "parquet":
-        return None
+    """Return about how many events the file at PATH has: of text, its lines; None where nothing tells."""
+    if is_log(path):
+        from stream.log import EventLog
+
+        with EventLog(path, read_only=True) as log:
+            return log.count
+    format = _format_here(path)
+    if format == "jsonl":
+        return _count_lines(path)
+    if format == "csv":
+        return max(_count_lines(path) - 1, 0)
     with translating(path, "reading its footer"):
         import pyarrow.dataset as ds
 
-        return int(ds.dataset(str(path), format="parquet").count_rows())
+        if format == "arrow" and not _is_arrow_file(path):
+            return None
+        return int(ds.dataset(str(path), format="parquet" if format == "parquet" else "ipc").count_rows())
+
+
+def _is_arrow_file(path: str | Path) -> bool:
+    """Tell whether the file has a footer; an Arrow stream in a file has none."""
+    with Path(path).open("rb") as file:
+        return file.read(len(_ARROW)) == _ARROW
+
+
+def _count_lines(path: str | Path) -> int:
+    try:
+        with Path(path).open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
+    except OSError:
+        return 0  # who reads it says why it cannot be read
+
+
+def probe(path: str | Path) -> None:
+    """Read the first events of the file at PATH: what is wrong with it is known before anything is made."""
+    next(read_events(path), None)
 
 
 def import_events(log: EventLog, path: str | Path, *, progress: Progress | None = None) -> Receipt:
@@ -99,6 +153,10 @@ def import_events(log: EventLog, path: str | Path, *, progress: Progress | None 
         EventFileError: the file cannot be read.
         EventError: one of its events is refused; names file, row and column.
     """
+    if Path(path).resolve() == Path(log.path).resolve():
+        raise EventFileError(
+            f"{path}: expected another file than the log, found the log itself; name another"
+        )
     total = count_rows(path)
     done = 0
     counts = [0] * len(astuple(Receipt()))
@@ -167,7 +225,7 @@ def _ipc_batches(path: Path) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
     with pa.memory_map(str(path)) as source:
-        if source.read(6) == b"ARROW1":
+        if source.read(len(_ARROW)) == _ARROW:
             reader = pa.ipc.open_file(source)
             for i in range(reader.num_record_batches):
                 yield reader.get_batch(i)

@@ -42,6 +42,7 @@ class FeatureTally:
     cells: int = 0
     equal: int = 0
     within: int = 0  # of the equal ones, within the tolerance of decayed_sum and not the same bits
+    without_candidates: int = 0  # of the expected: empty lists, since the query names no candidate
     first: Difference | None = None  # that differs
 
 
@@ -100,11 +101,18 @@ class Verification:
         """Return how many of these are not empty or default."""
         return sum(tally.telling for tally in self.features.values())
 
+    @property
+    def uncompared(self) -> list[str]:
+        """Return the features per candidate that no query gave any: their equal cells tell nothing."""
+        return [t.feature for t in self.features.values() if 0 < t.expected == t.without_candidates]
+
     def expect(self, expected: Outcome, without_events: Outcome) -> None:
         """Count what the reference says at one query, and how much of it comes from events."""
         for feature, tally in self.features.items():
             cell = _cell(expected, feature)
             tally.expected += 1
+            per_candidate = self.plan.graph.features[feature].per_candidate
+            tally.without_candidates += per_candidate and cell[0] == []
             if feature in self.plan.windowless:
                 tally.telling += not any(same(cell[0], empty) for empty in _EMPTY)
             else:

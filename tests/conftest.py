@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         dropped = [item for item in items if item.get_closest_marker("device") is None]
         items[:] = [item for item in items if item.get_closest_marker("device") is not None]
         config.hook.pytest_deselected(items=dropped)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_width() -> Iterator[None]:
+    """Let the commands' output have no edge: a runner with workers tells them the width of its terminal."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("COLUMNS", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ Let fold(R) be the state that results from pushing the rows R, in total order, o
    value.
 7. Null: a row whose x is None changes nothing (count() of rows counts it). It is pushed and popped all the
    same.
-8. Overflow: while a held row has OVERFLOW for x, the value is OVERFLOW; so it is where it leaves its type.
+8. Commuting: a state whose class says `commutes` may be pushed rows in any order, and pop any row it holds.
+9. Overflow: while a held row has OVERFLOW for x, the value is OVERFLOW; so it is where it leaves its type.
 
 x is an internal value: int (int64, timestamp, a decimal times 10**scale), finite float without -0.0, bool,
 str.
@@ -38,6 +39,8 @@ class State(ABC):
     """What an aggregate remembers of the rows it holds; mutable, made by `Aggregate.zero`."""
 
     __slots__ = ("bad", "config")
+
+    commutes: ClassVar[bool] = False
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -106,6 +109,7 @@ class Aggregate(ABC):
     name: ClassVar[str]
     takes: ClassVar[Takes] = "x"
     invertible: ClassVar[bool] = True
+    drifts: ClassVar[bool] = False  # its value changes as time goes by, with no row coming or going
 
     @abstractmethod
     def zero(self, *, forgets: bool = True) -> State:

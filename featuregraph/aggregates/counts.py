@@ -16,23 +16,19 @@ class RowCount(State):
 
     __slots__ = ("n",)
 
+    commutes: ClassVar[bool] = True
+
     def __init__(self, config: Count) -> None:
         super().__init__(config)
         self.n = 0
 
     def push(self, x: Any) -> None:
         """Append a row, later than all held."""
-        if x is OVERFLOW:
-            self.bad += 1
-        else:
-            self.n += 1
+        self.n += 1
 
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""
-        if x is OVERFLOW:
-            self.bad -= 1
-        else:
-            self.n -= 1
+        self.n -= 1
 
     def join(self, right: Self) -> None:
         """Append all rows of RIGHT."""

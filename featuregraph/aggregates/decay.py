@@ -71,6 +71,7 @@ class DecayedSum(Aggregate):
     name: ClassVar[str] = "decayed_sum"
     takes: ClassVar[Takes] = "ts_x"
     invertible: ClassVar[bool] = False
+    drifts: ClassVar[bool] = True
 
     @property
     def result(self) -> Type:

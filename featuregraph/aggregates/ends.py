@@ -198,6 +198,7 @@ class SinceFirst(End):
 
     name: ClassVar[str] = "since_first"
     takes: ClassVar[Takes] = "ts"
+    drifts: ClassVar[bool] = True
     at: ClassVar[int] = 0
 
     def zero(self, *, forgets: bool = True) -> State:
@@ -211,6 +212,7 @@ class SinceLast(End):
 
     name: ClassVar[str] = "since_last"
     takes: ClassVar[Takes] = "ts"
+    drifts: ClassVar[bool] = True
     at: ClassVar[int] = -1
 
     def zero(self, *, forgets: bool = True) -> State:

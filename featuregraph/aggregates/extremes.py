@@ -94,6 +94,8 @@ class EndlessMin(EndlessOne):
 
     __slots__ = ()
 
+    commutes: ClassVar[bool] = True
+
     def push(self, x: Any) -> None:
         """Append a row, later than all held."""
         if x is None:

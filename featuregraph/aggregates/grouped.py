@@ -9,9 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
-from heapq import nlargest
 from operator import itemgetter
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from featuregraph.aggregates import codec
 from featuregraph.aggregates.algebra import Aggregate, State
@@ -30,6 +29,8 @@ class Groups(ABC):
     """
 
     __slots__ = ("bad", "config", "empty")
+
+    commutes: ClassVar[bool] = False  # groups stand in the order of their latest rows
 
     def __init__(self, config: Grouped) -> None:
         self.config = config
@@ -105,7 +106,7 @@ class Groups(ABC):
         pairs = [(value, group) for group in self.groups() if (value := self.at(group, t)) is not None]
         if any(value is OVERFLOW for value, _ in pairs):
             return OVERFLOW
-        return [group for _, group in nlargest(k, pairs, _value)]
+        return [group for _, group in sorted(pairs, key=_value, reverse=True)[:k]]  # stable, as ties ask for
 
     def label(self) -> str:
         """Return the name under which the state is encoded."""
@@ -223,12 +224,11 @@ def _unchecked(found: object) -> object:
 class GroupedCount(Groups):
     """How many rows each group holds: count() by group, without a state per group."""
 
-    __slots__ = ("counts", "spoilt")
+    __slots__ = ("counts",)
 
     def __init__(self, config: Grouped) -> None:
         super().__init__(config)
         self.counts: dict[Any, int] = {}
-        self.spoilt: dict[Any, int] = {}  # group -> how many of its rows have OVERFLOW for x
 
     @property
     def size(self) -> int:
@@ -244,8 +244,6 @@ class GroupedCount(Groups):
             return
         counts = self.counts
         counts[group] = counts.pop(group, 0) + 1
-        if x is OVERFLOW:
-            self.spoilt[group] = self.spoilt.get(group, 0) + 1
 
     def pop(self, group: Any, x: Any) -> None:
         """Forget the earliest row held."""
@@ -254,17 +252,17 @@ class GroupedCount(Groups):
         if group is OVERFLOW:
             self.bad -= 1
             return
-        _less(self.counts, group)
-        if x is OVERFLOW:
-            _less(self.spoilt, group)
+        left = self.counts[group] - 1
+        if left:
+            self.counts[group] = left
+        else:
+            del self.counts[group]
 
     def join(self, right: Self) -> None:
         """Append all rows of RIGHT."""
         self.bad += right.bad
         for group, n in right.counts.items():
             self.counts[group] = self.counts.pop(group, 0) + n
-        for group, n in right.spoilt.items():
-            self.spoilt[group] = self.spoilt.get(group, 0) + n
 
     def groups(self) -> Iterator[Any]:
         """Return the groups, that of the latest row first."""
@@ -276,29 +274,19 @@ class GroupedCount(Groups):
 
     def at(self, group: Any, t: int) -> Any:
         """Return the number of rows of a group."""
-        return OVERFLOW if group in self.spoilt else self.counts.get(group, 0)
+        return self.counts.get(group, 0)
 
     def parts(self) -> list[Any]:
-        """Return [bad, [[group, rows, rows with OVERFLOW], ...] in the order of latest rows]."""
-        return [self.bad, [[group, n, self.spoilt.get(group, 0)] for group, n in self.counts.items()]]
+        """Return [bad, [[group, rows], ...] in the order of latest rows]."""
+        return [self.bad, [[group, n] for group, n in self.counts.items()]]
 
     def restore(self, parts: object) -> None:
         """Become the state that gave PARTS."""
-        entry = codec.tupled(codec.value_of(self.config.by), codec.positive, codec.count)
+        entry = codec.tupled(codec.value_of(self.config.by), codec.positive)
         self.bad, entries = codec.parts_of(parts, codec.count, codec.listed(entry))
-        self.counts = {group: n for group, n, _ in entries}
-        self.spoilt = {group: spoilt for group, _, spoilt in entries if spoilt}
-        if len(self.counts) < len(entries) or any(spoilt > n for _, n, spoilt in entries):
+        self.counts = dict(entries)
+        if len(self.counts) < len(entries):
             raise codec.bad("each group once", entries)
-
-
-def _less(counts: dict[Any, int], key: Any) -> None:
-    """Count one less of KEY, and forget it at 0."""
-    left = counts[key] - 1
-    if left:
-        counts[key] = left
-    else:
-        del counts[key]
 
 
 @dataclass(frozen=True, slots=True)

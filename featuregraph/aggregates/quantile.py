@@ -20,6 +20,8 @@ class Ordered(State):
 
     __slots__ = ("xs",)
 
+    commutes: ClassVar[bool] = True
+
     def __init__(self, config: Quantile) -> None:
         super().__init__(config)
         self.xs: list[Any] = []

@@ -21,6 +21,8 @@ class IntSpread(State):
 
     __slots__ = ("n", "s1", "s2")
 
+    commutes: ClassVar[bool] = True
+
     def __init__(self, config: Var) -> None:
         super().__init__(config)
         self.n = 0

@@ -24,6 +24,8 @@ class IntSum(State):
 
     __slots__ = ("s",)
 
+    commutes: ClassVar[bool] = True
+
     def __init__(self, config: Sum) -> None:
         super().__init__(config)
         self.s = 0
@@ -68,6 +70,8 @@ class FloatSum(State):
     """Exact sum of doubles: s * 2**-128 + rest * 2**-1074."""
 
     __slots__ = ("rest", "s")
+
+    commutes: ClassVar[bool] = True
 
     def __init__(self, config: Sum) -> None:
         super().__init__(config)
@@ -123,6 +127,8 @@ class IntMean(State):
     """Mean of integers that stand for x * unit."""
 
     __slots__ = ("n", "s", "unit")
+
+    commutes: ClassVar[bool] = True
 
     def __init__(self, config: Mean) -> None:
         super().__init__(config)

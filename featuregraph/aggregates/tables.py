@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from heapq import nlargest
 from operator import itemgetter
 from typing import Any, ClassVar, Self
 
@@ -21,6 +20,8 @@ class Occurrences(State):
     """How often each x occurs."""
 
     __slots__ = ("counts",)
+
+    commutes: ClassVar[bool] = True
 
     def __init__(self, config: Aggregate) -> None:
         super().__init__(config)
@@ -88,6 +89,8 @@ class Ranking(Occurrences):
 
     __slots__ = ("top",)
 
+    commutes: ClassVar[bool] = False  # a table keeps the order of latest rows
+
     def __init__(self, config: TopK) -> None:
         super().__init__(config)
         self.top: list[Any] | None = None  # the value, until the next change
@@ -146,7 +149,7 @@ class Ranking(Occurrences):
 
 def _leaders(k: int, counts: Iterable[tuple[Any, int]]) -> list[Any]:
     """Return the K most frequent values; COUNTS give those that occurred latest first, so they win ties."""
-    return [x for x, _ in nlargest(k, counts, _count)]
+    return [x for x, _ in sorted(counts, key=_count, reverse=True)[:k]]  # stable, as ties ask for
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,10 +45,35 @@ def to_public(type: AnyType) -> Form:
             of_key, of_value = to_public(key), to_public(value)
             return _or_null(lambda groups: {of_key(k): of_value(v) for k, v in groups.items()})
         case Type(kind="decimal"):
-            text = _decimal_text(type.scale)
+            exponent = f"E-{type.scale}"
             # From text: a Decimal made by arithmetic depends on the caller's context.
-            return _or_null(lambda value: Decimal(text(value)))
+            return _or_null(lambda value: Decimal(f"{value}{exponent}"))
     return _shared_form(type, to_public)
+
+
+def is_public(type: AnyType) -> bool:
+    """Tell whether internal values of TYPE are public as they are, but for who owns them."""
+    match type:
+        case MapType(key, value):
+            return is_public(key) and is_public(value)
+        case RecordType(items):
+            return all(is_public(item) for _, item in items)
+        case ListType(item):
+            return is_public(item)
+    return type.kind not in ("decimal", "vector")
+
+
+def owned(type: AnyType) -> Form | None:
+    """Return the function that copies a public value of TYPE, made of rows; None where nothing can change."""
+    match type:
+        case MapType():
+            return _or_null(dict)
+        case RecordType():
+            return _or_null(lambda record: {name: list(values) for name, values in record.items()})
+        case ListType():
+            return _or_null(list)
+    assert type.kind != "vector", "vectors come with a query, not with rows"
+    return None
 
 
 def to_json_value(type: AnyType) -> Form:

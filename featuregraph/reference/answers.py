@@ -125,6 +125,7 @@ def read_query(graph: Graph, log: Log, raw: Mapping[str, Any]) -> Query:
         raise RequestError(
             f"expected a request as names with values, found {given!r:.60}; give {{NAME: VALUE}}"
         )
+    _check_names(graph, given)
     rows = [] if key is None else log.ordered(key)  # 11.1: a null key sees no event
     if raw.get("as_known"):
         rows = [row for row in rows if is_known(row, t, raw.get("history_start_ms"))]
@@ -142,6 +143,17 @@ def read_key(graph: Graph, key: object) -> str | None:
         ) from None
     assert text is None or isinstance(text, str)
     return text
+
+
+def _check_names(graph: Graph, given: Mapping[str, object]) -> None:
+    """Clause 5.1 as docs/adr/0008 reads it: a query gives what the graph asks for, nothing else."""
+    asked = [*graph.requests, *graph.candidates]
+    for name in given:
+        if name not in asked:
+            raise RequestError(
+                f"expected requests and candidates of graph {graph.name!r} ({', '.join(asked) or 'none'}), "
+                f"found {name!r:.60}; correct it or leave it out"
+            )
 
 
 def _candidates(graph: Graph, given: Mapping[str, object]) -> dict[str, object]:

@@ -215,6 +215,8 @@ class _Maker:
             request[name] = [self.world.raw(rng, type) for _ in range(length)]
         if rng.random() < 0.02 and self.candidates:
             request[rng.choice(list(self.candidates))] = rng.choice(("ab", 3, [1], {"a": 1}))
+        if rng.random() < 0.01:
+            request["nobody asked"] = 1
         if request or rng.random() < 0.5:
             form["request"] = request
         if not self.plain and rng.random() < 0.2:

@@ -16,7 +16,7 @@ from stream import tabular
 from stream.backfill.executors import EXECUTORS, Executor, Reference, by_key
 from stream.backfill.history import Recorded, batches, identifier, recorded, size
 from stream.backfill.job import READING, Progress
-from stream.backfill.slack import magnitudes, scaled
+from stream.backfill.slack import asked_of, magnitudes, scaled
 from stream.query import Query
 from stream.verify import Verification
 
@@ -102,7 +102,7 @@ def _slack(plan: Plan, known: Recorded, queries: Sequence[Query]) -> dict[int, d
     graph = magnitudes(plan.graph)
     if graph is None:
         return {}
-    sizes = Reference().outcomes(graph.compile(), known, queries)
+    sizes = Reference().outcomes(graph.compile(), known, [asked_of(graph, query) for query in queries])
     return {
         place: {name: scaled(value) for name, value in outcome.values.items()}
         for place, outcome in sizes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_text
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -19,30 +20,34 @@ from headrace import console
 from stream.backfill import check, job, output, trace
 from stream.backfill.executors import EXECUTORS, executor
 from stream.backfill.history import batches, identifier, size
+from stream.engine import MODES
 from stream.errors import BackfillError
 from stream.verify import Verification
 
 CHECK_FAILED = 1
 MOST_ROWS = 30  # of an aggregate in `why`
-_FORMATS = "Parquet (a file or a dataset's folder), Arrow, CSV or JSON lines."
+_FORMATS = "Parquet (a file or a folder), Arrow, CSV or JSON lines"
 
-Events = Annotated[Path, typer.Argument(help=f"Recorded events: {_FORMATS}")]
-Queries = Annotated[Path, typer.Argument(help=f"What is asked, and when: {_FORMATS}")]
-GraphOption = Annotated[
-    str, typer.Option("--graph", "-g", help="package.module:name, file.py:name or a JSON file.")
+Events = Annotated[Path, typer.Argument(help=f"Recorded events: a device log, {_FORMATS}.")]
+Queries = Annotated[Path, typer.Argument(help=f"What is asked, and when: {_FORMATS}.")]
+_GRAPH = "package.module:name, file.py:name or a JSON file"
+GraphOption = Annotated[str, typer.Option("--graph", "-g", metavar="GRAPH", help=f"{_GRAPH}.")]
+AsKnown = Annotated[
+    bool, typer.Option("--as-known", help="Count only what a device knew at the time asked for.")
 ]
 
 
 @contextmanager
-def _bars() -> Iterator[Callable[[str, int, int | None], None]]:
-    """Give a function that advances the bar of a step; each step's bar ends when the next begins."""
+def _steps() -> Iterator[Callable[[str, int, int | None], None]]:
+    """Give a function that advances what is shown of a step; it ends when the next step begins."""
+    began = time.monotonic()
     with ExitStack() as stack:
         current: list[Any] = [None, None]
 
         def advance(what: str, n: int, total: int | None) -> None:
             if current[0] != what:
                 stack.close()
-                current[:] = what, stack.enter_context(console.progress(what, total))
+                current[:] = what, stack.enter_context(console.progress(what, total, since=began))
             current[1](n)
 
         yield advance
@@ -53,33 +58,32 @@ def replay(
     queries: Queries,
     *,
     graph: Annotated[
-        list[str], typer.Option("--graph", "-g", help="A graph; give it again for several graphs.")
+        list[str],
+        typer.Option("--graph", "-g", metavar="GRAPH", help=f"{_GRAPH}; once for each graph."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The Parquet file to write.")],
     engine: Annotated[str, typer.Option(help="device or reference.")] = "device",
-    mode: Annotated[str, typer.Option(help="Of the device engine.")] = "auto",
-    table: Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="Not yet.")] = None,
-    as_known: Annotated[bool, typer.Option("--as-known", help="What a device could know then.")] = False,
-    end: Annotated[int | None, typer.Option(help="Not yet.")] = None,
-    workers: Annotated[int, typer.Option(help="Not yet.")] = 1,
-    memory: Annotated[str | None, typer.Option(help="Not yet.")] = None,
+    mode: Annotated[str, typer.Option(help=f"Of the device engine: {', '.join(MODES)}.")] = "auto",
+    table: Annotated[list[str] | None, typer.Option(help="Not yet.", hidden=True)] = None,
+    as_known: AsKnown = False,
+    end: Annotated[int | None, typer.Option(help="Not yet.", hidden=True)] = None,
+    workers: Annotated[int, typer.Option(help="Not yet.", hidden=True)] = 1,
+    memory: Annotated[str | None, typer.Option(help="Not yet.", hidden=True)] = None,
     json: console.JsonOption = False,
 ) -> None:
     """Compute features for recorded events and queries."""
+    began = time.monotonic()
     job.refuse_later(tables=table, end=end, workers=workers, memory=memory)
     by = executor(engine, mode)
     output.check_path(out)
     plans = [load_graph(one).compile() for one in graph]
-    with _bars() as progress:
+    with _steps() as progress:
         found, report = job.run(plans, events, queries, by, as_known=as_known, progress=progress)
         output.write(found, out)
     if json:
         console.emit_json({**asdict(report), "out": str(out)})
         return
-    console.say(
-        f"{out}: {report.rows:,} rows of {report.features:,} features from {report.events:,} events"
-        f" in {report.seconds:,.1f} s"
-    )
+    console.say(f"{out}: {report.rows:,} rows of {report.features:,} features from {report.events:,} events")
     for name, plan_id in report.plans.items():
         console.say(f"  graph {name}  {plan_id}")
     counts = [
@@ -91,36 +95,42 @@ def replay(
     for what, n in counts:
         if n:
             console.say(f"  {what}  {n:,}")
+    if report.absent:
+        console.say(f"  null or empty for want of a column in the queries  {', '.join(report.absent)}")
+    console.say(f"done in {time.monotonic() - began:,.1f} s, {report.seconds:,.1f} s of it computing")
 
 
 def verify(
     events: Events,
     queries: Annotated[
-        Path | None, typer.Argument(help="Left out: ask at events of the file itself.")
+        Path | None, typer.Argument(help="What is asked, and when; if left out, each event asks for its key.")
     ] = None,
     *,
     graph: GraphOption,
     sample: Annotated[int | None, typer.Option(help="Compare this many of the queries.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Chooses the sample.")] = 0,
-    as_known: Annotated[bool, typer.Option("--as-known", help="What a device could know then.")] = False,
+    as_known: AsKnown = False,
     json: console.JsonOption = False,
 ) -> None:
     """Compare every executor with the reference, cell by cell."""
+    began = time.monotonic()
     plan = load_graph(graph).compile()
     asked = check.sampled(plan, events, queries, sample=sample, seed=seed, as_known=as_known)
     if not asked:
         raise BackfillError(f"{queries or events}: expected at least one query, found none; give some")
-    with _bars() as progress:
+    with _steps() as progress:
         found, known = check.verify(plan, events, asked, executors=EXECUTORS, progress=progress)
+    seconds = round(time.monotonic() - began, 3)
     if json:
-        console.emit_json(_summary(found, known.count))
+        console.emit_json(_summary(found, known.count, seconds))
     else:
         _show(found, known.count)
+        console.say(f"done in {seconds:,.1f} s")
     if not found.ok:
         raise typer.Exit(CHECK_FAILED)
 
 
-def _summary(found: Verification, events: int) -> dict[str, object]:
+def _summary(found: Verification, events: int, seconds: float) -> dict[str, object]:
     return {
         "ok": found.ok,
         "graph": found.plan.id,
@@ -131,45 +141,59 @@ def _summary(found: Verification, events: int) -> dict[str, object]:
         "within_tolerance": found.within,
         "expected": found.expected,
         "not_empty_or_default": found.telling,
+        "without_candidates": found.uncompared,
         "executors": list(found.executors.values()),
         "features": list(found.features.values()),
+        "seconds": seconds,
     }
 
 
 def _show(found: Verification, events: int) -> None:
-    rows = [
-        (t.feature, t.type, t.expected, t.telling, t.cells, t.equal, _first(t.first))
-        for t in found.features.values()
-    ]
+    rows = [(t.feature, t.type, t.expected, t.telling, t.cells, t.equal) for t in found.features.values()]
     console.print_table(
-        "", ("feature", "type", "queries", "not default", "cells", "equal", "first difference"), rows
+        "", ("feature", "type", "queries", "not default", "cells", "equal"), rows, prose=("type",)
     )
     timed = [
         (t.executor, t.cells or None, t.equal if t.cells else None, t.seconds)
         for t in found.executors.values()
     ]
     console.print_table("", ("executor", "cells", "equal", "seconds"), timed)
+    for line in (*_differences(found), *_counts(found, events), *_candidates(found)):
+        console.say(line)
+
+
+def _differences(found: Verification) -> Iterator[str]:
+    """Give the first difference of each feature that has one."""
+    for tally in found.features.values():
+        if (d := tally.first) is not None:
+            yield (
+                f"{tally.feature} differs first by {d.executor} in query {d.query} (key {d.key} at {d.t}):"
+                f" expected {d.expected:.200}, found {d.found:.200}"
+            )
+
+
+def _counts(found: Verification, events: int) -> Iterator[str]:
     # Cut, not rounded: one cell in a million that differs must not read as 100 %.
     share = 1_000_000 * found.equal // found.cells / 10_000
-    console.say(
+    yield (
         f"{found.equal:,} of {found.cells:,} cells equal ({share:g} %): {len(found.queries):,} queries,"
         f" {len(found.features)} features, {len(found.executors) - 1} executors, {events:,} events"
     )
     if found.within:
-        console.say(f"{found.within:,} of the equal ones within the tolerance of decayed_sum (SEMANTICS 4.2)")
-    console.say(
+        yield f"{found.within:,} of the equal ones within the tolerance of decayed_sum (SEMANTICS 4.2)"
+    yield (
         f"{found.telling:,} of the reference's {found.expected:,} cells are not empty or default"
         f" ({100 * found.telling / found.expected:.3g} %)"
     )
 
 
-def _first(difference: Any) -> str | None:
-    if difference is None:
-        return None
-    d = difference
-    return (
-        f"{d.executor}: query {d.query} ({d.key} at {d.t}): expected {d.expected:.200}, found {d.found:.200}"
-    )
+def _candidates(found: Verification) -> Iterator[str]:
+    """Say whose cells were empty lists in all queries, so that they are equal whatever an executor does."""
+    if found.uncompared:
+        yield (
+            f"nothing was compared of {', '.join(found.uncompared)}: no query gives candidates; add a column"
+            f" of lists to the queries for {', '.join(found.plan.graph.candidates)}"
+        )
 
 
 def why(
@@ -192,12 +216,12 @@ def why(
 ) -> None:
     """Show the rows behind one value, each with its clause."""
     found_graph = _with_now(load_graph(graph), include_now)
-    t, given = parse_time(at), _request(request)
+    t, given = parse_time(at), _request(request, found_graph)
     mine: list[Any] = []
     # Under another key than user_id a seq given on arrival counts all events of the user: keep them all.
     together = str(found_graph.key) != "user_id"
     total = size(events)
-    with _bars() as progress:
+    with _steps() as progress:
         for batch in batches(events):
             mine += [e for e in batch if together or identifier(e.get("user_id")) == key]
             progress(job.READING, len(batch), total)
@@ -210,7 +234,7 @@ def why(
         return
     console.say(f"{feature} of key {key} at {t} ({format_time(t)})")
     for shown in trace.tables(found, None if show_all else MOST_ROWS):
-        console.print_table(shown.title, shown.columns, shown.rows)
+        console.print_table(shown.title, shown.columns, shown.rows, prose=(trace.VERDICT,))
         if shown.more:
             console.say(f"... {shown.more:,} more; --all shows them")
     for line in trace.arithmetic(found_graph, found):
@@ -226,13 +250,29 @@ def _with_now(graph: Graph, answer: str | None) -> Graph:
     return Graph.from_json({**graph.to_dict(), "include_now": answer == "yes"})
 
 
-def _request(text: str | None) -> dict[str, Any] | None:
-    if text is None:
-        return None
+def _request(text: str | None, graph: Graph) -> dict[str, Any]:
+    """Return the request that TEXT gives; raise RequestError if it is none or gives some lists of several."""
     try:
-        found = json_text.loads(text)
+        found = json_text.loads("{}" if text is None else text)
     except ValueError as error:
-        raise RequestError(f"--request: expected a JSON object, found {text!r:.60}: {error}") from None
+        raise RequestError(
+            f"--request: expected a JSON object, found {text!r:.60}: {error}; write it as {_form(graph)}"
+        ) from None
     if not isinstance(found, dict):
-        raise RequestError(f"--request: expected a JSON object, found {text!r:.60}; write {{NAME: VALUE}}")
+        raise RequestError(
+            f"--request: expected a JSON object, found {text!r:.60}; write it as {_form(graph)}"
+        )
+    missing = [name for name in graph.candidates if found.get(name) is None]
+    if missing and len(missing) < len(graph.candidates):
+        raise RequestError(
+            f"--request: expected a list for each of {', '.join(graph.candidates)}, all of one length,"
+            f" found none for {', '.join(missing)}; write it as {_form(graph)}"
+        )
     return found
+
+
+def _form(graph: Graph) -> str:
+    """Return what a request of GRAPH looks like."""
+    values = [f'"{name}": VALUE' for name in graph.requests]
+    lists = [f'"{name}": [VALUE, ...]' for name in graph.candidates]
+    return f"{{{', '.join([*values, *lists])}}}"

@@ -38,6 +38,7 @@ class Report:
     quarantined: int | None  # 1.5
     keyless: int | None  # 1.1
     unparsable: dict[str, int]  # values that are not of their declared type, by EVENT.FIELD (2.2)
+    absent: tuple[str, ...]  # request values and candidate lists that the queries have no column for (5.1)
 
 
 @overload
@@ -146,7 +147,7 @@ def run(
         events, graphs, log=by.needs_log, chosen=chosen, done=lambda n: progress(READING, n, total)
     ) as known:
         answers = [_answers(by, plan, known, rows, progress) for plan, rows in zip(plans, asked, strict=True)]
-        report = _report(plans, by, known, table.num_rows, began)
+        report = _report(plans, by, known, table, began)
     return output.results(plans, table, answers), report
 
 
@@ -177,17 +178,19 @@ def _answers(
     return found
 
 
-def _report(plans: Sequence[Plan], by: Executor, known: Recorded, rows: int, began: float) -> Report:
+def _report(plans: Sequence[Plan], by: Executor, known: Recorded, queries: pa.Table, began: float) -> Report:
     receipt = None if known.log is None else known.receipt
+    asked = {name for plan in plans for name in (*plan.graph.requests, *plan.graph.candidates)}
     return Report(
         plans={plan.graph.name: plan.id for plan in plans},
         engine=by.name,
         events=known.count,
-        rows=rows,
+        rows=queries.num_rows,
         features=sum(len(plan.features) for plan in plans),
         seconds=round(time.monotonic() - began, 3),
         duplicate=receipt.duplicate if receipt else None,
         quarantined=receipt.quarantined if receipt else None,
         keyless=receipt.keyless if receipt else None,
         unparsable={f"{event}.{field}": n for (event, field), n in sorted(known.unparsable.items())},
+        absent=tuple(sorted(asked - set(queries.column_names))),
     )

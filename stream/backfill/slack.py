@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from featuregraph import Expr, Graph, build
@@ -34,6 +35,15 @@ def magnitudes(graph: Graph) -> Graph | None:
     schemas = frozenset(graph.schemas.values())
     exprs = {name: Expr(node, schemas) for name, node in sizes.items()}
     return Graph(graph.name, exprs, key=graph.key, include_now=graph.include_now)
+
+
+def asked_of(graph: Graph, query: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return QUERY without the names that GRAPH, a part of the graph that it is for, does not read."""
+    given = query.get("request")
+    if not isinstance(given, Mapping):
+        return query
+    names = {*graph.requests, *graph.candidates}
+    return {**query, "request": {name: value for name, value in given.items() if name in names}}
 
 
 def _magnitude(node: Node) -> Node | None:

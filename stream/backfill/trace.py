@@ -12,7 +12,7 @@ from featuregraph.times import format_time
 from featuregraph.values import json_value
 from featuregraph.why import AggregateTrace, RowVerdict, Why
 
-KEPT, REJECTED = "kept", "-"
+VERDICT = "verdict"  # the one column whose cells may be folded
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,24 +33,15 @@ def tables(why: Why, most: int | None) -> Iterator[Shown]:
         fields = tuple(dict.fromkeys(name for row in trace.rows for name in row.fields))
         yield Shown(
             title=f"a{number} = {infix(trace.node)}",
-            columns=("", "clause", "why", "time", "seq", "event", *fields),
+            columns=(VERDICT, "time", "seq", "event", *fields),
             rows=tuple(_row(row, fields) for row in shown),
             more=len(rows) - len(shown),
         )
 
 
 def _row(row: RowVerdict, fields: Sequence[str]) -> tuple[object, ...]:
-    mark = KEPT if row.kept else REJECTED
-    values = [_text(row.fields.get(name)) for name in fields]
-    return (
-        mark,
-        row.clause,
-        row.reason if row.clause else "",
-        format_time(row.ts_ms),
-        row.seq,
-        row.event,
-        *values,
-    )
+    verdict = row.reason if row.kept else f"{row.clause} {row.reason}"
+    return (verdict, format_time(row.ts_ms), row.seq, row.event, *(_text(row.fields.get(f)) for f in fields))
 
 
 def arithmetic(graph: Graph, why: Why) -> Iterator[str]:

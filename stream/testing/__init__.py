@@ -1,7 +1,5 @@
-"""The engine put to the test: as an executor of the conformance suite, and through whole lives of a log."""
+"""What tests of the engine stand on: it as an executor, and whole lives played against the reference."""
 
-from __future__ import annotations
-
-from stream.testing.executors import EXECUTORS, DeviceExecutor
+from stream.testing.executor import EXECUTORS, DeviceExecutor
 
 __all__ = ["EXECUTORS", "DeviceExecutor"]

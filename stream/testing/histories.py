@@ -1,7 +1,6 @@
 """Whole lives of a log with many engines on it, as data: what happens, step by step.
 
-A `History` holds graphs, and steps that append, forget, restart, install and ask; stream.testing.stage plays
-it.
+A `History` holds graphs, and steps that append, forget, restart, install and ask; the stage plays it.
 """
 
 from __future__ import annotations

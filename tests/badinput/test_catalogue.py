@@ -17,6 +17,12 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
         "badinput/test_graphs.py::test_an_unknown_name_is_told_with_the_nearest",
         "badinput/test_command_line.py::test_a_graph_that_is_none",
         "device/test_arrivals.py::test_unknown_events_and_fields_are_kept_but_not_seen",
+        "device/test_names.py::test_unknown_names_are_counted",
+        "device/test_names.py::test_unknown_names_are_refused_on_request",
+    ),
+    "unknown request or candidate": (
+        "device/test_queries.py::test_a_name_that_no_feature_reads_is_refused",
+        "device/test_queries.py::test_a_missing_list_is_named",
     ),
     "wrong type": (
         "badinput/test_graphs.py::test_a_wrong_type_is_told_with_both_types",
@@ -77,6 +83,7 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
     ),
     "a bit-flipped log": (
         "badinput/test_logs.py::test_an_engine_never_takes_damage_for_its_own_fault",
+        "badinput/test_logs.py::test_an_export_has_all_that_can_be_read",
         "badinput/test_command_line.py::test_a_damaged_log_fails_the_check",
         "crash/test_damage.py::test_flipped_bits",
         "crash/test_damage.py::test_check_names_the_damaged_row",

@@ -196,15 +196,21 @@ def test_a_log_that_is_none(run: Run, tmp_path: Path, bad: str, command: str) ->
 
 
 def test_a_damaged_log_fails_the_check(run: Run, log: Path, tmp_path: Path) -> None:
-    """`log check` names the row with code 1; an export of it is one line and leaves no file."""
+    """`log check` names the row with code 1, and an export leaves it out, says so, and has all others."""
     with sqlite3.connect(log) as connection:
         connection.execute("UPDATE event SET payload = x'7bff' WHERE id = 7")
     connection.close()
     code, out, err = run("log", "check", log)
     assert (code, err) == (1, "")
     assert "row 7" in out
-    one_line(run("log", "export", log, tmp_path / "out.jsonl"), str(log))
-    assert not (tmp_path / "out.jsonl").exists()
+    code, out, err = run("log", "export", log, tmp_path / "out.jsonl")
+    assert (code, err) == (1, "")
+    assert "49 events" in out
+    assert "left out, damaged: 1 row\n" in out
+    assert "row 7" in out
+    lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    kept = [json.loads(line)["event_id"] for line in lines]
+    assert kept == [f"e{i}" for i in range(50) if i != 6]
 
 
 def test_a_locked_log(run: Run, log: Path, tmp_path: Path) -> None:

@@ -13,7 +13,12 @@ import pytest
 import featuregraph as fg
 from featuregraph.testing.clock import FakeClock
 from stream import Engine, EventLog, LogCorruptError, LogError, LogReadOnlyError
+from stream.damage import Finding, joined
+from stream.damage import lost as lost_row
 from stream.engine import MODES, Mode
+from stream.errors import CHECKING, OPENING, translated
+from stream.state import KeyRows, KeyState
+from stream.tables import read_events
 
 pytestmark = pytest.mark.device
 
@@ -113,6 +118,50 @@ def test_a_request_is_not_taken_for_damage(path: Path) -> None:
         assert log.explained(error) is error
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_fault_of_ours_is_not_taken_for_damage(
+    path: Path, mode: Mode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails after the rows were read is raised as it is, without a look through the whole file."""
+
+    def faulty(*_: Any) -> Any:
+        raise TypeError("ours")
+
+    def never(*_: Any) -> Any:
+        raise AssertionError("the file was read")
+
+    with open_log(path) as log:
+        engine = Engine(log, mode=mode)
+        engine.install(GRAPH.compile())
+        expected = repr(engine.extract(GRAPH.id, key="u0", at_ms=NOW).values)
+        with monkeypatch.context() as patched:
+            patched.setattr(log, "check", never)
+            patched.setattr(KeyRows, "fold", faulty)
+            patched.setattr(KeyState, "answer", faulty)
+            with pytest.raises(TypeError, match="ours"):
+                engine.extract(GRAPH.id, key="u0", at_ms=NOW)
+        assert repr(engine.extract(GRAPH.id, key="u0", at_ms=NOW).values) == expected
+
+
+@pytest.mark.parametrize(
+    "harm", ["ts_ms = 'text'", "ts_ms = 1.5", "seq = 'text'", "seq = x'00'", "payload = x'7b'"]
+)
+def test_damage_among_rows_that_arrive_is_told(path: Path, harm: str) -> None:
+    """A reader that follows a writer names the row, also where no scan would find it."""
+    with open_log(path, read_only=True) as log:
+        engine = Engine(log, key="u0")
+        engine.install(GRAPH.compile())
+        engine.extract(GRAPH.id, at_ms=NOW)
+        with open_log(path) as writer:
+            last = writer.last_id + 1
+            writer.append({"event": "click", "user_id": "u0", "ts_ms": NOW, "x": 1})
+        with sqlite3.connect(path) as connection:
+            connection.execute(f"UPDATE event SET {harm} WHERE id = {last}")  # noqa: S608 - our own words
+        connection.close()
+        with pytest.raises(LogCorruptError, match=f"row {last}"):
+            engine.extract(GRAPH.id, at_ms=NOW + 9)
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_random_damage(path: Path, sound: Path, seed: int) -> None:
     """Whatever bytes change, opening and extracting gives values or one line of the log's own errors."""
@@ -163,3 +212,113 @@ def test_a_reader_follows_its_writer(path: Path) -> None:
         assert engine.extract(GRAPH.id, at_ms=NOW + 9)["count"] == 151
         writer.forget(event_id="x")
         assert engine.extract(GRAPH.id, at_ms=NOW + 9)["count"] == 150
+
+
+# ---------------------------------------------------------------- what a damaged log still gives
+
+
+def harmed(rng: random.Random, whole: bytes) -> bytes:
+    """Return a log with some of its bytes behind the first page changed."""
+    data = bytearray(whole)
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        size = rng.choice((1, 1, 16, 4096))
+        place = rng.randrange(4096, len(data)) // size * size
+        data[place : place + size] = rng.randbytes(size)[: len(data) - place]
+    return bytes(data)
+
+
+@pytest.fixture(scope="module")
+def long(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Return the bytes of a sound log of many pages, whose events say in their id what they are."""
+    path = tmp_path_factory.mktemp("long") / "events.db"
+    with open_log(path, history_start_ms="all") as log:
+        log.append_many(
+            {
+                "event": "click",
+                "user_id": f"u{i % 7}",
+                "ts_ms": NOW - 9_000 + i,
+                "event_id": f"e{i}",
+                "attrs": {"n": i, "note": "x" * (i % 200)},
+            }
+            for i in range(1_500)
+        )
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("format", ["jsonl", "arrow"])
+def test_an_export_has_all_that_can_be_read(tmp_path: Path, long: bytes, seed: int, format: str) -> None:
+    """Each event is in the file as it was, or told: none silently left out, twice or changed."""
+    if format == "arrow":
+        pytest.importorskip("pyarrow")
+    rng = random.Random(seed)
+    path, out = tmp_path / "events.db", tmp_path / f"out.{format}"
+    refused = told = 0
+    for _ in range(10):
+        for beside in tmp_path.glob("events.db*"):
+            beside.unlink()
+        path.write_bytes(harmed(rng, long))
+        lost: list[Finding] = []
+        try:
+            with open_log(path, read_only=True) as log:
+                count = log.export(out, tell=lost.append)
+        except LogCorruptError:  # the page that says what the tables are is gone
+            refused += 1
+            continue
+        events = [event for batch in read_events(out) for event in batch]
+        numbers = [int(event["event_id"][1:]) for event in events]
+        assert count == len(set(numbers)) == len(numbers)
+        for number, event in zip(numbers, events, strict=True):
+            assert (event["ts_ms"], event.get("n", event["attrs"].get("n"))) == (NOW - 9_000 + number, number)
+        missing = 1_500 - count
+        assert len(lost) >= missing
+        told += bool(lost)
+    assert refused < 5
+    assert told
+
+
+def test_without_anyone_to_tell_damage_ends_an_export(path: Path, tmp_path: Path) -> None:
+    """The call that cannot say what it leaves out refuses, and leaves no file."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE event SET payload = x'7b7d' WHERE id = 101")
+    connection.close()
+    wrong = pytest.raises(LogCorruptError, match=r"row 101: expected the bytes that .*headrace log export")
+    with open_log(path, read_only=True) as log, wrong:
+        log.export(tmp_path / "out.jsonl")
+    with pytest.raises(LogCorruptError, match="row 101"):
+        list(read_events(path))
+    assert list(tmp_path.glob("out*")) == []
+
+
+def test_a_check_goes_on_behind_a_damaged_page(tmp_path: Path, long: bytes) -> None:
+    """Where SQLite's own check gives up, the rows that are lost are still named one by one."""
+    path = tmp_path / "events.db"
+    for page in range(2, len(long) // 4096):
+        path.write_bytes(long[: page * 4096] + b"\xff" * 4096 + long[(page + 1) * 4096 :])
+        lost: list[Finding] = []
+        try:
+            with open_log(path, read_only=True) as log:
+                findings = log.check()
+                log.export(tmp_path / "out.jsonl", tell=lost.append)
+        except LogCorruptError:
+            continue
+        assert findings, page
+        assert {one.row for one in findings if one.row} == {one.row for one in lost if one.row}
+
+
+def test_neighbours_that_say_the_same_are_one_line() -> None:
+    """A page of lost rows is one finding for people; what differs, or is elsewhere, stands apart."""
+    rows = [lost_row(3, "structure", "gone"), lost_row(4, "structure", "gone"), lost_row(5, "text", "gone")]
+    rows += [lost_row(7, "text", "gone"), Finding("structure", "file", "cut"), lost_row(8, "text", "gone")]
+    where = [one.where for one in joined(rows)]
+    assert where == ["rows 3 to 4", "row 5", "row 7", "file", "row 8"]
+
+
+@pytest.mark.parametrize("doing", [OPENING, CHECKING])
+def test_no_advice_goes_in_a_circle(doing: str) -> None:
+    """Whoever opens or checks a damaged log is not sent to check it."""
+    error = sqlite3.DatabaseError("database disk image is malformed")
+    error.sqlite_errorcode = 11
+    for one in (error, sqlite3.DatabaseError("odd"), UnicodeDecodeError("utf-8", b"", 0, 1, "bad")):
+        assert "log check" not in str(translated(one, "x.db", doing))
+        assert "log check" in str(translated(one, "x.db", "reading"))

@@ -74,14 +74,44 @@ def test_every_cell_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 < equality["filled"] <= 2 * 18 * 8
 
 
-def test_figures_are_judged(capsys: pytest.CaptureFixture[str]) -> None:
-    """A missed figure is told as missed and is no failure: the exit code stays 0."""
+def test_another_size_is_not_judged(capsys: pytest.CaptureFixture[str]) -> None:
+    """Figures are declared for one size: a run of another one gives them without a verdict and says so."""
+    assert main([*TINY, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["setting"]["is_declared"] is False
+    assert [(f["reached"], f["found"] >= 0) for f in found["figures"]] == [(None, True)] * 7
+    assert main(TINY) == 0
+    out = capsys.readouterr().out
+    assert "not judged: they are declared for 100 features, 20,000 events of 7 days and a request" in out
+    assert "this run has 18 features, 300 events of 7 days" in out
+    assert "must" not in out
+    assert "reached" not in out
+
+
+def test_figures_are_judged(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the declared size a missed figure is told as missed and is no failure: the exit code stays 0."""
+    monkeypatch.setattr(Setting, "is_declared", True)
     assert main([*TINY, "--json"]) == 0
     figures = {f["name"]: f for f in json.loads(capsys.readouterr().out)["figures"]}
     assert len(figures) == 7
     over_naive = figures["incremental over naive"]
     assert (over_naive["must"], over_naive["reached"]) == (300, False)  # never with so short a history
     assert figures["of pyarrow, networkx, faust loaded"]["reached"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "declared"),
+    [
+        (Setting(), True),
+        (Setting(requests=8, seeds=(4,)), True),
+        (Setting(events=19_999), False),
+        (Setting(features=18), False),
+        (Setting(days=8), False),
+    ],
+)
+def test_the_declared_size_is_that_of_the_defaults(setting: Setting, declared: bool) -> None:
+    """History, features and their density count; how often and for whom one asks does not."""
+    assert setting.is_declared is declared
 
 
 @pytest.mark.parametrize(
@@ -123,7 +153,7 @@ def test_the_page_says_what_the_tables_say(tmp_path: Path, capsys: pytest.Captur
     assert main([*TINY, "--out", str(page)]) == 0
     shown, text = capsys.readouterr().out, page.read_text(encoding="utf-8")
     assert "`headrace bench device --requests 8 --events 300 --features 18 --days 7 --seeds 1,2`" in text
-    for told in (*SHARES, "machine:", "versions:", "load average", "seeds: 1, 2", "300x", "reference"):
+    for told in (*SHARES, "machine:", "versions:", "load average", "seeds: 1, 2", "not judged", "reference"):
         assert told in text, told
         assert told in shown, told
     assert text.endswith("|\n")

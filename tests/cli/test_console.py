@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import time
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -76,6 +77,48 @@ def test_markup_in_a_cell_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines() if line.strip()]
     assert lines[-2].split() == ["[red]x", "5"]
     assert len(lines[-2]) == len(lines[-1])
+
+
+@pytest.mark.parametrize(("told", "width"), [("100", 100), ("", 80), ("wide", 80), ("0", 80), ("-5", 80)])
+def test_columns_say_where_lines_end(monkeypatch: pytest.MonkeyPatch, told: str, width: int) -> None:
+    """COLUMNS decides; without it, or with none that is a number, a pipe has 80."""
+    monkeypatch.setenv("COLUMNS", told)
+    assert console.stdout().width == width
+
+
+def test_text_is_folded_at_an_edge_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pipe gets a line as it is; at an edge it ends between words, and no word is cut."""
+    text = f"  one two three {'x' * 30}\n\nend"
+    console.say(text)
+    assert capsys.readouterr().out == f"{text}\n"
+    monkeypatch.setenv("COLUMNS", "12")
+    console.say(text)
+    assert capsys.readouterr().out == f"  one two\n      three\n      {'x' * 30}\n\nend\n"
+
+
+def test_long_work_without_a_terminal_is_told_in_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log file gets a line now and then, and the end of what it was told of; no bar, no control codes."""
+    err = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", err)
+    monkeypatch.setattr(console, "TOLD_AFTER_S", 0.0)
+    monkeypatch.setattr(console, "TOLD_STEP_S", 0.0)
+    with console.progress("counting", total=1_200) as done:
+        done(1_000)
+        done(200)
+    assert err.getvalue() == "counting: 1,000 of 1,200 after 0 s\ncounting: 1,200 after 0 s\n"
+
+
+def test_steps_of_long_work_are_told_from_its_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many short steps are long work too."""
+    err = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", err)
+    for least in (3_600.0, 0.0):  # the first step is too short to be told
+        monkeypatch.setattr(console, "TOLD_STEP_S", least)
+        with console.progress("step", since=time.monotonic() - console.TOLD_AFTER_S) as done:
+            done(5)
+    assert err.getvalue() == "step: 5 after 3 s\n"
 
 
 def test_no_bar_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

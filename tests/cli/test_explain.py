@@ -152,6 +152,7 @@ BROKEN = {
     "wrong.py": "import featuregraph as fg\n\nh = fg.hour_of_day() + 'a'\n",
     "row.py": "import featuregraph as fg\n\nclass E(fg.Event):\n    n = fg.int64()\n\nf = E.n + 1\n",
     "bad.json": '{"format": 1, "graph": "g"',
+    "lacks.json": '{"graph": "g", "events": {}, "features": {}}',
     "later.json": '{"format": 1, "graph": "g", "events": {}, "tables": {"t": {}}, "features": {}}',
 }
 
@@ -163,7 +164,13 @@ BROKEN = {
         ("nowhere.json", "nowhere.json: expected a file with a graph, found none"),
         ("no_such_package.module:x", "expected a module no_such_package.module, found none"),
         ("a graph", "expected a graph, found 'a graph'"),
-        ("{shop}x", "found no 'shopx'; did you mean 'shop'"),
+        ("{shop}x", "found no 'shopx'; did you mean 'shop', 'Shop'?"),
+        ("{data}/shop.py:nope", "found no 'nope'; did you mean 'shop', 'Shop'?"),
+        ("{data}/shop.py:Itm", "found no 'Itm'; did you mean 'shop', 'Shop'?"),
+        ("{data}/shop.py:Item", "found the fields that it declares; did you mean 'shop', 'Shop'?"),
+        ("empty.py:y", "found no 'y'; it has no graph and no features"),
+        ("lacks.json", """lacks.json: expected a graph with format, graph, events, features, found no"""),
+        ("lacks.json", """found no 'format'; add "format": 1"""),
         ("{data}/shop.py:Shop.idle", "found Expr"),
         ("syntax.py", "syntax.py:1: expected Python, found"),
         ("raises.py", "raises.py:3: expected a module that imports, found KeyError: 'no'"),

@@ -64,7 +64,7 @@ def test_every_command_has_help(row: Command, capsys: pytest.CaptureFixture[str]
 
 def test_help_lists_every_row(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """`headrace`, and each word that only groups others, list their commands with the table's help."""
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "80")
     for group in {row.words[:-1] for row in COMMANDS}:
         assert cli.main(list(group)) == 0
         out = capsys.readouterr().out
@@ -97,9 +97,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["doctr"], "No such command 'doctr'"),
+        (["doctr"], "No such command 'doctr', did you mean 'doctor'; see --help\n"),
         (["doctor", "--jsn"], "--jsn"),
-        (["log", "nothing"], "No such command 'nothing'"),
+        (["log", "nothing"], "No such command 'nothing'; see --help\n"),
+        (["verify"], "Missing argument 'EVENTS'; see --help\n"),
+        (["verify", "e.csv"], "Missing option '--graph' / '-g'; see --help\n"),
+        (["bench", "device", "--requests", "x"], "; see --help\n"),
         (["doctor", "a", "b"], "unexpected extra argument"),
         (["doctor", "no/such/folder"], "expected a folder, found none"),
     ],

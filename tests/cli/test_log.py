@@ -114,3 +114,29 @@ def test_an_option_of_another_form_is_one_line(
     """A sync that is none is bad usage, not a fault."""
     assert main(["log", "import", str(tmp_path / "log.db"), str(recorded), "--sync", "often"]) == 2
     assert capsys.readouterr().err.startswith('headrace: expected sync "batch" or "full"')
+
+
+@pytest.mark.parametrize(
+    "text", [None, "no JSON at all\n", '{"event": "view"\n'], ids=["missing", "no JSON", "cut short"]
+)
+def test_an_import_of_nothing_makes_no_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None
+) -> None:
+    """The input is read before a log is made for it."""
+    events, log = tmp_path / "events.jsonl", tmp_path / "log.db"
+    if text is not None:
+        events.write_text(text, encoding="utf-8")
+    assert main(["log", "import", str(log), str(events)]) == 2
+    assert str(events) in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ([] if text is None else ["events.jsonl"])
+
+
+def test_a_log_is_imported_into_another_but_not_into_itself(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Any log is a file of events; its own would double what has no id."""
+    other = tmp_path / "other.db"
+    assert main(["log", "import", str(other), str(log)]) == 0
+    capsys.readouterr()
+    assert main(["log", "import", str(log), str(log)]) == 2
+    assert "expected another file than the log" in capsys.readouterr().err

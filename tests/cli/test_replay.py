@@ -40,7 +40,7 @@ def test_the_file_has_the_queries_and_a_column_per_feature(
     out = tmp_path / "out.parquet"
     ran = run("replay", events, queries, "--graph", shop, "-o", out)
     assert (ran.code, ran.err) == (0, "")
-    assert f"{out}: 5 rows of 13 features from 8 events in" in ran.out
+    assert f"{out}: 5 rows of 13 features from 8 events\n" in ran.out
     table = pq.read_table(out)
     assert table.column_names[:5] == ["user_id", "ts_ms", "budget", "category", "as_known"]
     features = [name for name in plan.features if name != "history"]
@@ -70,8 +70,17 @@ def test_json_tells_what_happened(run: Run, events: Path, queries: Path, shop: s
         "quarantined": 0,
         "keyless": 0,
         "unparsable": {"purchase.quantity": 1},
+        "absent": [],
         "out": str(out),
     }
+
+
+def test_columns_that_the_queries_lack_are_named(run: Run, events: Path, shop: str, tmp_path: Path) -> None:
+    """Without them values are null and lists empty, which must not look like an answer."""
+    (tmp_path / "q.jsonl").write_text('{"user_id": "a", "ts_ms": 6000}\n')
+    asked = ["replay", events, tmp_path / "q.jsonl", "--graph", shop, "-o", tmp_path / "out.parquet"]
+    assert run(*asked, "--json").json["absent"] == ["budget", "category"]
+    assert "for want of a column in the queries  budget, category" in run(*asked).out
 
 
 @pytest.mark.parametrize(

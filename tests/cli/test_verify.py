@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from stream.backfill import check, cli
 from stream.backfill.executors import EXECUTORS, Device, Executor
 from stream.backfill.history import Recorded
 
-pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
 
 Run = Callable[..., Any]
 
@@ -80,6 +81,7 @@ def test_one_different_cell_is_code_1(
     ran = run("verify", events, queries, "--graph", shop)
     assert ran.code == 1
     assert "389 of 390 cells equal (99.7435 %)" in ran.out
+    assert f"buys_30d differs first by spoilt in query 1 (key a at 6000): expected 2, found {said}" in ran.out
 
 
 def test_a_decayed_sum_may_be_off_by_its_tolerance_only(shop: str, events: Path) -> None:
@@ -124,6 +126,47 @@ def test_without_queries_events_are_asked_at(run: Run, events: Path, shop: str) 
     """Each event stands for the query of its key at its time."""
     found = run("verify", events, "-g", shop, "--json").json
     assert (found["ok"], found["queries"], found["events"]) == (True, 8, 8)
+
+
+def test_a_log_file_is_read_as_it_is(
+    run: Run, events: Path, queries: Path, shop: str, tmp_path: Path
+) -> None:
+    """The log of a device stands for its events, whatever its name, with when they came to be known."""
+    log = tmp_path / "events.parquet"
+    assert run("log", "import", log, events).code == 0
+    before = log.read_bytes()
+    for asked in ([], [queries]):
+        found = run("verify", log, *asked, "-g", shop, "--json").json
+        assert (found["ok"], found["events"], found["queries"]) == (True, 7, 5 if asked else 7)
+    told = run("why", log, "-g", shop, "-f", "ticket", "-k", "a", "--at", 6_001, "--json")
+    assert told.json["value"] == 2.65
+    tables = []
+    for source in (events, log):
+        assert run("replay", source, queries, "-g", shop, "-o", tmp_path / "out.parquet").code == 0
+        tables.append(pq.read_table(tmp_path / "out.parquet").to_pylist())
+    assert tables[0] == tables[1]  # the last query is as known: it depends on known_ms
+    assert log.read_bytes() == before
+
+
+def test_features_without_candidates_are_named(run: Run, events: Path, queries: Path, shop: str) -> None:
+    """Empty lists are equal whoever computes them: the features that have no others are told."""
+    ran = run("verify", events, "-g", shop)
+    assert "nothing was compared of affinity: no query gives candidates" in ran.out
+    assert "for category" in ran.out
+    found = run("verify", events, "-g", shop, "--json").json
+    assert found["without_candidates"] == ["affinity"]
+    some = run("verify", events, queries, "-g", shop, "--json").json
+    assert some["without_candidates"] == []
+    assert {f["feature"]: f["without_candidates"] for f in some["features"]}["affinity"] == 1
+    assert "nothing was compared" not in run("verify", events, queries, "-g", shop).out
+
+
+def test_the_end_tells_the_time(run: Run, events: Path, queries: Path, shop: str, tmp_path: Path) -> None:
+    """The last line says how long it took."""
+    last = run("verify", events, queries, "-g", shop).out.splitlines()[-1]
+    assert re.fullmatch(r"done in \d+\.\d s", last)
+    last = run("replay", events, queries, "-g", shop, "-o", tmp_path / "o.parquet").out.splitlines()[-1]
+    assert re.fullmatch(r"done in \d+\.\d s, \d+\.\d s of it computing", last)
 
 
 def test_a_csv_is_asked_at_its_events_too(run: Run, shop: str, tmp_path: Path) -> None:

@@ -27,13 +27,8 @@ def test_each_row_has_its_verdict_and_the_value_its_arithmetic(run: Run, events:
     assert (ran.code, ran.err) == (0, "")
     lines = ran.out.splitlines()
     assert lines[0] == "ticket of key a at 6001 (1970-01-01T00:00:06.001Z)"
-    marks = [line.split()[:2] for line in lines if re.match(r" (kept|-) ", line)]
-    assert [mark if mark == "kept" else clause for mark, clause in marks] == [
-        "kept",
-        "kept",
-        "3.3",
-        "1.3",
-    ] * 2
+    verdicts = [found[1] for line in lines if (found := re.match(r"(kept|\d\.\d) ", line))]
+    assert verdicts == ["kept", "kept", "3.3", "1.3"] * 2
     assert [line.rstrip() for line in lines[-4:]] == [
         "a1 = 5.30    (2 of 4 rows)",
         "a2 = 2    (2 of 4 rows)",
@@ -76,6 +71,21 @@ def test_request_and_candidates_come_as_json(run: Run, events: Path, shop: str) 
     assert "left = 0.7" in ask(run, events, shop, "left", "--request", '{"budget": 6}', at=6_000).out
 
 
+def test_missing_candidates_are_named(run: Run, events: Path, shop: str, tmp_path: Path) -> None:
+    """One list of two is refused, with those that are missing."""
+    two = tmp_path / "two.py"
+    text = Path(shop.rpartition(":")[0]).read_text(encoding="utf-8")
+    two.write_text(
+        text.replace(
+            "    category = fg.category()\n\n\nclass Context",
+            "    category = fg.category()\n    brand = fg.category()\n\n\nclass Context",
+        ).replace("    idle =", "    liked = Item.brand == Item.category\n    idle =")
+    )
+    refused = ask(run, events, f"{two}:shop", "ticket", "--request", '{"category": ["tea"]}')
+    assert (refused.code, refused.out) == (2, "")
+    assert "expected a list for each of brand, category, all of one length, found none for b" in refused.err
+
+
 def test_include_now_may_be_tried(run: Run, events: Path, shop: str) -> None:
     """`--include-now` answers as if the graph said so."""
     for answer, value in (("no", 1), ("yes", 2)):
@@ -107,9 +117,12 @@ def test_times_are_ms_or_iso_8601(text: str, ms: int) -> None:
         ("tickets", [], "found 'tickets'; did you mean 'ticket'"),
         ("ticket", ["--at", "yesterday"], "expected a time as ms or ISO 8601, found 'yesterday'"),
         ("ticket", ["--at", "9" * 30], "expected a time in int64 ms"),
-        ("ticket", ["--request", "{"], "--request: expected a JSON object"),
-        ("ticket", ["--request", "[]"], "--request: expected a JSON object"),
+        ("ticket", ["--request", "{"], 'write it as {"budget": VALUE, "category": [VALUE, ...]}'),
+        ("ticket", ["--request", "[]"], 'write it as {"budget": VALUE, "category": [VALUE, ...]}'),
         ("ticket", ["--request", '{"category": 1}'], "expected a list as candidate 'category'"),
+        ("affinity", [], "expected the candidate lists 'category', found none; give in the request"),
+        ("affinity", ["--request", '{"categroy": ["tea"]}'], "lists 'category', found 'categroy'; give"),
+        ("left", ["--request", '{"bugdet": 6}'], "(budget, category), found 'bugdet'"),
         ("ticket", ["--include-now", "maybe"], "--include-now: expected yes or no, found 'maybe'"),
     ],
 )

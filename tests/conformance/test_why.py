@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from featuregraph.errors import CompileError
+from featuregraph.errors import CompileError, RequestError
 from featuregraph.graph import Graph
 from featuregraph.why import REASONS, explain_rows
 
@@ -93,3 +93,48 @@ def test_an_unknown_feature_names_the_nearest() -> None:
     """The error says which features there are."""
     with pytest.raises(CompileError, match="found 'g'"):
         explain_rows(_graph(SUM), "g", [], "u", 1)
+
+
+def _asks() -> Graph:
+    """Return features per candidate: of one list, of two lists with a request, and of none."""
+    item, price = {"candidate": "item", "type": "category"}, {"candidate": "price", "type": "int64"}
+    budget = {"request": "budget", "type": "int64"}
+    left = {"op": "sub", "args": [budget, price]}
+    features = {"item": item, "left": left, "budget": budget}
+    return Graph.from_json({"format": 1, "graph": "g", "events": {}, "features": features})
+
+
+@pytest.mark.parametrize(
+    ("feature", "request_", "parts"),
+    [
+        ("left", None, ["lists 'item', 'price' and the request 'budget'", "found none", '"budget": ...']),
+        (
+            "left",
+            {"item": ["a"], "price": None},
+            ["found 'item', 'price'; give", '{"price": [...], "budget": ...}'],
+        ),
+        ("left", {"item": ["a"], "budget": None}, ["found 'item', 'budget'", '{"price": [...]}']),
+        ("item", {}, ["the candidate lists 'item', 'price', found none", '{"item": [...], "price"']),
+    ],
+)
+def test_a_feature_per_candidate_needs_its_lists(
+    feature: str, request_: dict[str, Any] | None, parts: list[str]
+) -> None:
+    """The line names the lists and the values, and shows the form of the request."""
+    with pytest.raises(RequestError) as caught:
+        explain_rows(_asks(), feature, [], "u", 1, request_)
+    for part in (f"feature {feature!r}", *parts):
+        assert part in str(caught.value)
+
+
+def test_lists_may_be_empty_and_other_features_need_none() -> None:
+    """An empty list is an answer; a feature without candidates takes a missing request as null (5.1)."""
+    assert explain_rows(_asks(), "left", [], "u", 1, {"item": [], "price": []}).value == []
+    assert explain_rows(_asks(), "left", [], "u", 1, {"item": ["a"], "price": [1]}).value == [None]
+    assert explain_rows(_asks(), "budget", [], "u", 1).value is None
+
+
+def test_a_request_that_nobody_asked_for_is_refused() -> None:
+    """As every executor refuses it."""
+    with pytest.raises(RequestError, match="found 'bugdet'"):
+        explain_rows(_asks(), "budget", [], "u", 1, {"bugdet": 1})

@@ -11,6 +11,8 @@ import pytest
 
 import featuregraph as fg
 from featuregraph import CompileError, RequestError
+from featuregraph.layout import lay_out
+from stream import installed
 
 pytestmark = pytest.mark.device
 
@@ -147,3 +149,34 @@ def test_an_overflow_names_its_feature_and_spares_the_others(device: Any) -> Non
         assert caught.value.feature == "total"
     assert device.engine.extract(device.plans[0].id, at_ms=NOW + 2)["clicks_1h"] == 0
     assert device.engine.extract(graph.id, at_ms=NOW + HOUR + 1)["total"] == 2**63 - 1
+
+
+def test_a_shared_layout_is_made_when_it_is_asked_for(
+    make: Any, graph: fg.Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """N plans that come one after the other cost one layout, made by the first query that needs it."""
+    made: list[int] = []
+
+    def counted(demands: Any) -> Any:
+        found = list(demands)
+        made.append(len(found))
+        return lay_out(found)
+
+    monkeypatch.setattr(installed, "lay_out", counted)
+    device = make(mode="incremental")
+    plans = [fg.Graph("n", {f"n{n}": fg.rows(CLICK).last(n + 1).count()}) for n in range(8)]
+    for one in [*plans, graph]:
+        device.install(one)
+    device.tell(*(click(NOW + i) for i in range(20)))
+    assert made == []
+    device.check(NOW + 5_000)
+    assert made == [8 + len(graph.compile().demands)]
+    device.tell(*(click(NOW + i) for i in range(20, 30)))
+    device.check(NOW + 6_000)
+    device.engine.install(graph.compile())
+    device.check(NOW + 30_000)
+    assert len(made) == 1
+    device.plans = device.plans[1:]
+    device.engine.remove(plans[0].id)
+    device.check(NOW + 30_001)
+    assert made[1:] == [made[0] - 1]

@@ -17,7 +17,7 @@ from featuregraph import reference
 from featuregraph.testing.clock import FakeClock
 from stream import Engine, EventLog
 from stream.engine import MODES
-from stream.state import RunningSpan
+from stream.span import RunningSpan
 
 pytestmark = pytest.mark.device
 
@@ -88,10 +88,11 @@ def test_an_interrupt_leaves_no_half_state(log: EventLog, monkeypatch: pytest.Mo
     events.append(tick(50))
     advance, calls = RunningSpan.advance, iter(range(100))
 
-    def interrupted(self: RunningSpan, t: int) -> None:
-        advance(self, t)
+    def interrupted(self: RunningSpan, t: int) -> bool:
+        changed = advance(self, t)
         if next(calls) == 0:
             raise KeyboardInterrupt
+        return changed
 
     monkeypatch.setattr(RunningSpan, "advance", interrupted)
     with pytest.raises(KeyboardInterrupt):

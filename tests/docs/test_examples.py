@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +42,17 @@ def run(code: str, page: Path, namespace: dict[str, object]) -> None:
             assert repr(value) == said, f"{page.name}:{statement.lineno}"
         else:
             exec(compile(ast.Module([statement], []), str(page), "exec"), namespace)  # noqa: S102
+
+
+def test_the_readme_run_twice_doubles_nothing(tmp_path: Path) -> None:
+    """Whoever runs the first example again sees the same spend: its events carry ids."""
+    blocks = BLOCK.findall((TOP / "README.md").read_text(encoding="utf-8"))
+    code = "".join(blocks) + "\nprint(features['spend_30d'], features['buys_30d'], features['affinity'])\n"
+    call = [sys.executable, "-c", code]
+    env = {**os.environ, "PYTHONPATH": str(TOP)}
+    for _ in range(2):
+        ran = subprocess.run(call, cwd=tmp_path, env=env, capture_output=True, text=True, check=True)
+        assert ran.stdout == "9.900 1 [1, 0]\n"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

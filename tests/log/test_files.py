@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,11 @@ from featuregraph.errors import EventError  # noqa: E402
 from featuregraph.testing.clock import FakeClock  # noqa: E402
 from featuregraph.types import Type  # noqa: E402
 from stream.codec import full_decoder  # noqa: E402
-from stream.errors import EventFileError  # noqa: E402
+from stream.errors import EventFileError, LogFormatError  # noqa: E402
 from stream.event import Receipt, Row  # noqa: E402
 from stream.limits import Limits  # noqa: E402
 from stream.log import EventLog  # noqa: E402
-from stream.tables import read_events  # noqa: E402
+from stream.tables import count_rows, read_events  # noqa: E402
 
 FORMATS = ["parquet", "arrow", "csv", "jsonl"]
 E = {"event": "e", "ts_ms": 5, "user_id": "u"}
@@ -150,6 +151,51 @@ def test_a_dataset_directory(tmp_path: Path) -> None:
         log.import_events(folder, progress=lambda done, total: told.append((done, total)))
         assert log.count == 12
     assert told[-1] == (12, 12)
+
+
+@pytest.mark.parametrize("format", [*FORMATS, "db"])
+def test_the_total_is_known_before_the_end(tmp_path: Path, format: str) -> None:
+    """Whoever waits sees how much there is: by a footer, by the lines of a text, by the count of a log."""
+    path = tmp_path / f"events.{format}"
+    with new(path if format == "db" else tmp_path / "source.db") as log:
+        log.append_many({**E, "ts_ms": i} for i in range(25))
+        if format != "db":
+            told: list[tuple[int, int | None]] = []
+            log.export(path, progress=lambda done, total: told.append((done, total)))
+            assert told == [(25, 25)]
+    assert count_rows(path) == 25
+
+
+def test_a_stream_in_a_file_has_no_total(tmp_path: Path) -> None:
+    """An Arrow stream says at its end only how long it was; it is read all the same."""
+    table = pa.table({"user_id": ["u"] * 4, "event": ["e"] * 4, "ts_ms": [1, 2, 3, 4]})
+    with pa.ipc.new_stream(str(tmp_path / "s.arrow"), table.schema) as writer:
+        writer.write_table(table)
+    assert count_rows(tmp_path / "s.arrow") is None
+    assert len([event for batch in read_events(tmp_path / "s.arrow") for event in batch]) == 4
+
+
+def test_a_log_is_a_file_of_events(tmp_path: Path) -> None:
+    """A log is read in the order of arrival with its values as they are, known_ms and seq among them."""
+    path = tmp_path / "any name"
+    event = {**E, "ts_ms": 5, "event_id": "7", "item_id": 3, "attrs": {"n": 1, "x": 0.5, "t": "1", "b": True}}
+    with new(path) as log:
+        log.append_many([{**event, "known_ms": 9}, {**E, "ts_ms": 2, "known_ms": None}], keep_known=True)
+        ((first, second),) = read_events(path)  # while it is written to
+    assert {name: first[name] for name in ("event_id", "item_id", "seq", "known_ms")} == {
+        "event_id": "7",
+        "item_id": 3,
+        "seq": 0,
+        "known_ms": 9,
+    }
+    assert first["attrs"] == event["attrs"]
+    assert (second["ts_ms"], second["known_ms"]) == (2, None)
+    foreign = tmp_path / "foreign.db"
+    with sqlite3.connect(foreign) as connection:
+        connection.execute("CREATE TABLE person (name)")
+    connection.close()
+    with pytest.raises(LogFormatError, match="found a database of another program"):
+        next(read_events(foreign))
 
 
 def test_imported_twice(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ NEEDED_TESTS = (
     "conformance/unsupported.json",
     "golden/vectors",
     "properties",
+    "device/test_answers.py",
     "mutants/trial.py",
 )
 

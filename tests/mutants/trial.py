@@ -30,7 +30,7 @@ LAWS = (
 
 
 def histories() -> None:
-    """Play random histories, every other one at a tight pace."""
+    """Play random histories, every other one with tight limits."""
     from stream.pace import PACE
     from stream.testing.histories import moving_history, random_history
     from stream.testing.stage import TIGHT, check
@@ -59,7 +59,7 @@ def laws() -> None:
     """Run the law tests; raise AssertionError if one fails."""
     import pytest
 
-    files = [f"tests/properties/test_{name}.py" for name in LAWS]
+    files = [*(f"tests/properties/test_{name}.py" for name in LAWS), "tests/device/test_answers.py"]
     assert pytest.main(["-x", "-q", "--no-header", "-p", "no:cacheprovider", *files]) == 0, "a law test fails"
 
 

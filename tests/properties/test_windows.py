@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from featuregraph import build
 from featuregraph.errors import CompileError
+from featuregraph.expr import Expr
+from featuregraph.graph import Graph
+from featuregraph.schema import EventSchema
 from featuregraph.types import INT64_MAX, INT64_MIN
 from featuregraph.windows import MAX_DURATION, MS, Window, format_duration, parse_duration, parse_offset
 
@@ -15,6 +19,7 @@ pytestmark = pytest.mark.device
 TIMES = st.integers(-(2**62), 2**62)
 DURATIONS = st.one_of(st.integers(1, 30), st.integers(1, MAX_DURATION), st.sampled_from(sorted(MS.values())))
 OFFSETS = st.one_of(st.just(0), DURATIONS)
+few = settings(max_examples=50)  # each compiles a graph
 WINDOWS = st.builds(Window, st.one_of(st.none(), DURATIONS), OFFSETS, st.booleans())
 
 
@@ -45,7 +50,6 @@ def test_invariants(window: Window, t: int, d: int) -> None:
     """A window is as wide as it says, moves with t, follows its offset, and its bounds are int64."""
     lo, hi = window.bounds(t)
     assert INT64_MIN <= lo < hi <= INT64_MAX
-    assert window.begins(t) == lo
     moved = window.bounds(t + d)
     if window.over is None:
         assert lo == INT64_MIN
@@ -56,13 +60,18 @@ def test_invariants(window: Window, t: int, d: int) -> None:
     assert window.bounds(t) == Window(window.over, 0, window.include_now).bounds(t - window.offset)
 
 
+@few
 @given(WINDOWS, TIMES)
-def test_a_window_is_partial_if_it_begins_before_the_history(window: Window, t: int) -> None:
+def test_a_feature_is_partial_if_its_window_begins_before_the_history(window: Window, t: int) -> None:
     """A history from where the window begins is whole, one ms later partial; a lifetime is always partial."""
-    assert not window.is_partial(t, None)
-    lifetime = window.over is None
-    assert window.is_partial(t, window.begins(t)) == lifetime
-    assert window.is_partial(t, window.begins(t) + 1)
+    count = build.aggregate("count", ["e"], over=window.over, offset=window.offset)
+    schema = EventSchema("e", ())
+    graph = Graph("g", {"n": Expr(count, frozenset({schema}))}, include_now=window.include_now)
+    plan = graph.compile()
+    begin, _ = window.bounds(t)
+    assert plan.partial(t, None) == ()
+    assert plan.partial(t, begin) == (("n",) if window.over is None else ())
+    assert plan.partial(t, begin + 1) == ("n",)
 
 
 @given(st.integers(0, MAX_DURATION))
@@ -135,5 +144,7 @@ def test_limits() -> None:
     for text in (f"{MAX_DURATION + 1}ms", "9999999999999999999w"):
         with pytest.raises(CompileError, match="leave it out for a lifetime"):
             parse_duration(text)
+        with pytest.raises(CompileError, match=r"^half_life: .*; give at most"):
+            parse_duration(text, "half_life")
         with pytest.raises(CompileError, match="offset: expected 0 to"):
             parse_offset(text)

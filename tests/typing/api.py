@@ -51,6 +51,8 @@ assert_type(fg.candidate("age_days", fg.int64()), fg.Expr)
 
 rows = fg.rows(Purchase)
 assert_type(rows.where(Purchase.quantity > 0).over("30d").offset("1h"), fg.Rows)
+assert_type(rows.over(["1h", "7d"]).count() / 2, fg.Expr)
+assert_type(rows.over(["1h", "7d"]).group_by(Purchase.item_id).count().lookup("7"), fg.Expr)
 assert_type(rows.last(5), fg.LastRows)
 assert_type(rows.last(5).sum(Purchase.quantity), fg.Expr)
 assert_type(rows.last(Purchase.unit_price), fg.Expr)

@@ -225,6 +225,20 @@ WORDS: list[tuple[Callable[[], object], str]] = [
         ),
     ),
     (
+        lambda: buys.decayed_sum(Buy.quantity, "soon"),
+        (
+            "half_life: expected a duration, one positive number and one of ms, s, m, h, d, w, found 'soon'; "
+            'write it like "90m" or "7d"'
+        ),
+    ),
+    (
+        lambda: buys.decayed_sum(Buy.quantity, "9000000000000000000d"),
+        (
+            "half_life: expected 1 to 2305843009213693952 ms, found '9000000000000000000d'; "
+            "give at most 2305843009213693952ms"
+        ),
+    ),
+    (
         lambda: fg.Graph("", {"n": buys.count()}),
         "expected a graph name, found ''; give it a text",
     ),

@@ -90,7 +90,7 @@ def test_the_words_have_values() -> None:
     query = {"key": "u", "t": 3_601_500, "request": {"category": ["tea", "pot"]}}
     (answer,) = ReferenceExecutor().run(shop, EVENTS, [query])
     item = fg.Graph("item", {"a": fg.lit("a").hash(50_000), "b": fg.lit("b").hash(50_000)})
-    (hashes,) = ReferenceExecutor().run(item, [], [query])
+    (hashes,) = ReferenceExecutor().run(item, [], [{"key": "u", "t": 3_601_500}])
     assert answer.values == {
         "affinity": [2, 0],
         "buys_30d": 1,

@@ -37,6 +37,57 @@ def test_a_list_of_windows_gives_one_expression_each(app: Any) -> None:
     assert len(made) == 2
 
 
+def test_the_words_of_an_expression_apply_to_each_window(app: Any) -> None:
+    """Operators, two lists of one kind, choices and lookups: what comes is one expression per window."""
+    views, buys = fg.rows(app.View).over(["1h", "7d"]), fg.rows(app.Purchase).over(["7d", "1h"])
+    n, gifts = views.count(), buys.count()
+    category = fg.candidate("category", fg.category())
+    made = {
+        "rate": gifts / n,
+        "more": 1 + n,
+        "some": (n > 0) & ~gifts.is_null(),
+        "logged": n.log1p().fill(0.0),
+        "either": fg.where(gifts > 0, gifts, n),
+        "asked": views.group_by(app.View.category).count().lookup(category),
+        "top": views.group_by(app.View.category).count().top(2),
+    }
+    graph = fg.Graph("g", made)
+    one = {
+        text: (fg.rows(app.View).over(text), fg.rows(app.Purchase).over(text).count())
+        for text in ("1h", "7d")
+    }
+    assert graph == fg.Graph(
+        "g",
+        {
+            f"{name}_{text}": expr
+            for text, (rows, b) in one.items()
+            for name, expr in {
+                "rate": b / rows.count(),
+                "more": 1 + rows.count(),
+                "some": (rows.count() > 0) & ~b.is_null(),
+                "logged": rows.count().log1p().fill(0.0),
+                "either": fg.where(b > 0, b, rows.count()),
+                "asked": rows.group_by(app.View.category).count().lookup(category),
+                "top": rows.group_by(app.View.category).count().top(2),
+            }.items()
+        },
+    )
+    assert fg.Graph.from_json(graph.to_json()) == graph
+
+
+def test_windows_that_do_not_fit_are_refused(app: Any) -> None:
+    """Other windows on the other side, one value wanted, a window that is not there: each says what to do."""
+    views = fg.rows(app.View)
+    n: Any = views.over(["1h", "7d"]).count()
+    with pytest.raises(fg.CompileError, match="same windows on both sides, found 1h, 7d and 1d"):
+        n / views.over(["1d"]).count()
+    with pytest.raises(fg.CompileError, match=r'one for each window of 1h, 7d; choose one, as in it\["1h"\]'):
+        views.where(n > 0)
+    with pytest.raises(fg.CompileError, match="found '7'; did you mean '7d'"):
+        n["7"]
+    assert (str(n.dtype), repr(n)[:17], "1h" in n) == ("int64", "<Windows 1h, 7d: ", True)
+
+
 def test_words_before_and_after_a_list_of_windows_hold_for_each(app: Any) -> None:
     """Filters, offsets and groups are those of every window."""
     stream = fg.rows(app.View).offset("1d").over(["1h", "7d"]).where(app.View.category == "tea")

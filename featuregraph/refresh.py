@@ -1,0 +1,137 @@
+"""Reading again only what may have changed: a plan cut into sections, each behind a guard.
+
+A section is the features that share an operator, also by way of others. It is settled if its values follow
+from its states alone: then they stand until a row enters or leaves a window that it reads. Everything that
+waits for the query is one section, which is read each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from featuregraph.aggregates import CATALOGUE
+from featuregraph.codegen import Source, compiled
+from featuregraph.compiler import read_into
+from featuregraph.convert import is_public
+from featuregraph.ir import OF_THE_QUERY, Node, Op, toposort
+from featuregraph.plan import Plan
+from featuregraph.scalar import OVERFLOW
+
+NEVER_READ = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Some features of a plan."""
+
+    features: Mapping[str, Node]
+    settled: bool
+
+    @property
+    def aggregates(self) -> tuple[Node, ...]:
+        """Return the aggregates that the features read."""
+        return tuple(n for n in toposort(self.features.values()) if n.op is Op.AGG)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an aggregate of a plan is kept: its cell, the span that it stands on."""
+
+    cell: int
+    span: int
+    scanned: bool  # it is folded when it is asked for, no state is kept
+
+
+def refresher(plan: Plan, places: Mapping[Node, Place]) -> Callable[..., list[str]]:
+    """Return refresh(v, s, fold, moved, seen, t, q): it writes into V the values that may have changed.
+
+    V holds PLAN's values by feature, as `Plan.publish` gives them but for who owns them; S the states by
+    cell; fold(cell, t, q) makes the state of one that is not kept. MOVED says per span when its rows changed
+    last, SEEN when V was refreshed: NEVER_READ, or like MOVED a number that grows. The result names the
+    features whose values lie outside their types: those of V stay as they were.
+    """
+    names: dict[str, Any] = {"overflow": OVERFLOW}
+    # What stands is copied for each caller, so that here a copy alone would be one too many.
+    publishers = {
+        name: publish
+        for name, publish in plan.publishers.items()
+        if not (is_settled(plan.features[name]) and is_public(plan.features[name].type))
+    }
+    lines = ["spoilt = []"]
+    for section in sections(plan.features):
+        body = _body(section, places, publishers, names)
+        if section.settled:
+            spans = sorted({places[agg].span for agg in section.aggregates})
+            guard = " or ".join(f"moved[{span}] > seen" for span in spans) or f"seen == {NEVER_READ}"
+            lines += [f"if {guard}:", *(f"    {line}" for line in body)]
+        else:
+            lines += body
+    return compiled("v, s, fold, moved, seen, t, q", [*lines, "return spoilt"], names)
+
+
+def _body(
+    section: Section,
+    places: Mapping[Node, Place],
+    publishers: Mapping[str, Callable[[Any], Any]],
+    names: dict[str, Any],
+) -> list[str]:
+    """Return the statements that read SECTION."""
+    source = Source({}, names)
+    states = {}
+    for agg in section.aggregates:
+        place = places[agg]
+        kept = f"s[{place.cell}]"
+        states[agg] = source.assign(f"fold({place.cell}, t, q)") if place.scanned else kept
+    texts = read_into(source, section.features, states)
+    body = source.lines
+    for (name, node), text in zip(section.features.items(), texts, strict=True):
+        test = f"{text} is overflow" + (f" or overflow in {text}" if node.per_candidate else "")
+        public = f"{source.bind(publishers[name])}({text})" if name in publishers else text
+        body += [f"if {test}: spoilt.append({name!r})", f"else: v[{name!r}] = {public}"]
+    return body
+
+
+def sections(features: Mapping[str, Node]) -> list[Section]:
+    """Return the sections of FEATURES; each feature is in one of them."""
+    settled = {name: node for name, node in features.items() if is_settled(node)}
+    asking = {name: node for name, node in features.items() if name not in settled}
+    found = [Section({name: settled[name] for name in names}, settled=True) for names in _sharing(settled)]
+    return [*found, Section(asking, settled=False)] if asking else found
+
+
+def is_settled(node: Node) -> bool:
+    """Tell whether NODE's value changes only with the rows in its windows."""
+    return not any(
+        inner.op in OF_THE_QUERY or (inner.op is Op.AGG and CATALOGUE[inner["agg"]].drifts)
+        for inner in toposort([node])
+    )
+
+
+def _sharing(features: Mapping[str, Node]) -> Iterable[list[str]]:
+    """Return the names of FEATURES, those together that share an operator, also by way of others."""
+    groups: list[tuple[set[Node], list[str]]] = []
+    for name, node in features.items():
+        operators, names = _operators(node), [name]
+        apart = []
+        for group in groups:
+            if group[0].isdisjoint(operators):
+                apart.append(group)
+            else:
+                operators |= group[0]
+                names = group[1] + names
+        groups = [*apart, (operators, names)]
+    return (names for _, names in groups)
+
+
+def _operators(node: Node) -> set[Node]:
+    """Return what is computed from states under NODE; literals and aggregates may be read twice."""
+    found: set[Node] = set()
+    left = [node]
+    while left:
+        inner = left.pop()
+        if inner.op not in (Op.AGG, Op.LIT) and inner not in found:
+            found.add(inner)
+            left.extend(inner.args)
+    return found

@@ -1,0 +1,75 @@
+"""What one plan answered last of one key: where no row came or went, the answer stands.
+
+1. A value is read again only if a row entered or left a window that it reads, or if it waits for the query.
+2. What a caller does to the values it got changes no later answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from featuregraph import FeatureOverflowError, Plan
+from featuregraph.convert import owned
+from featuregraph.layout import Layout
+from featuregraph.refresh import NEVER_READ, Place, is_settled, refresher
+from stream.cells import Readable
+
+Fold = Callable[[int, int, Mapping[str, Any]], Readable]
+
+
+class Asked:
+    """A plan on a layout: what its queries read."""
+
+    def __init__(self, plan: Plan, layout: Layout) -> None:
+        self.plan = plan
+        self._layout = layout
+        self.numbers = [layout.index[demand] for demand in plan.demands]
+
+    @cached_property
+    def refresh(self) -> Callable[..., list[str]]:
+        """Return what reads those values again that may have changed (featuregraph.refresh)."""
+        cells = [(number, self._layout.cells[number]) for number in self.numbers]
+        places = [Place(number, cell.span, cell.scanned) for number, cell in cells]
+        return refresher(self.plan, dict(zip(self.plan.aggregates, places, strict=True)))
+
+    @cached_property
+    def copies(self) -> list[tuple[str, Callable[[Any], Any]]]:
+        """Return what copies the values that stand from query to query and could be changed by a caller."""
+        standing = [(name, node) for name, node in self.plan.features.items() if is_settled(node)]
+        pairs = [(name, owned(node.type)) for name, node in standing]
+        return [(name, copy) for name, copy in pairs if copy is not None]
+
+
+class Answers:
+    """The values of one plan for one key, as they stand."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._values: dict[str, Any] = dict.fromkeys(asked.plan.features)
+        self._seen = NEVER_READ  # the key's age at the last refresh
+
+    def at(
+        self, age: int, moved: Sequence[int], states: Sequence[Any], fold: Fold, t: int, q: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return the values, owned by the caller, of a key at AGE whose spans MOVED at these ages last.
+
+        Raises:
+            FeatureOverflowError: a value lies outside its type; it names the first such feature.
+        """
+        spoilt = self._asked.refresh(self._values, states, fold, moved, self._seen, t, q)
+        if spoilt:
+            self._seen = NEVER_READ
+            raise FeatureOverflowError(next(name for name in self._values if name in spoilt))
+        self._seen = age
+        found = self._values.copy()
+        for name, copy in self._asked.copies:
+            found[name] = copy(found[name])
+        return found
+
+    @property
+    def size(self) -> int:
+        """Return about how many values are held."""
+        held = self._values
+        return len(held) + sum(len(held[name] or ()) for name, _ in self._asked.copies)

@@ -1,0 +1,79 @@
+"""What is wrong with a log, and how one of its rows is judged: by its texts, its checksum and its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from stream.codec import Fields, checksum
+
+# What `judged` takes, of the rows with an id from one to another, by arrival.
+ROWS: Final = (
+    "SELECT event.id, k.value, n.value, ts_ms, seq, u.value, user, event_id, known_ms, session_id,"
+    " page_id, item_id, payload, crc"
+    " FROM event NOT INDEXED LEFT JOIN text k ON k.id = key LEFT JOIN text n ON n.id = name LEFT JOIN text u"
+    " ON u.id = user WHERE event.id BETWEEN ? AND ? ORDER BY event.id"
+)
+ALL: Final = (-(2**63), 2**63 - 1)  # the bounds of any id
+
+Stored = Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong with a log."""
+
+    what: str  # structure, text, checksum, payload
+    where: str
+    detail: str
+    row: int | None = None  # the id of the row, the first one where `where` names several
+
+
+def judged(row: Stored, decode: Callable[[bytes], Fields]) -> Fields | Finding:
+    """Return the fields of a row of `ROWS`, or what is wrong with it."""
+    id, key, name, ts_ms, seq, user, user_number, *rest, crc = row
+    if key is None or name is None or (user is None and user_number):
+        return lost(id, "text", "expected its key, name and user in the table of texts, found one missing")
+    if crc is None or _checksum(key, name, ts_ms, seq, user, *rest) != crc:
+        return lost(
+            id,
+            "checksum",
+            f"expected the bytes that were written of event {name!r:.60} at {ts_ms}, found others",
+        )
+    try:
+        return decode(rest[-1])
+    except (ValueError, RecursionError) as error:
+        return lost(id, "payload", f"expected fields as JSON, found: {error}")
+
+
+def lost(id: int, what: str, detail: str) -> Finding:
+    """Return the finding of one row."""
+    return Finding(what, f"row {id}", detail, id)
+
+
+def joined(findings: Iterable[Finding]) -> list[Finding]:
+    """Return FINDINGS with those of neighbouring rows that say the same as one."""
+    found: list[Finding] = []
+    last = None  # row of the finding before
+    for one in findings:
+        before = found[-1] if found else None
+        if (
+            before is not None
+            and last is not None
+            and one.row == last + 1
+            and (one.what, one.detail) == (before.what, before.detail)
+        ):
+            found[-1] = replace(before, where=f"rows {before.row} to {one.row}")
+        else:
+            found.append(one)
+        last = one.row
+    return found
+
+
+def _checksum(*parts: object) -> int | None:
+    """Return the checksum of a row, None if its parts are of kinds that no row has."""
+    try:
+        return checksum(*parts)
+    except (TypeError, ValueError):
+        return None

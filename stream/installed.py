@@ -1,0 +1,74 @@
+"""The plans that an engine runs: each with its own bindings, and all of them together.
+
+What is derived from plans is made when it is first asked for: N plans that are installed one after the other
+cost one shared layout, not N.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from featuregraph import Plan
+from featuregraph.compiler import reader
+from featuregraph.ir import Op, toposort
+from featuregraph.layout import lay_out
+from stream.answers import Asked
+from stream.binding import Binding
+from stream.declared import Declared
+from stream.decode import Unparsable
+from stream.pace import Pace
+
+
+class Installed:
+    """One plan with the bindings that scans use."""
+
+    def __init__(self, plan: Plan, unparsable: Unparsable) -> None:
+        self.plan = plan
+        self._unparsable = unparsable
+
+    @cached_property
+    def alone(self) -> Binding:
+        """Return the plan's own binding, for scans."""
+        return Binding(lay_out(self.plan.demands), self.plan.graph.key, self._unparsable)
+
+    @cached_property
+    def features(self) -> list[tuple[list[Binding], Any]]:
+        """Return, per feature, a binding for each of its aggregates and its own reader (naive mode)."""
+        include_now = self.plan.graph.include_now
+        found = []
+        for name, node in self.plan.features.items():
+            aggregates = [n for n in toposort([node]) if n.op is Op.AGG]
+            bindings = [
+                Binding(lay_out([(agg, include_now)]), self.plan.graph.key, self._unparsable)
+                for agg in aggregates
+            ]
+            found.append((bindings, reader({name: node}, aggregates)))
+        return found
+
+
+class Together:
+    """All installed plans of one moment; a plan that comes or goes makes another."""
+
+    def __init__(self, plans: Iterable[Plan], key: str, unparsable: Unparsable, pace: Pace) -> None:
+        self._plans = tuple(plans)
+        self._key = key
+        self._unparsable = unparsable
+        self._pace = pace
+
+    @cached_property
+    def binding(self) -> Binding:
+        """Return the layout that all plans share, with its functions."""
+        layout = lay_out(demand for plan in self._plans for demand in plan.demands)
+        return Binding(layout, self._key, self._unparsable, self._pace)
+
+    @cached_property
+    def asked(self) -> Mapping[str, Asked]:
+        """Return each plan on the shared layout, by graph id."""
+        return {plan.id: Asked(plan, self.binding.layout) for plan in self._plans}
+
+    @cached_property
+    def declared(self) -> Declared:
+        """Return what the plans declare of events."""
+        return Declared((plan.graph for plan in self._plans), self._key)
