@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from featuregraph.errors import CompileError, FeatureOverflowError, RequestError
 from featuregraph.ir import Node, Op, toposort
@@ -123,11 +123,8 @@ def explain_rows(
     for entry in arrivals:
         log.arrive(entry)
     raw = {"key": key, "t": t, "request": request, "as_known": as_known, "history_start_ms": history_start_ms}
-    query, all_known = read_query(graph, log, raw), read_query(graph, log, {**raw, "as_known": False})
-    known = set(map(id, query.rows))
-    hidden = [(row, "3.5") for row in all_known.rows if id(row) not in known]
-    refused = [(one.row, one.clause) for one in log.refused if one.row.key == read_key(graph, key)]
-    node = graph.features[feature]
+    query, node = read_query(graph, log, raw), graph.features[feature]
+    unseen = _unseen(graph, log, raw, query)
     value, overflow = _value(lambda: feature_value(feature, node, query))
     history = history_start_ms if as_known else None
     return Why(
@@ -137,10 +134,17 @@ def explain_rows(
         value=value,
         overflow=overflow,
         partial=is_partial(node, t, history, include_now=graph.include_now),
-        aggregates=tuple(
-            _trace(inner, query, hidden + refused) for inner in toposort([node]) if inner.op is Op.AGG
-        ),
+        aggregates=tuple(_trace(inner, query, unseen) for inner in toposort([node]) if inner.op is Op.AGG),
     )
+
+
+def _unseen(graph: Graph, log: Log, raw: Mapping[str, Any], query: Query) -> list[tuple[Row, str]]:
+    """Return the key's rows that no aggregate sees, with their clauses: not known yet, or refused."""
+    seen = set(map(id, query.rows))
+    known = read_query(graph, log, {**raw, "as_known": False}).rows
+    key = read_key(graph, raw["key"])
+    hidden = [(row, "3.5") for row in known if id(row) not in seen]
+    return hidden + [(one.row, one.clause) for one in log.refused if one.row.key == key]
 
 
 def _check_candidates(graph: Graph, feature: str, request: Mapping[str, object] | None) -> None:

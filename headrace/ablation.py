@@ -205,7 +205,7 @@ def _compare(
     equality: Equality, name: str, seed: int, found: Sequence[Any], expected: Sequence[FeatureVector]
 ) -> None:
     """Compare the cells of FOUND with those EXPECTED of the same requests."""
-    from featuregraph.testing.exact import same
+    from featuregraph.values import same
 
     cells = unequal = 0
     for left, right in zip(found, expected, strict=False):

@@ -15,10 +15,11 @@ from inference.errors import (
     PackagingError,
     ScoreError,
 )
+from inference.examples import Example
 from inference.limits import Limits
 from inference.loading import load
 from inference.manifest import Manifest
-from inference.packaging import Example, Options, package
+from inference.packaging import Options, package
 from inference.ranker import Ranker, Ranking
 from inference.session import Model, Result, Session, Timings
 

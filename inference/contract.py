@@ -21,6 +21,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Struct
 
+from featuregraph.types import INT64_MAX
 from inference import limits
 from inference.errors import ContractError, one_line
 
@@ -77,7 +78,7 @@ class TensorSpec(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
     shape: Shape
     role: Role
     sources: Annotated[tuple[Source, ...], Meta(min_length=1, max_length=limits.MAX_SOURCES)]
-    vocab: Annotated[int, Meta(ge=1, le=2**63 - 1)] | None = None  # ids are 0 <= id < vocab
+    vocab: Annotated[int, Meta(ge=1, le=INT64_MAX)] | None = None  # ids are 0 <= id < vocab
     hash: HashSpec | None = None
     pad: int | float = 0
     side: Literal["left", "right"] = "left"  # left: the newest stands at the right end

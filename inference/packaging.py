@@ -1,6 +1,6 @@
 """Join a model with its graph into a directory that a device can believe, or refuse with every difference.
 
-The happy path: model file -> ports -> contract -> differences -> int8 rows -> stamp -> golden -> write.
+The happy path: model file -> ports -> contract -> differences -> int8 rows -> stamp -> examples -> write.
 """
 
 from __future__ import annotations
@@ -10,17 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from featuregraph.graph import Graph
 from featuregraph.vector import FeatureVector
-from inference import golden as golden_examples
-from inference.backend import Array, Backend, Port, Runtime, backend
+from inference.backend import Backend, Port, Runtime, backend
 from inference.check import graph_differences, port_differences, unused_differences
 from inference.contract import CANDIDATES, DATATYPES, ModelSpec, OutputSpec, TensorSpec, encode
 from inference.derive import Input, derive
-from inference.errors import ContractError, InferenceError, PackagingError
-from inference.golden import Golden
+from inference.errors import ContractError, PackagingError
+from inference.examples import Example, Values, prove
 from inference.limits import DEFAULT
 from inference.manifest import (
     CONTRACT,
@@ -35,17 +32,7 @@ from inference.manifest import (
     write_package,
 )
 from inference.modelfile import ModelFile
-from inference.session import Model, Session
-
-Values = Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """One golden example: public feature values, and the outputs where the trainer knows them."""
-
-    values: Values
-    outputs: Mapping[str, object] | None = None
+from inference.session import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +83,13 @@ def package(
     runtime = backend(chosen.backend).open(content)
     spec = _contract(graph, runtime, file, inputs, outputs, chosen)
     original = Model(spec, graph, runtime, "")
-    if quantize is not None and not file.quantize_rows():
-        raise PackagingError(
-            "quantize: expected a float table that is only looked up, found none; leave quantize out"
-        )
-    file.set_metadata({SCHEMA_KEY: spec.schema_sha256, GRAPH_KEY: spec.graph_id})
-    stamped = file.to_bytes()
+    stamped = _stamped(file, spec, quantize)
     final = replace(original, runtime=backend(chosen.backend).open(stamped), sha256=entry(stamped).sha256)
-    examples, drift = _golden(original, final, golden, chosen)
-    if quantize is not None and drift > chosen.quantize_limit:
-        raise PackagingError(
-            f"quantize: expected outputs within {chosen.quantize_limit:g}, found a change of "
-            f"{drift:.3g}; leave quantize out or raise the limit"
-        )
+    proof, drift = prove(original, final, golden, absolute=chosen.absolute, relative=chosen.relative)
+    loss = None if quantize is None else _bounded(drift, chosen.quantize_limit)
     files = {
         CONTRACT: spec.to_json(),
-        GOLDEN: encode(examples),
+        GOLDEN: encode(proof),
         GRAPH: graph.to_json().encode(),
         MODEL: stamped,
     }
@@ -122,11 +100,30 @@ def package(
         operators=file.operators,
         opset=file.opset,
         quantize=quantize,
-        quantize_error=drift if quantize is not None else None,
+        quantize_error=loss,
         meta=dict(chosen.meta),
     )
     write_package(Path(out_dir), {**files, MANIFEST: encode(manifest)}, overwrite=chosen.overwrite)
     return manifest
+
+
+def _stamped(file: ModelFile, spec: ModelSpec, quantize: Literal["rowwise_int8"] | None) -> bytes:
+    """Return the bytes of FILE, its tables as QUANTIZE says, with the names of its contract and graph."""
+    if quantize is not None and not file.quantize_rows():
+        raise PackagingError(
+            "quantize: expected a float table that is only looked up, found none; leave quantize out"
+        )
+    file.set_metadata({SCHEMA_KEY: spec.schema_sha256, GRAPH_KEY: spec.graph_id})
+    return file.to_bytes()
+
+
+def _bounded(drift: float, limit: float) -> float:
+    if drift > limit:
+        raise PackagingError(
+            f"quantize: expected outputs within {limit:g}, found a change of "
+            f"{drift:.3g}; leave quantize out or raise the limit"
+        )
+    return drift
 
 
 def _read(path: Path) -> bytes:
@@ -243,64 +240,3 @@ def _table_differences(spec: ModelSpec, file: ModelFile) -> list[str]:
                 f"vocabulary {tensor.vocab}; enlarge the table"
             )
     return found
-
-
-def _golden(
-    original: Model, final: Model, given: Sequence[Values | FeatureVector | Example], chosen: Options
-) -> tuple[Golden, float]:
-    """Return the examples with the final model's outputs, and how far those are from the original model's."""
-    if not golden_examples.LEAST_CASES <= len(given) <= DEFAULT.golden_cases:
-        raise PackagingError(
-            f"golden: expected {golden_examples.LEAST_CASES} to {DEFAULT.golden_cases} examples, found "
-            f"{len(given)}; give no history, some, a full one"
-        )
-    examples = [_example(each) for each in given]
-    before, after = (_run(model, examples) for model in (original, final))
-    for at, outputs in enumerate(after):
-        if any(not np.isfinite(array).all() for array in outputs.values()):
-            raise PackagingError(
-                f"golden example {at}: expected finite outputs, found others; check the model on an "
-                "empty history"
-            )
-    _check_known(original, examples, before, chosen)
-    cases = golden_examples.cases_of(final.spec, [e.values for e in examples], after)
-    drift = max(golden_examples.worst_difference(b, a) for b, a in zip(before, after, strict=True))
-    golden = Golden(cases, chosen.absolute, chosen.relative)
-    golden_examples.check(final, golden)
-    return golden, drift
-
-
-def _example(given: Values | FeatureVector | Example) -> Example:
-    if isinstance(given, Example):
-        return given
-    return Example(given.values if isinstance(given, FeatureVector) else given)
-
-
-def _run(model: Model, examples: Sequence[Example]) -> list[dict[str, Array]]:
-    session = Session(model)
-    found = []
-    for at, example in enumerate(examples):
-        try:
-            found.append(session.run(FeatureVector(dict(example.values), model.graph_id, 0)).outputs)
-        except InferenceError as error:
-            raise PackagingError(f"golden example {at}: {error}") from error
-    return found
-
-
-def _check_known(
-    model: Model, examples: Sequence[Example], found: Sequence[dict[str, Array]], chosen: Options
-) -> None:
-    """Raise PackagingError unless the model file gives the outputs that the trainer saw."""
-    for at, (example, outputs) in enumerate(zip(examples, found, strict=True)):
-        for name, expected in (example.outputs or {}).items():
-            wanted = np.asarray(expected, np.float64)
-            have = outputs.get(name)
-            if (
-                have is None
-                or wanted.shape != have.shape
-                or not np.allclose(have, wanted, chosen.relative, chosen.absolute)
-            ):
-                raise PackagingError(
-                    f"golden example {at}, output {name!r}: expected the trainer's values, found "
-                    "others; compare the export with the trained model"
-                )

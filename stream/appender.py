@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from featuregraph.errors import EventError
+from featuregraph.types import INT64_MAX, INT64_MIN
 from stream import quarantine
 from stream.clock import Clock
 from stream.codec import checksum
 from stream.event import Draft, Receipt, Row
 from stream.limits import Limits
-from stream.reader import INT64_MAX, INT64_MIN, Reader, row_of
+from stream.reader import Reader, row_of
 from stream.store import UNPARSABLE, add_meta, meta, set_meta, transaction
 from stream.texts import Texts
 

@@ -17,6 +17,8 @@ from typing import Any, Final, cast
 
 import msgspec
 
+from featuregraph.types import INT64_MAX, INT64_MIN
+
 Value = str | int | float | bool | None
 Stored = str | int | bytes | None  # a column of any scalar, as the file holds it
 Fields = dict[str, Any]  # of Value
@@ -117,7 +119,7 @@ def typed_decoder(names: Iterable[str]) -> Callable[[bytes], Any]:
 
 def column(value: Any, name: str, bad: list[str]) -> Stored:
     """Return VALUE as SQLite keeps it exactly: text, an int64, or the JSON of any other scalar as bytes."""
-    if value.__class__ is int and -(2**63) <= value < 2**63:
+    if value.__class__ is int and INT64_MIN <= value <= INT64_MAX:
         return value
     plain = value if value.__class__ is str else _plain(value, name, bad)
     if isinstance(plain, str) and not is_utf8(plain):

@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple, cast
 from featuregraph.convert import BAD, converter
 from featuregraph.errors import EventError
 from featuregraph.shown import shown
-from featuregraph.types import IDENTIFIER, TIMESTAMP
+from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN, TIMESTAMP
 from stream import codec
 from stream.codec import Stored, Value
 from stream.limits import Limits
@@ -24,7 +24,6 @@ COLUMNS: Final = frozenset(
 )
 RAW_COLUMNS: Final = ("session_id", "page_id", "item_id")  # any scalar; the others have a type
 _NO_FIELD: Final = COLUMNS | {"attrs"}
-_INT64: Final = 2**63
 _EMPTY: Final = (str, bytes, int, float, list, tuple)  # an empty one of these stands for no attributes
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _TEXT: Final = frozenset({str})
@@ -98,7 +97,7 @@ class Form:
         get = raw.get
         name = self._name(raw)
         ts_ms = get("ts_ms")
-        if ts_ms.__class__ is not int or not -_INT64 <= ts_ms < _INT64:
+        if ts_ms.__class__ is not int or not INT64_MIN <= ts_ms <= INT64_MAX:
             ts_ms = self._number(raw, "ts_ms", "give every event its time")
         seq = get("seq")
         if seq is not None:

@@ -11,6 +11,10 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Final
 
+from featuregraph.convert import converter
+from featuregraph.errors import EventError
+from featuregraph.shown import shown
+from featuregraph.types import IDENTIFIER, TIMESTAMP
 from stream.store import add_meta, set_meta, transaction
 
 _UNUSED: Final = (
@@ -25,6 +29,22 @@ _DELETE: Final = {
     ),
     "event_id": ("DELETE FROM event WHERE event_id = ?", "DELETE FROM quarantine WHERE event_id = ?"),
 }
+
+
+def asked(**options: int | str | None) -> tuple[str, int | str]:
+    """Return the one of before, key and event_id that is given, and its value; raise EventError otherwise."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if len(given) != 1:
+        raise EventError(
+            f"expected one of before, key, event_id to forget by, found {', '.join(given) or 'none'};"
+            " give exactly one"
+        )
+    ((what, value),) = given.items()
+    kind, form, said = (TIMESTAMP, int, "ms") if what == "before" else (IDENTIFIER, str, "text")
+    found = converter(kind)(value)
+    if not isinstance(found, form):
+        raise EventError(f"expected {what} as {said}, found {shown(value)}; correct it")
+    return what, found
 
 
 def forget(

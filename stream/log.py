@@ -19,10 +19,7 @@ from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
-from featuregraph.convert import converter
 from featuregraph.errors import EventError
-from featuregraph.shown import shown
-from featuregraph.types import IDENTIFIER, TIMESTAMP
 from featuregraph.windows import parse_duration
 from stream import forget as forgetting
 from stream import inspect, quarantine
@@ -52,7 +49,6 @@ if TYPE_CHECKING:
 
 DEFAULT_KEY: Final = "user_id"
 _NO_KEY: Final = frozenset({"", "event", "ts_ms", "seq", "known_ms", "attrs"})
-_FORGET: Final = ("before", "key", "event_id")
 
 
 class EventLog:
@@ -190,23 +186,7 @@ class EventLog:
         Give exactly one: events with ts_ms < BEFORE, of KEY, or with EVENT_ID (of any key). Those in
         quarantine count too.
         """
-        given = {
-            name: value
-            for name, value in zip(_FORGET, (before, key, event_id), strict=True)
-            if value is not None
-        }
-        if len(given) != 1:
-            raise EventError(
-                f"expected one of before, key, event_id to forget by, found {', '.join(given) or 'none'};"
-                " give exactly one"
-            )
-        ((what, value),) = given.items()
-        value = converter(TIMESTAMP if what == "before" else IDENTIFIER)(value)
-        if not isinstance(value, str if what != "before" else int):
-            raise EventError(
-                f"expected {what} as {'ms' if what == 'before' else 'text'}, found {shown(given[what])};"
-                " correct it"
-            )
+        what, value = forgetting.asked(before=before, key=key, event_id=event_id)
         with self._using("forgetting") as connection:
             writer = self._writer()
             last = writer.last_id

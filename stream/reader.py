@@ -11,12 +11,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
+from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.codec import column_value
 from stream.event import RAW_COLUMNS, Row
 from stream.texts import Texts, last_number
-
-INT64_MIN: Final = -(2**63)
-INT64_MAX: Final = 2**63 - 1
 
 Stored = tuple[Any, ...]
 

@@ -9,27 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from featuregraph import FeatureOverflowError, Plan
-from featuregraph.testing.exact import same
+from featuregraph.answer import Outcome
+from featuregraph.values import same
 
-
-class Answered(Protocol):
-    """Values of one query."""
-
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """Return the public value of each feature."""
-        ...
-
-    @property
-    def partial(self) -> Sequence[str]:
-        """Return the partial features."""
-        ...
-
-
-Outcome = Answered | FeatureOverflowError
 Cell = tuple[object, bool, bool]  # the value or the error's text, which of them, whether partial
 _EMPTY: tuple[object, ...] = (None, 0, 0.0, False, "", [], {})
 

@@ -6,13 +6,13 @@ rows are forgotten: then all x wait in a queue.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from featuregraph.aggregates import codec
-from featuregraph.aggregates.algebra import Aggregate, Endless, State, Takes, in_int64, kept
+from featuregraph.aggregates.algebra import Aggregate, State, Takes, in_int64, kept
+from featuregraph.aggregates.held import EndlessOne, Queue
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64, Type
 
@@ -83,19 +83,10 @@ class SinceLatest(Latest):
         return None if self.x is None else in_int64(t - self.x)
 
 
-class Earliest(State):
+class Earliest(Queue):
     """All x, so that each can be the earliest."""
 
-    __slots__ = ("queue",)
-
-    def __init__(self, config: End) -> None:
-        super().__init__(config)
-        self.queue: deque[Any] = deque()
-
-    @property
-    def size(self) -> int:
-        """Return about how many values the state holds."""
-        return 1 + len(self.queue)
+    __slots__ = ()
 
     def push(self, x: Any) -> None:
         """Append a row, later than all held."""
@@ -120,21 +111,6 @@ class Earliest(State):
         self.bad += right.bad
         self.queue.extend(right.queue)
 
-    def value(self, t: int) -> Any:
-        """Return the earliest x."""
-        if self.bad:
-            return OVERFLOW
-        return self.queue[0] if self.queue else None
-
-    def parts(self) -> list[Any]:
-        """Return [bad, queue]."""
-        return [self.bad, list(self.queue)]
-
-    def restore(self, parts: object) -> None:
-        """Become the state that gave PARTS."""
-        self.bad, queue = codec.parts_of(parts, codec.count, codec.listed(codec.value_of(self.config.x)))
-        self.queue = deque(queue)
-
 
 class SinceEarliest(Earliest):
     """The ts_ms of all rows."""
@@ -148,14 +124,10 @@ class SinceEarliest(Earliest):
         return in_int64(t - self.queue[0]) if self.queue else None
 
 
-class EndlessEarliest(Endless):
+class EndlessEarliest(EndlessOne):
     """The earliest x of rows that are never forgotten."""
 
-    __slots__ = ("x",)
-
-    def __init__(self, config: End) -> None:
-        super().__init__(config)
-        self.x: Any = None
+    __slots__ = ()
 
     def push(self, x: Any) -> None:
         """Append a row, later than all held."""
@@ -163,23 +135,6 @@ class EndlessEarliest(Endless):
             self.bad += 1
         elif self.x is None:
             self.x = x
-
-    def join(self, right: Self) -> None:
-        """Append all rows of RIGHT."""
-        self.bad += right.bad
-        self.push(right.x)
-
-    def value(self, t: int) -> Any:
-        """Return the earliest x."""
-        return OVERFLOW if self.bad else self.x
-
-    def parts(self) -> list[Any]:
-        """Return [bad, x]."""
-        return [self.bad, self.x]
-
-    def restore(self, parts: object) -> None:
-        """Become the state that gave PARTS."""
-        self.bad, self.x = codec.parts_of(parts, codec.count, codec.optional(codec.value_of(self.config.x)))
 
 
 class EndlessSinceEarliest(EndlessEarliest):

@@ -7,30 +7,21 @@ it, and a pop needs no row numbers. Text compares by code point, which is the or
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from featuregraph.aggregates import codec
-from featuregraph.aggregates.algebra import Aggregate, Endless, State, kept
+from featuregraph.aggregates.algebra import Aggregate, State, kept
+from featuregraph.aggregates.held import EndlessOne, Queue
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import AnyType
 
 
-class SlidingMin(State):
+class SlidingMin(Queue):
     """The x that no later x is below."""
 
-    __slots__ = ("queue",)
-
-    def __init__(self, config: Aggregate) -> None:
-        super().__init__(config)
-        self.queue: deque[Any] = deque()
-
-    @property
-    def size(self) -> int:
-        """Return about how many values the state holds."""
-        return 1 + len(self.queue)
+    __slots__ = ()
 
     def push(self, x: Any) -> None:
         """Append a row, later than all held."""
@@ -62,23 +53,8 @@ class SlidingMin(State):
                 queue.pop()
             queue.extend(right.queue)
 
-    def value(self, t: int) -> Any:
-        """Return the extreme x."""
-        if self.bad:
-            return OVERFLOW
-        return self.queue[0] if self.queue else None
-
-    def parts(self) -> list[Any]:
-        """Return [bad, queue]."""
-        return [self.bad, list(self.queue)]
-
-    def restore(self, parts: object) -> None:
-        """Become the state that gave PARTS."""
-        self.bad, queue = codec.parts_of(parts, codec.count, codec.listed(codec.value_of(self.config.x)))
-        self._check(queue)
-        self.queue = deque(queue)
-
-    def _check(self, queue: list[Any]) -> None:
+    def check(self, queue: list[Any]) -> None:
+        """Raise ValueError unless rows give QUEUE."""
         codec.ascending(queue)
 
 
@@ -108,20 +84,17 @@ class SlidingMax(SlidingMin):
                 queue.pop()
             queue.extend(right.queue)
 
-    def _check(self, queue: list[Any]) -> None:
+    def check(self, queue: list[Any]) -> None:
+        """Raise ValueError unless rows give QUEUE."""
         codec.ascending(queue[::-1])
 
 
-class EndlessMin(Endless):
+class EndlessMin(EndlessOne):
     """The least x of rows that are never forgotten."""
 
-    __slots__ = ("best",)
+    __slots__ = ()
 
     commutes: ClassVar[bool] = True
-
-    def __init__(self, config: Aggregate) -> None:
-        super().__init__(config)
-        self.best: Any = None
 
     def push(self, x: Any) -> None:
         """Append a row, later than all held."""
@@ -129,26 +102,8 @@ class EndlessMin(Endless):
             return
         if x is OVERFLOW:
             self.bad += 1
-        elif self.best is None or x < self.best:
-            self.best = x
-
-    def join(self, right: Self) -> None:
-        """Append all rows of RIGHT."""
-        self.bad += right.bad
-        self.push(right.best)
-
-    def value(self, t: int) -> Any:
-        """Return the extreme x."""
-        return OVERFLOW if self.bad else self.best
-
-    def parts(self) -> list[Any]:
-        """Return [bad, best]."""
-        return [self.bad, self.best]
-
-    def restore(self, parts: object) -> None:
-        """Become the state that gave PARTS."""
-        check = codec.optional(codec.value_of(self.config.x))
-        self.bad, self.best = codec.parts_of(parts, codec.count, check)
+        elif self.x is None or x < self.x:
+            self.x = x
 
 
 class EndlessMax(EndlessMin):
@@ -162,8 +117,8 @@ class EndlessMax(EndlessMin):
             return
         if x is OVERFLOW:
             self.bad += 1
-        elif self.best is None or x > self.best:
-            self.best = x
+        elif self.x is None or x > self.x:
+            self.x = x
 
 
 @dataclass(frozen=True, slots=True)

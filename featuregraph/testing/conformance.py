@@ -9,30 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
 
+from featuregraph.answer import Answered
 from featuregraph.errors import FeatureGraphError
 from featuregraph.graph import Graph
-from featuregraph.testing.exact import near, same
-from featuregraph.types import AnyType, ListType, MapType, RecordType
+from featuregraph.testing.exact import near
+from featuregraph.values import json_value, same
 
 Json = Any
-
-
-class Answered(Protocol):
-    """What an executor gives for one query: reference answers and feature vectors are such."""
-
-    @property
-    def values(self) -> Mapping[str, object]:
-        """Return the public value of each feature."""
-        ...
-
-    @property
-    def partial(self) -> Sequence[str]:
-        """Return the names of the partial features (SEMANTICS 3.5)."""
-        ...
 
 
 class Executor(Protocol):
@@ -142,29 +128,6 @@ def _check_values(case: Case, graph: Graph, place: int, answer: Answered, row: M
         tolerance = case.tolerance.get(name)
         equal = same(value, expected) if tolerance is None else near(value, expected, tolerance)
         _require(equal, f"{where}: {name!r} ({node.type}): expected {expected!r}, found {value!r}")
-
-
-def json_value(type: AnyType, value: Any, *, per_candidate: bool = False) -> Json:
-    """Return a public value as GRAPH_JSON writes values of TYPE; raise AssertionError if it is none."""
-    if per_candidate:
-        _require(isinstance(value, list), f"expected a list with a value per candidate, found {value!r}")
-        return [json_value(type, item) for item in value]
-    if value is None:
-        return None
-    match type:
-        case ListType(item):
-            return [json_value(item, v) for v in value]
-        case MapType(key, inner):
-            return [[json_value(key, k), json_value(inner, v)] for k, v in value.items()]
-        case RecordType(items):
-            return {name: [json_value(item, v) for v in value[name]] for name, item in items}
-    return _decimal_text(value, type.scale) if type.kind == "decimal" else value
-
-
-def _decimal_text(value: object, scale: int) -> str:
-    exact = isinstance(value, Decimal) and value.as_tuple().exponent == -scale
-    _require(exact, f"expected a Decimal with {scale} digits after the point, found {value!r}")
-    return f"{value:f}"
 
 
 def _require(condition: object, message: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter_ns
 
 from featuregraph import FeatureVector, Graph, reference
-from featuregraph.testing.exact import same
+from featuregraph.values import same
 from headrace.retail.catalogue import Catalogue, catalogue
 from headrace.retail.slice import Slice
 from headrace.retail.task import END, HELD_OUT, Basket, baskets

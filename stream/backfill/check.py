@@ -9,13 +9,15 @@ from dataclasses import replace
 from typing import Any
 
 from featuregraph import FeatureOverflowError, Plan
+from featuregraph.answer import Outcome
 from featuregraph.convert import converter
 from featuregraph.types import TIMESTAMP
 from stream import tabular
-from stream.backfill.executors import EXECUTORS, Executor, Outcome, Query, Reference, by_key
+from stream.backfill.executors import EXECUTORS, Executor, Reference, by_key
 from stream.backfill.history import Recorded, batches, identifier, recorded, size
 from stream.backfill.job import READING, Progress
 from stream.backfill.slack import asked_of, magnitudes, scaled
+from stream.query import Query
 from stream.verify import Verification
 
 

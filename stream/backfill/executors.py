@@ -5,39 +5,22 @@ Each gives exactly the same values; they differ in speed. A further executor is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Protocol
 
 from featuregraph import FeatureOverflowError, Plan, RequestError
+from featuregraph.answer import Answered, Outcome
 from stream.backfill.history import Recorded, identifier
 from stream.engine import MODES, Engine, Mode
 from stream.errors import BackfillError
 from stream.log import EventLog
-
-Query = Mapping[str, Any]  # GRAPH_JSON: key, t, request, as_known, history_start_ms
+from stream.query import Query, ask
 
 # One key at a time is held, so this bounds the largest user, not their number.
 _KEY_MEMORY = "256MiB"
-
-
-class Answered(Protocol):
-    """What an executor gives for one query."""
-
-    @property
-    def values(self) -> Mapping[str, Any]:
-        """Return the public value of each feature."""
-        ...
-
-    @property
-    def partial(self) -> Sequence[str]:
-        """Return the partial features (SEMANTICS 3.5)."""
-        ...
-
-
-Outcome = Answered | FeatureOverflowError
 
 
 class Executor(Protocol):
@@ -76,7 +59,7 @@ class Reference:
     ) -> Iterator[tuple[int, Outcome]]:
         """Give each query's answer from a log of its key alone."""
         from featuregraph import reference
-        from featuregraph.reference.answers import ask
+        from featuregraph.reference import answers
 
         graph, log = plan.graph, None
         for key, places in by_key(queries):
@@ -85,7 +68,7 @@ class Reference:
                 for event in events.rows_of(key):
                     log.arrive(event)
             for place in places:
-                yield place, _outcome(partial(ask, graph, log), queries[place], place)
+                yield place, _outcome(partial(answers.ask, graph, log), queries[place], place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +91,11 @@ class Device:
         engine = Engine(events.log, mode=self.mode, memory_budget=_KEY_MEMORY)
         graph_id = engine.install(plan)
         for key, places in by_key(queries):
-            extract = partial(_extract, engine, graph_id, _nobody(events.log) if key is None else key)
+            extract = partial(ask, engine, graph_id, _nobody(events.log) if key is None else key)
             for place in places:
                 yield place, _outcome(extract, queries[place], place)
             engine.memory_budget = 0
             engine.memory_budget = _KEY_MEMORY
-
-
-def _extract(engine: Engine, graph_id: str, key: str, query: Query) -> Answered:
-    return engine.extract(
-        graph_id,
-        key=key,
-        at_ms=query["t"],
-        request=query.get("request"),
-        as_known=bool(query.get("as_known")),
-        history_start_ms=query.get("history_start_ms"),
-    )
 
 
 def _outcome(answer: Callable[[Query], Answered], query: Query, place: int) -> Outcome:

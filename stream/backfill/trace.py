@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from featuregraph import Graph
 from featuregraph.infix import infix, name_of
 from featuregraph.ir import Node
-from featuregraph.testing.conformance import json_value
 from featuregraph.times import format_time
+from featuregraph.values import json_value
 from featuregraph.why import AggregateTrace, RowVerdict, Why
 
 VERDICT = "verdict"  # the one column whose cells may be folded

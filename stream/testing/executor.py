@@ -12,6 +12,7 @@ from featuregraph import FeatureVector, Graph
 from featuregraph.testing.clock import FakeClock
 from stream.engine import MODES, Engine, Mode
 from stream.log import EventLog
+from stream.query import ask
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class DeviceExecutor:
                     _arrive(engine, clock, arrivals[count - 1])
                 while waiting and queries[waiting[0]].get("after", len(arrivals)) == count:
                     number = waiting.pop(0)
-                    found[number] = _ask(engine, graph_id, queries[number])
+                    found[number] = ask(engine, graph_id, queries[number]["key"], queries[number])
         return [found[i] for i in range(len(queries))]
 
 
@@ -63,17 +64,6 @@ def _arrive(engine: Engine, clock: FakeClock, arrival: Mapping[str, Any]) -> Non
         engine.forget(**arrival["forget"])
     else:
         engine.append_many([arrival], keep_known=True)
-
-
-def _ask(engine: Engine, graph_id: str, query: Mapping[str, Any]) -> FeatureVector:
-    return engine.extract(
-        graph_id,
-        key=query["key"],
-        at_ms=query["t"],
-        request=query.get("request"),
-        as_known=query.get("as_known", False),
-        history_start_ms=query.get("history_start_ms"),
-    )
 
 
 EXECUTORS = [DeviceExecutor(mode) for mode in MODES]

@@ -15,21 +15,22 @@ from typing import Any
 from featuregraph.errors import EventError, FeatureGraphError
 from featuregraph.graph import Graph
 from featuregraph.ir import Node, Op, toposort
-from featuregraph.reference import Log
-from featuregraph.reference.answers import ask
+from featuregraph.reference import Log, answers
 from featuregraph.reference.rows import is_partial
 from featuregraph.testing.clock import FakeClock
-from featuregraph.testing.conformance import json_value
-from featuregraph.testing.exact import same
+from featuregraph.testing.exact import near
 from featuregraph.types import INT64_MAX
+from featuregraph.values import json_value, same
 from stream.engine import Engine
 from stream.log import EventLog
 from stream.pace import PACE, Pace
+from stream.query import ask
 from stream.testing.histories import ENGINES, History
 
 Json = Any
-TIGHT = Pace(least_trim=2, most_pending=3, most_taken=20)  # a handful of rows is a long life then
 TOLERANCE = 1e-12  # of decayed_sum, of the sum of the absolute terms (SEMANTICS 4.2)
+# Engines trim, drop and catch up after a handful of rows, as they do in long lives only.
+TIGHT = Pace(least_trim=2, most_pending=3, most_taken=20)
 
 
 @dataclass(slots=True)
@@ -47,11 +48,11 @@ class _Stage:
 
     history: History
     path: Path
+    pace: Pace
     clock: FakeClock
     graphs: list[Graph]
     known: list[Log]  # by graph
     installed: set[int]
-    pace: Pace
     played: Played = field(default_factory=Played)
     log: EventLog | None = None
     engines: list[Engine] = field(default_factory=list)
@@ -94,16 +95,16 @@ class _Stage:
 
 
 def check(history: History, folder: Path, pace: Pace = PACE) -> Played:
-    """Play HISTORY in FOLDER at PACE; raise AssertionError where an answer is not the reference's."""
+    """Play HISTORY in FOLDER; raise AssertionError at the first answer that is not the reference's."""
     graphs = [Graph.from_json(form) for form in history.graphs]
     stage = _Stage(
         history,
         folder / "log.db",
+        pace,
         FakeClock(INT64_MAX),  # no clock has been told: nothing lies in the future
         graphs,
         [Log(graph.key, graph.events) for graph in graphs],
         set(range(len(graphs))),
-        pace,
     )
     stage.open()
     try:
@@ -167,7 +168,7 @@ def _is_refused_by_reference(stage: _Stage, event: Json) -> bool:
 
 def _ask(stage: _Stage, number: int, query: Json) -> None:
     graph = stage.graphs[number]
-    expected = _outcome(lambda: ask(graph, stage.known[number], query))
+    expected = _outcome(lambda: answers.ask(graph, stage.known[number], query))
     late: list[str] = []
     if not isinstance(expected, FeatureGraphError):
         start = _start(stage.history.history_start_ms, query)
@@ -176,7 +177,7 @@ def _ask(stage: _Stage, number: int, query: Json) -> None:
             for n, node in graph.features.items()
             if is_partial(node, query["t"], start, include_now=graph.include_now)
         ]
-    found = [_outcome(partial(_extract, one, graph, query)) for one in stage.engines]
+    found = [_outcome(partial(ask, one, graph.id, query["key"], query)) for one in stage.engines]
     for (mode, budget), one in zip(ENGINES, found, strict=True):
         where = f"{mode} with {budget}, {query}"
         if isinstance(expected, FeatureGraphError) or isinstance(one, FeatureGraphError):
@@ -193,17 +194,6 @@ def _start(held_from: int | None, query: Json) -> int | None:
     """Return from when on the history counts: the log's, and with as_known the query's."""
     asked = query.get("history_start_ms") if query.get("as_known") else None
     return max((ms for ms in (held_from, asked) if ms is not None), default=None)
-
-
-def _extract(asked: Engine, graph: Graph, query: Json) -> Any:
-    return asked.extract(
-        graph.id,
-        key=query["key"],
-        at_ms=query["t"],
-        request=query.get("request"),
-        as_known=query.get("as_known", False),
-        history_start_ms=query.get("history_start_ms"),
-    )
 
 
 def _outcome(call: Any) -> Any:
@@ -235,7 +225,7 @@ def _same_values(
                 f"{where}: {name!r}: expected {first!r} as in the first mode, found {found!r}"
             )
             slack = _slack(stage, number, node, query)
-            close = slack is None or _near(expected, found, slack)
+            close = slack is None or near(expected, found, absolute=slack)
             assert close, f"{where}: {name!r}: expected {expected!r} within {slack}, found {found!r}"
         else:
             assert same(expected, found), (
@@ -263,19 +253,7 @@ def _slack(stage: _Stage, number: int, node: Node, query: Json) -> float | None:
     graph = Graph.from_json(stage.history.graphs[number])
     graph.features = {"size": Node(Op.AGG, aggregate.type, parts, **dict(aggregate.attrs))}
     with suppress(FeatureGraphError):
-        total = ask(graph, stage.known[number], query).values["size"]
+        total = answers.ask(graph, stage.known[number], query).values["size"]
         terms = total.values() if isinstance(total, dict) else [total]
         return TOLERANCE * max(terms, default=0.0)
     return None
-
-
-def _near(left: Any, right: Any, slack: float) -> bool:
-    if isinstance(left, list):
-        return (
-            isinstance(right, list)
-            and len(left) == len(right)
-            and all(_near(a, b, slack) for a, b in zip(left, right, strict=True))
-        )
-    if isinstance(left, float) and isinstance(right, float):
-        return abs(left - right) <= slack
-    return same(left, right)

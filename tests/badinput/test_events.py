@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import featuregraph as fg
 from featuregraph import EventError, reference
 from featuregraph.testing.clock import FakeClock
-from featuregraph.testing.exact import same
+from featuregraph.values import same
 from stream import Engine, EventLog, Receipt
 
 pytestmark = pytest.mark.device

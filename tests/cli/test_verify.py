@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 
 import featuregraph as fg
+from featuregraph.answer import Outcome
 from featuregraph.sources import load_graph
 from stream.backfill import check, cli
-from stream.backfill.executors import EXECUTORS, Device, Executor, Outcome
+from stream.backfill.executors import EXECUTORS, Device, Executor
 from stream.backfill.history import Recorded
 
 pq = pytest.importorskip("pyarrow.parquet")

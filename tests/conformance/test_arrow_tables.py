@@ -12,9 +12,10 @@ pa = pytest.importorskip("pyarrow")
 from featuregraph import arrow, reference  # noqa: E402  pyarrow decides whether this file runs
 from featuregraph.errors import EventError, RequestError  # noqa: E402
 from featuregraph.graph import Graph  # noqa: E402
-from featuregraph.testing.conformance import Case, json_value, load_cases  # noqa: E402
-from featuregraph.testing.exact import near, same  # noqa: E402
+from featuregraph.testing.conformance import Case, load_cases  # noqa: E402
+from featuregraph.testing.exact import near  # noqa: E402
 from featuregraph.types import MapType, RecordType  # noqa: E402
+from featuregraph.values import json_value, same  # noqa: E402
 
 EVENTS = {"e": {"x": "int64", "p": "decimal(2)", "s": "category"}}
 

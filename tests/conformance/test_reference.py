@@ -13,8 +13,9 @@ from featuregraph.graph import Graph
 from featuregraph.reference import Log, answer, value
 from featuregraph.reference.fields import UnparsableError, convert
 from featuregraph.reference.zones import day_of_week, hour_of_day
-from featuregraph.testing.exact import near, same
+from featuregraph.testing.exact import near
 from featuregraph.types import FLOAT64, INT64, STRING, decimal, vector
+from featuregraph.values import same
 
 pytestmark = pytest.mark.device
 

@@ -11,7 +11,7 @@ import pytest
 import featuregraph as fg
 from featuregraph.reference import answer
 from featuregraph.testing.clock import FakeClock
-from featuregraph.testing.exact import same
+from featuregraph.values import same
 from stream import Engine, EventLog
 from stream.engine import MODES, Mode
 

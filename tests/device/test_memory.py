@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import featuregraph as fg
-from featuregraph.testing.exact import same
+from featuregraph.values import same
 from stream.engine import Mode
 
 pytestmark = pytest.mark.device

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import featuregraph as fg
-from featuregraph.testing.exact import same
+from featuregraph.values import same
 
 pytestmark = pytest.mark.device
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from featuregraph import Graph
 from featuregraph.errors import FeatureGraphError
 from featuregraph.ir import Op, toposort
-from featuregraph.testing.conformance import Executor, json_value
-from featuregraph.testing.exact import same
+from featuregraph.testing.conformance import Executor
 from featuregraph.testing.executors import ReferenceExecutor
 from featuregraph.testing.graphs import random_graph
 from featuregraph.testing.logs import Workload, random_workload
 from featuregraph.testing.values import World
+from featuregraph.values import json_value, same
 from stream.testing import EXECUTORS
 
 pytestmark = pytest.mark.device

@@ -17,11 +17,10 @@ from featuregraph.errors import FeatureGraphError
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.reference import answer
 from featuregraph.rules import ALL, CHOICE, FOLD, LOGIC, STREAMS, Rules, rewrite
-from featuregraph.testing.conformance import json_value
-from featuregraph.testing.exact import same
 from featuregraph.testing.graphs import random_graph
 from featuregraph.testing.logs import Workload, random_workload
 from featuregraph.testing.values import World
+from featuregraph.values import json_value, same
 
 pytestmark = pytest.mark.device
 

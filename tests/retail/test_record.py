@@ -10,7 +10,7 @@ import pytest
 
 import inference
 from featuregraph import Graph, reference
-from featuregraph.testing.exact import same
+from featuregraph.values import same
 from headrace.errors import UsageError
 from headrace.retail import serving
 from headrace.retail.record import FILES, Record
