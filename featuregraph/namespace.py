@@ -28,7 +28,7 @@ def features_of(namespace: object) -> dict[str, Expr]:
     """
     found: dict[str, Expr] = {}
     module = _is_module(namespace)
-    for name, value in _attributes(namespace).items():
+    for name, value in attributes(namespace).items():
         if name.startswith("_"):
             continue
         made = _features(name, value)
@@ -43,7 +43,7 @@ def features_of(namespace: object) -> dict[str, Expr]:
     return found
 
 
-def _attributes(namespace: object) -> dict[str, object]:
+def attributes(namespace: object) -> dict[str, object]:
     """Return what NAMESPACE holds: items, attributes with inherited ones, or a module's names."""
     if isinstance(namespace, Mapping):
         return {str(name): value for name, value in namespace.items()}

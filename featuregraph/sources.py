@@ -21,6 +21,7 @@ from types import ModuleType
 from featuregraph.errors import CompileError
 from featuregraph.expr import Expr, Windows
 from featuregraph.graph import Graph
+from featuregraph.namespace import attributes
 from featuregraph.place import Place, placed
 from featuregraph.schema import Candidate, Event, Request
 from featuregraph.shown import MAX_WORD
@@ -135,12 +136,7 @@ def _advice(name: str, namespace: object) -> str:
 
 
 def _names(namespace: object) -> dict[str, object]:
-    if isinstance(namespace, Mapping):
-        return {str(name): value for name, value in namespace.items()}
-    merged: dict[str, object] = {}
-    for base in reversed(getattr(namespace, "__mro__", (namespace,))):
-        merged.update(getattr(base, "__dict__", {}))
-    return {name: value for name, value in merged.items() if not name.startswith("__")}
+    return {name: value for name, value in attributes(namespace).items() if not name.startswith("__")}
 
 
 def _public(namespace: object) -> dict[str, object]:
