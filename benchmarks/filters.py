@@ -23,7 +23,7 @@ from typing import Any
 import featuregraph as fg
 import stream.installed
 from featuregraph.layout import Layout, lay_out
-from featuregraph.testing.workload import FUNCTIONS, WINDOWS
+from featuregraph.testing.workload.mixed import FUNCTIONS, WINDOWS
 from stream import Engine, EventLog
 
 ROUNDS = 7
