@@ -13,11 +13,12 @@ import time
 from itertools import takewhile
 from pathlib import Path
 from statistics import median
+from typing import get_args
 
 from featuregraph.testing.clock import FakeClock
-from featuregraph.testing.workload import Shape, workload
+from featuregraph.testing.workload.mixed import Shape, workload
 from stream import Engine, EventLog, Limits
-from stream.log import Sync
+from stream.store import Sync
 
 EVERY_MS = 5_000
 REQUESTS = 600
@@ -31,7 +32,9 @@ def measure(seed: int, features: int, sync: Sync) -> tuple[float, float, float]:
     limits = Limits(max_served=REQUESTS // 4)
     with (
         tempfile.TemporaryDirectory() as folder,
-        EventLog(Path(folder) / "log.db", clock=clock, history_start_ms="all", sync=sync, limits=limits) as log,
+        EventLog(
+            Path(folder) / "log.db", clock=clock, history_start_ms="all", sync=sync, limits=limits
+        ) as log,
     ):
         engine = Engine(log, key="me", memory_budget="64MiB")
         graph_id = engine.install(work.graph.compile())
@@ -54,9 +57,9 @@ def main() -> None:
     """Print a row per seed and size."""
     print("features  sync   seed  without ms  with ms  ratio  more us  bytes a record")
     for features in (20, 100):
-        for sync in ("batch", "full"):
+        for sync in get_args(Sync):
             for seed in (1, 2, 3):
-                without, recorded, size = measure(seed, features, sync)  # type: ignore[arg-type]
+                without, recorded, size = measure(seed, features, sync)
                 print(
                     f"{features:8}  {sync:5}  {seed:4}  {without:10.3f}  {recorded:7.3f}"
                     f"  {recorded / without:4.2f}x  {1e3 * (recorded - without):7.0f}  {size:14.0f}"

@@ -11,7 +11,10 @@ from stream.verify import Verification
 
 SERVED = "served"
 MOST_UNEQUAL = 100  # cells told one by one
-_WHY_OTHERWISE = "asked for a time before the clock's, or before another event of the same millisecond"
+_WHY_OTHERWISE = (
+    "asked for a time before the clock's, answered before another event of the same millisecond, or seeing"
+    " events of before the log's history"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,8 +224,8 @@ def _unequal(plan: Plan, record: Served, feature: str, difference: Difference) -
 def _is_otherwise(plan: Plan, record: Served, known: _Known) -> bool:
     """Tell whether `replay --as-known` at the record's time counts other events than the device did.
 
-    It does so where the device was asked for a time before its clock's, and where an event came to be known
-    in the same millisecond, after the answer.
+    It does so where the device was asked for a time before its clock's, where an event came to be known in
+    the same millisecond, after the answer, and where events are older than the history that the log declares.
     """
     t, start, asked = record.vector.at_ms, _start(record), record.asked
     first, end = reach_of(plan), t + (1 if plan.graph.include_now else 0)
