@@ -59,7 +59,7 @@ class KeyRows:
 
 def _read(reading: Reading, fetch: Fetch) -> list[EventRow]:
     """Return the rows of one event, in total order."""
-    return list(map(reading.decoder.row, fetch(reading.decoder)))
+    return list(filter(None, map(reading.decoder.row, fetch(reading.decoder))))
 
 
 def _filled(
@@ -120,6 +120,8 @@ class KeyCache(KeyRows):
         if reading is None:
             return
         made = reading.decoder.row(reading.decoder.of_row(row))
+        if made is None:
+            return
         for number, place in reading.takers:
             if place is None or made[place] is True:
                 self._insert(number, made)
