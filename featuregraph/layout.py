@@ -177,9 +177,7 @@ def _scans(
         row = rows.get(event, {})
         made = tuple(row.get(i) for i in range(max(row, default=-1) + 1))
         wheres = _wheres(takers[event])
-        found.append(
-            Scan(event, made, _widest([t.reach for t in takers[event]]), wheres, on_columns(wheres))
-        )
+        found.append(Scan(event, made, _widest([t.reach for t in takers[event]]), wheres, on_columns(wheres)))
     return tuple(found)
 
 
