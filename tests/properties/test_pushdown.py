@@ -94,7 +94,7 @@ def test_a_scan_drops_rows_only_if_every_track_has_a_filter(wheres: list[Node | 
         agg = graph.features["f"]
         attrs = dict(agg.attrs) | {"roles": ("where",) if where is not None else ()}
         made.append((Node(Op.AGG, agg.type, () if where is None else (where,), **attrs), False))
-    (scan,) = lay_out(made).scans
+    (scan,) = lay_out(made).scans.values()
     assert len(scan.wheres) == kept
 
 
