@@ -7,6 +7,7 @@ each stage against the reference, and featuregraph.spec says what is legal after
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from featuregraph.ir import Node
@@ -50,7 +51,7 @@ def partition(steps: Steps) -> Steps:
         reads += [Read((event,), read.reach) for event in read.events]
         places.append(tuple(range(begin, len(reads))))
     filters = [Filter(tuple(p for i in f.reads for p in places[i]), f.where) for f in steps.filters]
-    return Steps(tuple(reads), tuple(filters), steps.ranges, steps.computes)
+    return replace(steps, reads=tuple(reads), filters=tuple(filters))
 
 
 def fuse(steps: Steps) -> Steps:
@@ -64,7 +65,7 @@ def fuse(steps: Steps) -> Steps:
         Filter(tuple(sorted({numbers[steps.reads[i].events] for i in f.reads})), f.where)
         for f in steps.filters
     ]
-    return Steps(tuple(reads), tuple(filters), steps.ranges, steps.computes)
+    return replace(steps, reads=tuple(reads), filters=tuple(filters))
 
 
 def postpone(steps: Steps) -> Steps:
@@ -90,7 +91,7 @@ def index_ranges(steps: Steps) -> Steps:
     numbers: dict[Range, int] = {}
     places = [numbers.setdefault(one, len(numbers)) for one in steps.ranges]
     computes = [c._replace(range=places[c.range]) for c in steps.computes]
-    return Steps(steps.reads, steps.filters, tuple(numbers), tuple(computes))
+    return replace(steps, ranges=tuple(numbers), computes=tuple(computes), ordered=True)
 
 
 def drop_dead(steps: Steps) -> Steps:
@@ -107,13 +108,7 @@ def drop_dead(steps: Steps) -> Steps:
                 needed = parts[arg] if arg in parts else parts.setdefault(arg, static_parts(arg))
             for part in needed:
                 carried.setdefault(part, {}).update(dict.fromkeys(agg["events"]))
-    return Steps(
-        steps.reads,
-        steps.filters,
-        steps.ranges,
-        steps.computes,
-        {node: tuple(events) for node, events in carried.items()},
-    )
+    return replace(steps, carried={node: tuple(events) for node, events in carried.items()})
 
 
 def filter_early(steps: Steps) -> Steps:
@@ -126,7 +121,7 @@ def filter_early(steps: Steps) -> Steps:
     for read, wheres in zip(steps.reads, takers, strict=True):
         decisive = _all_filters(wheres)
         reads.append(read._replace(wheres=decisive, early=on_columns(decisive)))
-    return Steps(tuple(reads), steps.filters, steps.ranges, steps.computes, steps.carried)
+    return replace(steps, reads=tuple(reads))
 
 
 def _all_filters(wheres: Iterable[Node | None]) -> tuple[Node, ...]:

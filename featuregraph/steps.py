@@ -62,6 +62,7 @@ class Steps:
     """All steps of one plan at one stage.
 
     CARRIED gives the values that rows carry, each with the events whose rows do; None: every attribute.
+    ORDERED: the rows of a filter stand in order, so that a range is cut by its bounds.
     """
 
     reads: tuple[Read, ...]
@@ -69,6 +70,7 @@ class Steps:
     ranges: tuple[Range, ...]
     computes: tuple[Compute, ...]
     carried: Mapping[Node, tuple[str, ...]] | None = None
+    ordered: bool = False
 
     def demand(self, compute: Compute) -> Demand:
         """Return what COMPUTE computes."""

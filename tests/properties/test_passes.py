@@ -161,7 +161,7 @@ def test_every_pass_has_laws() -> None:
 
 def test_no_demand_no_steps() -> None:
     """A graph without streams needs no step at any stage."""
-    assert stages([])[-1] == Steps((), (), (), (), {})
+    assert stages([])[-1] == Steps((), (), (), (), {}, ordered=True)
 
 
 def spoilt(steps: Steps) -> dict[str, Steps]:
