@@ -11,9 +11,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from featuregraph.ir import Node
-from featuregraph.layout import is_static, static_parts
 from featuregraph.pushdown import on_columns
-from featuregraph.steps import Compute, Filter, Range, Read, Steps, widest
+from featuregraph.steps import Compute, Filter, Range, Read, Steps, is_static, row_parts, widest
 
 
 class Pass(NamedTuple):
@@ -97,17 +96,9 @@ def index_ranges(steps: Steps) -> Steps:
 def drop_dead(steps: Steps) -> Steps:
     """Decode what a filter or an aggregate takes of a row, and nothing else."""
     carried: dict[Node, dict[str, None]] = {}
-    parts: dict[Node, list[Node]] = {}
     for compute in steps.computes:
-        agg = compute.agg
-        where = None if compute.waits else agg.role("where")
-        for arg in agg.args:
-            if arg is where:
-                needed = [arg]  # a filter has a place in its rows even if it is a literal
-            else:
-                needed = parts[arg] if arg in parts else parts.setdefault(arg, static_parts(arg))
-            for part in needed:
-                carried.setdefault(part, {}).update(dict.fromkeys(agg["events"]))
+        for part in row_parts(compute.agg):
+            carried.setdefault(part, {}).update(dict.fromkeys(compute.agg["events"]))
     return replace(steps, carried={node: tuple(events) for node, events in carried.items()})
 
 

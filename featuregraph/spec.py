@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from featuregraph.build import AGGREGATES, MAX_DEPTH, RULES
 from featuregraph.errors import CompileError
 from featuregraph.ir import LEAVES, Node, Op, toposort
-from featuregraph.layout import is_static, static_parts
-from featuregraph.steps import Compute, Steps, reach_of
+from featuregraph.steps import Compute, Steps, is_static, reach_of, row_parts
 from featuregraph.types import BOOLEAN, ListType, MapType, RecordType, Type
 
 Law = tuple[str, Callable[[Node], bool]]
@@ -111,9 +110,8 @@ def _every(law: Callable[[Steps, Compute], bool]) -> Callable[[Steps], bool]:
 def _carries(steps: Steps, compute: Compute) -> bool:
     """Tell whether rows carry what COMPUTE takes of them."""
     carried = steps.carried or {}
-    where = None if compute.waits else compute.agg.role("where")
-    parts = [p for arg in compute.agg.args for p in ([arg] if arg is where else static_parts(arg))]
-    return all(set(compute.agg["events"]) <= set(carried.get(part, ())) for part in parts)
+    events = set(compute.agg["events"])
+    return all(events <= set(carried.get(part, ())) for part in row_parts(compute.agg))
 
 
 def _drops_what_all_reject(steps: Steps) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from featuregraph.ir import Node
+from featuregraph.ir import OF_THE_QUERY, Node, Op, toposort
 from featuregraph.windows import Window
 
 Demand = tuple[Node, bool]  # an aggregate, and its graph's include_now
@@ -102,3 +102,26 @@ def widest(reaches: Iterable[int | None]) -> int | None:
     """Return the reach that holds all REACHES, of which there is one at least."""
     found = tuple(reaches)
     return None if None in found else max(r for r in found if r is not None)
+
+
+# ---------------------------------------------------------------- what a row alone decides
+
+
+def is_static(node: Node) -> bool:
+    """Tell whether NODE's value depends on its row alone, so that it can be computed once."""
+    return not any(inner.op in OF_THE_QUERY for inner in toposort([node]))
+
+
+def static_parts(node: Node) -> list[Node]:
+    """Return the largest parts of NODE that depend on the row alone."""
+    if is_static(node):
+        return [] if node.op is Op.LIT else [node]
+    return [part for arg in node.args for part in static_parts(arg)]
+
+
+def row_parts(agg: Node) -> list[Node]:
+    """Return the nodes that have a place in the rows for AGG to read."""
+    where = agg.role("where")
+    # A filter has a slot even if it is a literal.
+    filter = where if where is not None and is_static(where) else None
+    return [part for arg in agg.args for part in ([arg] if arg is filter else static_parts(arg))]

@@ -87,8 +87,39 @@ class Engine:
     # ---- plans
 
     def install(self, plan: Plan) -> str:
-        """Take PLAN in and return its graph id; a plan that is installed already changes nothing."""
-        if not hasattr(plan, "demands"):
+        """Take PLAN in and return its graph id; a plan that is installed already changes nothing.
+
+        What the plans before share with it goes on as it is; only the rest is read from the log.
+        """
+        self._check(plan)
+        with self._lock:
+            if plan.id not in self._plans:
+                self._take(plan)
+                self._bind()
+            return plan.id
+
+    def upgrade(self, graph_id: str, plan: Plan) -> str:
+        """Take PLAN in and the plan GRAPH_ID out, as one change; return the new graph id.
+
+        States of what means the same in both go on.
+        """
+        self._check(plan)
+        with self._lock:
+            self._plan(graph_id)
+            if plan.id not in self._plans:
+                self._take(plan)
+            if plan.id != graph_id:
+                del self._plans[graph_id]
+            self._bind()
+            return plan.id
+
+    def _take(self, plan: Plan) -> None:
+        self._plans[plan.id] = Installed(plan, self._unparsable)
+        self._unknown.drop(plan.graph)
+
+    def _check(self, plan: object) -> None:
+        """Refuse what is no plan, or one of another key than the log's."""
+        if not isinstance(plan, Plan):
             raise ArgumentError(f"expected a plan, found {shown(plan)}; install what graph.compile() returns")
         if plan.graph.key != self.log.key:
             raise CompileError(
@@ -96,12 +127,6 @@ class Engine:
                 f"found {plan.graph.key!r}; compute it in the cloud and bring its values as a table or "
                 "a request"
             )
-        with self._lock:
-            if plan.id not in self._plans:
-                self._plans[plan.id] = Installed(plan, self._unparsable)
-                self._bind()
-                self._unknown.drop(plan.graph)
-            return plan.id
 
     def remove(self, graph_id: str) -> None:
         """Take the plan GRAPH_ID out."""
@@ -117,10 +142,9 @@ class Engine:
             return {graph_id: installed.plan for graph_id, installed in self._plans.items()}
 
     def _bind(self) -> None:
-        """Begin anew with all plans together; states are rebuilt from the log at the next query."""
-        plans = (installed.plan for installed in self._plans.values())
-        self._together = Together(plans, self.log.key, self._unparsable, self._pace)
-        self._kept.clear()
+        """Run all plans together; what is kept of a key moves over at its next query."""
+        self._together = self._together.followed_by(installed.plan for installed in self._plans.values())
+        self._kept.reconsider()
 
     def _plan(self, graph_id: object) -> Installed:
         installed = self._plans.get(graph_id) if isinstance(graph_id, str) else None
@@ -325,7 +349,12 @@ class Engine:
             with self._decoding():
                 kept.load(self._fetch(key, t, INT64_MAX + 1), t)
             self._kept.put(key, kept)
-        return kept if t >= kept.t else None
+        if t < kept.t:
+            return None
+        if kept.binding is not self._together.binding:
+            with self._decoding():
+                kept.move(self._together.binding, self._fetch(key, kept.t, INT64_MAX + 1))
+        return kept
 
     def _scan(self, key: str, binding: Binding, t: int, *, known_from: int | None = None) -> KeyRows:
         """Return the rows that BINDING needs at T, read from the log; as known, from KNOWN_FROM on."""

@@ -19,6 +19,7 @@ HISTORIES = 120
 LAWS = (
     "rules",
     "pushdown",
+    "passes",
     "convert",
     "scalar",
     "scalar_time",
@@ -33,13 +34,13 @@ LAWS = (
 def histories() -> None:
     """Play random histories, every other one with tight limits."""
     from stream.pace import PACE
-    from stream.testing.histories import filtered_history, moving_history, random_history
+    from stream.testing.histories import changing_history, filtered_history, moving_history, random_history
     from stream.testing.stage import TIGHT, check
 
     for seed in range(HISTORIES):
         with tempfile.TemporaryDirectory() as folder:
             rng = Random(seed)
-            make = (random_history, filtered_history, moving_history, random_history)[seed // 2 % 4]
+            make = (random_history, filtered_history, moving_history, changing_history)[seed // 2 % 4]
             check(make(rng), Path(folder), TIGHT if seed % 2 else PACE)
 
 

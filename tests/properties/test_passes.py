@@ -142,15 +142,15 @@ def test_a_layout_is_where_the_passes_lead(seed: int) -> None:
     """Scans, tracks, spans and cells are the reads, filters, ranges and computations after the last pass."""
     demands, _ = random_demands(Random(seed))
     steps, layout = optimised(written(demands)), lay_out(demands)
-    assert sorted((s.event, s.reach, s.wheres, s.early) for s in layout.scans) == sorted(
+    assert {(s.event, s.reach, s.wheres, s.early) for s in layout.scans.values()} == {
         (read.events[0], read.reach, read.wheres, read.early) for read in steps.reads
-    )
+    }
     events = [tuple(sorted(e for i in f.reads for e in steps.reads[i].events)) for f in steps.filters]
-    assert [(t.events, t.where) for t in layout.tracks] == [
+    assert [(t.events, t.where) for t in layout.tracks.values()] == [
         (names, f.where) for names, f in zip(events, steps.filters, strict=True)
     ]
-    assert [(s.track, s.window, s.last) for s in layout.spans] == list(steps.ranges)
-    assert [(c.span, c.agg) for c in layout.cells] == [(c.range, c.agg) for c in steps.computes]
+    assert [(s.track, s.window, s.last) for s in layout.spans.values()] == list(steps.ranges)
+    assert [(c.span, c.agg) for c in layout.cells.values()] == [(c.range, c.agg) for c in steps.computes]
 
 
 def test_every_pass_has_laws() -> None:
