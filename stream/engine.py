@@ -30,6 +30,7 @@ from stream.event import COLUMNS, Receipt, Row
 from stream.installed import Installed, Together
 from stream.log import EventLog
 from stream.pace import PACE, Pace
+from stream.served import Asked, public
 from stream.sizes import parse_size
 from stream.state import Fetch, KeyCache, KeyRows, KeyState
 
@@ -266,7 +267,7 @@ class Engine:
 
     # ---- queries
 
-    def extract(
+    def extract(  # noqa: PLR0913 - the options of the contract
         self,
         graph_id: str,
         *,
@@ -276,6 +277,8 @@ class Engine:
         candidates: Mapping[str, Sequence[Any]] | None = None,
         as_known: bool = False,
         history_start_ms: int | None = None,
+        record: bool = False,
+        request_id: str | int | None = None,
     ) -> FeatureVector:
         """Return the features of the plan GRAPH_ID for KEY at AT_MS.
 
@@ -288,11 +291,15 @@ class Engine:
             as_known: count an event only if it was known at AT_MS (SEMANTICS 3.5); a device's own queries
                 need not ask.
             history_start_ms: with as_known, count only events from then on.
+            record: keep the answer in the log, with what it was computed from: `log.served()` gives it back,
+                `headrace verify --served` computes it again.
+            request_id: your own name of the request, kept in the record.
 
         Raises:
             RequestError: the query has another form than the graph asks for.
             FeatureOverflowError: a feature's value lies outside its type.
-            LogError: the log can not be read; a LogCorruptError if its file is damaged.
+            LogError: the log can not be read, or the record not be kept; a LogCorruptError if its file is
+                damaged.
         """
         with self._lock:
             installed = self._plan(graph_id)
@@ -300,6 +307,7 @@ class Engine:
             who = self._who(key)
             first = INT64_MIN if history_start_ms is None else _time(history_start_ms, "history_start_ms")
             q = plan.bind_request(request, candidates)
+            name = None if request_id is None else self._request_id(request_id, record=record)
             with self._whole(), self.log.snapshot():
                 t = self._now(who) if at_ms is None else _time(at_ms, "at_ms")
                 self._catch_up()
@@ -311,11 +319,14 @@ class Engine:
                     values = self._values(installed, who, t, q)
                     history_start_ms = None  # alone it has no effect
                 self._unparsable.end(who, self._cursor)
-                known_until = self.log.known_ms
-            start = max(
-                (ms for ms in (self.log.history_start_ms, history_start_ms) if ms is not None), default=None
-            )
-            return FeatureVector(values, plan.id, t, known_until, plan.partial(t, start))
+                starts = (self.log.history_start_ms, history_start_ms)
+                start = max((ms for ms in starts if ms is not None), default=None)
+                vector = FeatureVector(values, plan.id, t, self.log.known_ms, plan.partial(t, start))
+                if record:
+                    given = public(plan.graph, q)
+                    asked = Asked(who, *given, as_known, history_start_ms, name)
+                    self.log.keep_served(plan, asked, vector, seen_id=self._cursor)
+            return vector
 
     def _values(self, installed: Installed, key: str, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
         plan = installed.plan
@@ -392,6 +403,19 @@ class Engine:
         latest = self.log.max_ts(key)
         clock = self.log.clock.now_ms()
         return clock if latest is None else min(max(clock, latest + 1), INT64_MAX)
+
+    def _request_id(self, given: object, *, record: bool) -> str:
+        if not record:
+            raise RequestError(
+                f"expected record=True beside a request_id, found {shown(given)} alone; pass both or none"
+            )
+        name, longest = _identifier(given), self.log.limits.max_text
+        if not isinstance(name, str) or len(name) > longest:
+            raise RequestError(
+                f"expected request_id as text of at most {longest} characters, found {shown(given)};"
+                " give another one"
+            )
+        return name
 
     # ---- what people ask about
 
