@@ -17,7 +17,6 @@ from stream.backfill.training import export_served
 from stream.damage import Finding, joined
 from stream.errors import ArgumentError
 from stream.log import EventLog
-from stream.tables import probe
 
 CHECK_FAILED = 1
 
@@ -79,10 +78,15 @@ def log_import(
     json: console.JsonOption = False,
 ) -> None:
     """Append recorded events to a log."""
-    probe(events)  # before a log is made of nothing
+    new = not path.exists()
     # A log made of a recording holds all that the recording knows.
     with EventLog(path, key=key, sync=sync, history_start_ms="all") as log, _bar("importing") as show:  # type: ignore[arg-type]
-        receipt = log.import_events(events, progress=show)
+        try:
+            receipt = log.import_events(events, progress=show)
+        except BaseException:
+            if new and not (log.count or log.quarantined()):
+                log.discard()
+            raise
     if json:
         console.emit_json(receipt)
     else:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from os import PathLike, fspath
+from pathlib import Path
 from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
@@ -448,11 +449,22 @@ class EventLog:
 
     def close(self) -> None:
         """Bring all events to the log file and let others write; a closed log may be closed again."""
+        self._close(remove=False)
+
+    def discard(self) -> None:
+        """Close the log and remove its file, with all that it holds."""
+        with self._using("discarding"):
+            self._writer()
+            self._close(remove=True)
+
+    def _close(self, *, remove: bool) -> None:
         with self._lock:
             connection, self._connection = self._connection, None
             try:
                 if connection is not None:
                     connection.close()  # the last connection copies the write-ahead log into the file
+                for part in ("", "-wal", "-shm") if remove else ():
+                    Path(f"{self.path}{part}").unlink(missing_ok=True)
             finally:
                 file, self._file = self._file, None
                 if file is not None:

@@ -19,6 +19,7 @@ HISTORIES = 120
 LAWS = (
     "rules",
     "pushdown",
+    "passes",
     "convert",
     "scalar",
     "scalar_time",
