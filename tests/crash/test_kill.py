@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from stream.backfill.served import prove
 from stream.codec import full_decoder
 from stream.log import EventLog
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.device
 
 ROUNDS = 15
 SCRIPT = Path(__file__).with_name("appending.py")
+SERVING = Path(__file__).with_name("serving.py")
 
 
 @pytest.mark.parametrize("sync", ["batch", "full"])
@@ -52,6 +54,31 @@ def test_no_acknowledged_event_is_lost(tmp_path: Path, sync: str) -> None:
 def _range(line: bytes) -> range:
     first, _, last = line.partition(b"-")
     return range(int(first), int(last) + 1)
+
+
+@pytest.mark.parametrize("sync", ["batch", "full"])
+def test_no_answer_that_was_given_lacks_its_record(tmp_path: Path, sync: str) -> None:
+    """Killed again and again, the log has the records of the latest answers, and each is computed again."""
+    path = tmp_path / "events.db"
+    chance = random.Random(sync)
+    following = 0
+    for _ in range(ROUNDS // 2):
+        command = [sys.executable, "-c", SERVING.read_text(), str(path), sync, str(following)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        with process, process.stdout as lines:
+            given = int(lines.readline())
+            time.sleep(chance.uniform(0, 0.05))
+            process.kill()
+            given = max([given, *map(int, lines.read().split())])
+        with EventLog(path) as log:
+            kept = [int(one.asked.request_id or -1) for one in log.served()]
+            assert log.check() == []
+        assert kept[-1] in (given, given + 1)  # the last one may have been kept and not yet told
+        assert kept == list(range(kept[-1] + 1))[-40:]
+        found = prove(path)
+        assert (found.ok, found.records) == (True, len(kept))
+        following = kept[-1] + 1
 
 
 @pytest.mark.parametrize("moment", range(6))
