@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 
 from headrace.bench.bench import Bench
@@ -16,6 +18,7 @@ from headrace.bench.systems import columns, features_of
 if TYPE_CHECKING:
     from stream.bench.autofeature import AutoFeature
     from stream.bench.stage import Stage
+    from stream.bench.storage import JsonLog
     from stream.bench.system import Event
 
 EVERY_MS = 10 * SECOND
@@ -32,31 +35,36 @@ def measure(stage: Stage, bench: Bench) -> Iterator[Record]:
     log = JsonLog(stage.file(), used(features))
     log.append(stage.work.history, 0)
     alone = [AutoFeature([feature], log.narrowed(used([feature])), 0) for feature in features]
-    for name, systems in (
-        ("naive", alone),
-        ("fused", [AutoFeature(features, log, 0)]),
-        ("cached", [columns(stage)]),
+    fused, cached = columns(stage, 0), columns(stage)
+    for name, systems, append in (
+        ("naive", alone, partial(_append, log, count(len(stage.work.history)))),
+        ("fused", [fused], fused.append),
+        ("cached", [cached], cached.append),
     ):
-        spent = _spent(systems, stage)
+        spent = _spent(systems, append, stage)
         yield {"work": bench.key.name, "seed": bench.key.seed, "system": name, **spent}
-        for system in systems[:1] if name == "cached" else ():
-            system.close()
-    log.close()
+    for holder in (log, fused, cached):
+        holder.close()
 
 
-def _spent(systems: Sequence[AutoFeature], stage: Stage) -> dict[str, float]:
+def _append(log: JsonLog, places: Iterator[int], events: Sequence[Event]) -> None:
+    """Append EVENTS to a LOG that many systems read."""
+    for event in events:
+        log.append([event], next(places))
+
+
+def _spent(
+    systems: Sequence[AutoFeature], append: Callable[[Sequence[Event]], None], stage: Stage
+) -> dict[str, float]:
     """Return the median ms of each operator over some requests to all SYSTEMS."""
     coming = stage.work.stream()
     upcoming = next(coming)
     spent: dict[str, list[float]] = {name: [] for name in OPERATORS}
     for number in range(_REQUESTS + 1):
         t = stage.work.start_ms + number * EVERY_MS
-        new: list[Event] = []
         while upcoming["ts_ms"] < t:
-            new.append(upcoming)
+            append([upcoming])
             upcoming = next(coming)
-        if len(systems) == 1:
-            systems[0].append(new)
         parts = dict.fromkeys(OPERATORS, 0)
         for system in systems:
             for name, ns in _parts(system, t):
