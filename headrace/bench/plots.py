@@ -8,12 +8,12 @@ from typing import Any
 
 from headrace.bench.report import Records, Report, median, values
 from headrace.bench.sections.intervals import spoken
-from headrace.bench.systems import CACHED, CACHED_ENGINE, COVERING, DEQUES, NAIVE, OURS
+from headrace.bench.systems import CACHED, CACHED_ENGINE, COVERING, DEQUES, NAIVE, NAIVE_ENGINE, OURS
 
 _INK = {
-    NAIVE: "#8c2d04", "fused": "#d94801", "fused, NumPy": "#fd8d3c", "random cache": "#fdae6b",
-    CACHED: "#6baed6", CACHED_ENGINE: "#9ecae1", COVERING: "#74c476", DEQUES: "#31a354",
-    "decoded log": "#bcbddc", "feature store": "#9e9ac8", OURS: "#08306b",
+    NAIVE_ENGINE: "#8c2d04", NAIVE: "#d94801", "fused, engine": "#fd8d3c", "fused": "#fdae6b",
+    "random cache": "#fdd0a2", CACHED_ENGINE: "#9ecae1", CACHED: "#4292c6", COVERING: "#a1d99b",
+    DEQUES: "#31a354", "decoded log": "#bcbddc", "feature store": "#807dba", OURS: "#08306b",
 }  # fmt: skip
 _SIZE = (8.0, 4.2)  # inches
 _DPI = 110

@@ -10,6 +10,7 @@ from stream.bench.stage import BUDGET
 
 if TYPE_CHECKING:
     from featuregraph.testing.workload import Feature
+    from stream.bench.alone import Alone
     from stream.bench.autofeature import AutoFeature
     from stream.bench.policy import Policy
     from stream.bench.stage import Stage
@@ -54,6 +55,17 @@ def columns(stage: Stage, budget: int = BUDGET, policy: Policy | None = None) ->
 
     features = features_of(stage)
     system = AutoFeature(features, JsonLog(stage.file(), used(features)), budget, policy or greedy)
+    system.append(stage.work.history)
+    return system
+
+
+def alone_on_rows(stage: Stage) -> Alone:
+    """Return each feature by itself over a log of JSON rows."""
+    from stream.bench.alone import Alone
+    from stream.bench.storage import JsonLog, used
+
+    features = features_of(stage)
+    system = Alone(features, JsonLog(stage.file(), used(features)))
     system.append(stage.work.history)
     return system
 
@@ -108,22 +120,28 @@ def _store(stage: Stage) -> System:
     return system
 
 
-NAIVE, CACHED, CACHED_ENGINE, DEQUES, COVERING, OURS = (
-    "naive", "cached", "cached, engine", "deques", "covering SQLite", "ours",
-)  # fmt: skip
+NAIVE, NAIVE_ENGINE = "naive", "naive, engine"
+CACHED, CACHED_ENGINE = "cached", "cached, engine"
+DEQUES, COVERING, OURS = "deques", "covering SQLite", "ours"
 STORES = ("JSON rows", "decoded log", "feature store")
 KINDS: Mapping[str, Kind] = {
-    NAIVE: Kind(
-        "each feature retrieves, decodes, filters, computes", _engine("naive"), 10, means_close=False
+    NAIVE_ENGINE: Kind(
+        "the engine's mode: each feature retrieves, decodes, filters, computes",
+        _engine("naive"),
+        10,
+        means_close=False,
     ),
-    "fused": Kind("one retrieval and decoding per event", _engine("fused"), 5, means_close=False),
-    "fused, NumPy": Kind("the same on NumPy columns", lambda stage: columns(stage, 0), 5),
+    NAIVE: Kind("the same on NumPy columns over a log of JSON rows", alone_on_rows, 10),
+    "fused, engine": Kind(
+        "the engine's mode: one retrieval and decoding per event", _engine("fused"), 5, means_close=False
+    ),
+    "fused": Kind("the same on NumPy columns", lambda stage: columns(stage, 0), 5),
     "random cache": Kind("NumPy columns, a random half of their bytes kept", _random, 4),
-    CACHED_ENGINE: Kind("AutoFeature's design, the engine's mode", _engine("cached"), 2, means_close=False),
+    CACHED_ENGINE: Kind("the engine's mode: AutoFeature's design", _engine("cached"), 2, means_close=False),
     CACHED: Kind("AutoFeature's design on NumPy columns", columns),
     DEQUES: Kind("by hand: deques and counters per feature", _deques),
     COVERING: Kind("by hand: a query per feature on covering tables", _covering, 4),
     "decoded log": Kind("decoded when written, a column per attribute", _decoded, 8),
     "feature store": Kind("a row per event and feature when written", _store, 4),
-    OURS: Kind("the engine's mode auto", _engine("auto"), means_close=False),
+    OURS: Kind("the engine, mode auto", _engine("auto"), means_close=False),
 }

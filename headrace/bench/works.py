@@ -28,7 +28,8 @@ def _mixed(name: str, seed: int, setting: Setting) -> Work:
 def _service(name: str, seed: int, setting: Setting) -> Work:
     from featuregraph.testing.workload import service
 
-    return service(name, seed, events=setting.events)
+    name, _, user = name.partition(" ")
+    return service(name, seed, user=user or "heavy", events=setting.events)
 
 
 def _redundancy(name: str, seed: int, setting: Setting) -> Work:

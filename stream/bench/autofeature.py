@@ -39,6 +39,7 @@ class AutoFeature:
         self._policy = policy
         self._used = used(features)
         self._reach = {event: max(f.reach_ms for f in features if event in f.events) for event in self._used}
+        self._since = {event: min(f.offset_ms for f in features if event in f.events) for event in self._used}
         # How long before the query each window on an event begins and ends, every distance once.
         self._edges: dict[str, list[int]] = {
             event: sorted({ms for f in features if event in f.events for ms in (f.reach_ms, f.offset_ms)})
@@ -88,7 +89,7 @@ class AutoFeature:
         rows = {}
         for event, reach in self._reach.items():
             if event not in self._known:
-                rows[event] = self._read(event, t - reach, t)
+                rows[event] = self._read(event, t - reach, t if self.budget else t - self._since[event])
             elif self._new[event]:
                 rows[event] = self._new[event]
                 self._new[event] = []

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from featuregraph.testing.workload import ServiceWork, redundancy, service
+from stream.bench.alone import Alone
 from stream.bench.autofeature import AutoFeature
 from stream.bench.deques import Deques
 from stream.bench.policy import greedy, shuffled
@@ -30,6 +31,7 @@ def _json(work: ServiceWork, path: Path, budget: int, policy: object = greedy) -
 
 
 SYSTEMS: dict[str, Callable[[ServiceWork, Path], System]] = {
+    "alone": lambda work, path: Alone(work.features, JsonLog(path, used(work.features))),
     "fused": lambda work, path: _json(work, path, 0),
     "cached": lambda work, path: _json(work, path, 1 << 30),
     "tight": lambda work, path: _json(work, path, 20_000),
@@ -98,12 +100,14 @@ def test_every_mode_gives_them(mode: str, stage: Stage, expected: dict[int, Play
 def test_windows_may_end_before_the_request(tmp_path: Path) -> None:
     """The redundancy sweep's windows end at an offset; AutoFeature's columns have them too."""
     work = redundancy(0.5, events=900)
-    stage = Stage(work, tmp_path)
-    engine, cached = stage.engine(), _json(work, tmp_path / "x.db", 1 << 30)
-    cached.append(work.history)
-    equal(play(cached, work, REQUESTS, 600_000), play(engine, work, REQUESTS, 600_000))
+    engine = Stage(work, tmp_path).engine()
+    expected = play(engine, work, REQUESTS, 600_000)
     engine.close()
-    cached.close()
+    for name in ("alone", "fused", "cached", "tight"):
+        system = SYSTEMS[name](work, tmp_path / f"{name}.db")
+        system.append(work.history)
+        equal(play(system, work, REQUESTS, 600_000), expected)
+        system.close()
 
 
 @pytest.mark.parametrize("policy", [greedy, shuffled(3)])

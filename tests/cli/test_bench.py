@@ -68,7 +68,7 @@ def test_every_cell_is_compared(report: Report) -> None:
     """Every mode, baseline and way is compared with ours, ours with the reference, and all are equal."""
     equality = report.equality
     assert equality.holds, equality.differences
-    expected = {*KINDS, "auto", "reference", "naive, ranked", "an engine each"}
+    expected = {*KINDS, "auto", "reference", "ranked", "an engine each"}
     assert expected <= set(equality.cells)
     assert all(equality.cells.values())
     assert equality.filled > 0
@@ -80,9 +80,8 @@ def test_every_promised_figure_is_told(report: Report) -> None:
     """The table of figures has the promised rows, each with its must, its aim and a value per seed."""
     found = {figure.name: figure for figure in report.figures}
     missing = {target.name for target in TARGETS} - set(found)
-    assert missing == {
-        f"{name}, heavy user, 20,000 events, every 5 s: naive / ours" for name in ("PR", "CP")
-    }  # services that so small a run leaves out
+    assert {name[:2] for name in missing} == {"PR", "CP"}  # services that so small a run leaves out
+    assert len(missing) == 4
     assert (found["cold start to first extraction, 7 days"].must, TARGETS[0].must, TARGETS[0].aim) == (
         100,
         500,
@@ -292,7 +291,7 @@ def test_progress_counts_every_step() -> None:
     setting = replace(TINY, seeds=(3, 4))
     done: list[int] = []
     run(setting, sections, done.append)
-    assert sum(done) == steps(setting, sections.values()) == 6
+    assert sum(done) == steps(setting, sections.values()) == 8
 
 
 @pytest.mark.checkout

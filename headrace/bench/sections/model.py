@@ -12,7 +12,7 @@ from headrace.bench.equality import Compared
 from headrace.bench.report import Record, Records, Table, median, values
 from headrace.bench.section import Section, one_service
 from headrace.bench.setting import SECOND, Setting
-from headrace.bench.systems import NAIVE, OURS
+from headrace.bench.systems import NAIVE_ENGINE, OURS
 from headrace.bench.tin import CANDIDATES, model
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 EVERY_MS = 5 * SECOND
 TOP = 10
-_MODES: dict[str, tuple[Mode, int]] = {OURS: ("auto", 1), NAIVE: ("naive", 10)}  # and one request in how many
+_MODES: dict[str, tuple[Mode, int]] = {
+    OURS: ("auto", 1),
+    NAIVE_ENGINE: ("naive", 10),
+}  # and one request in how many
 
 
 def measure(stage: Stage, bench: Bench) -> Iterator[Record]:
@@ -39,7 +42,7 @@ def measure(stage: Stage, bench: Bench) -> Iterator[Record]:
         expected = expected or found
         if found is not expected:
             rows = [Compared(a.at_ms, a.found, b.found) for a, b in zip(found, expected, strict=False)]
-            bench.equality.compare("naive, ranked", bench.where, rows)
+            bench.equality.compare("ranked", bench.where, rows)
         yield {"work": bench.key.name, "seed": bench.key.seed, "system": name, **record}
 
 

@@ -5,20 +5,17 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING
 
 from headrace.bench.bench import Bench
 from headrace.bench.report import Record, Records, Table, median, values
 from headrace.bench.section import Section, services
 from headrace.bench.setting import SECOND, Setting
-from headrace.bench.systems import columns, features_of
+from headrace.bench.systems import alone_on_rows, columns
 
 if TYPE_CHECKING:
     from stream.bench.autofeature import AutoFeature
     from stream.bench.stage import Stage
-    from stream.bench.storage import JsonLog
     from stream.bench.system import Event
 
 EVERY_MS = 10 * SECOND
@@ -28,29 +25,15 @@ _REQUESTS = 5
 
 def measure(stage: Stage, bench: Bench) -> Iterator[Record]:
     """Time the operators for each feature by itself, for all together, and with what is kept."""
-    from stream.bench.autofeature import AutoFeature
-    from stream.bench.storage import JsonLog, used
-
-    features = features_of(stage)
-    log = JsonLog(stage.file(), used(features))
-    log.append(stage.work.history, 0)
-    alone = [AutoFeature([feature], log.narrowed(used([feature])), 0) for feature in features]
-    fused, cached = columns(stage, 0), columns(stage)
-    for name, systems, append in (
-        ("naive", alone, partial(_append, log, count(len(stage.work.history)))),
-        ("fused", [fused], fused.append),
-        ("cached", [cached], cached.append),
+    alone, fused, cached = alone_on_rows(stage), columns(stage, 0), columns(stage)
+    for name, holder, systems in (
+        ("naive", alone, alone.systems),
+        ("fused", fused, [fused]),
+        ("cached", cached, [cached]),
     ):
-        spent = _spent(systems, append, stage)
-        yield {"work": bench.key.name, "seed": bench.key.seed, "system": name, **spent}
-    for holder in (log, fused, cached):
+        spent = _spent(systems, holder.append, stage)
         holder.close()
-
-
-def _append(log: JsonLog, places: Iterator[int], events: Sequence[Event]) -> None:
-    """Append EVENTS to a LOG that many systems read."""
-    for event in events:
-        log.append([event], next(places))
+        yield {"work": bench.key.name, "seed": bench.key.seed, "system": name, **spent}
 
 
 def _spent(

@@ -9,7 +9,7 @@ from headrace.bench.bench import Bench
 from headrace.bench.report import Record, Records, Table, pivot
 from headrace.bench.section import Section
 from headrace.bench.setting import SECOND, Setting
-from headrace.bench.systems import CACHED, NAIVE
+from headrace.bench.systems import CACHED, CACHED_ENGINE, NAIVE
 from headrace.bench.works import Key
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def keys(setting: Setting) -> list[Key]:
 
 def measure(stage: Stage, bench: Bench) -> Iterator[Record]:
     """Time what shares nothing, what shares within a request, and what keeps."""
-    yield from bench.side_by_side(stage, [NAIVE, "fused", "fused, NumPy", CACHED], EVERY_MS)
+    yield from bench.side_by_side(stage, [NAIVE, "fused", CACHED_ENGINE, CACHED], EVERY_MS)
 
 
 def tables(records: Records, setting: Setting) -> list[Table]:
