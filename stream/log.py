@@ -466,7 +466,7 @@ class EventLog:
             connection, self._connection = self._connection, None
             try:
                 if connection is not None:
-                    self._part(connection)
+                    self._part(connection, settled=not remove)
                 for part in ("", "-wal", "-shm") if remove else ():
                     Path(f"{self.path}{part}").unlink(missing_ok=True)
             finally:
@@ -474,10 +474,10 @@ class EventLog:
                 if file is not None:
                     file.release()
 
-    def _part(self, connection: sqlite3.Connection) -> None:
+    def _part(self, connection: sqlite3.Connection, *, settled: bool) -> None:
         try:
             # The last connection to a file does this as it closes, but tells nobody where it fails.
-            if self._appender is not None:
+            if settled and self._appender is not None:
                 settle(connection, "PASSIVE")
         except sqlite3.Error as error:
             raise translated(error, self.path, CLOSING) from error
