@@ -137,7 +137,7 @@ class Disk:
         return True
 
     def content(self, kept: Sequence[Kept], names: int) -> Content:
-        """Return what is there if KEPT says what is of the open changes, and NAMES how many of the open names."""
+        """Return what is there if KEPT says what is of the open changes, NAMES how many of the open names."""
         files = dict(self.files)
         for change, part in zip(self.open, kept, strict=True):
             files[change.file] = _changed(files.get(change.file, b""), change, part)
