@@ -80,6 +80,11 @@ class Span:
         """Return how far back from t the window begins, None for a lifetime."""
         return None if self.window.over is None else self.window.over + self.window.offset
 
+    @property
+    def is_endless(self) -> bool:
+        """Tell whether a row that entered never leaves."""
+        return self.window.over is None and self.last is None
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
