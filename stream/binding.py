@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from featuregraph.layout import Layout, row_parts
+from featuregraph.layout import Layout
+from featuregraph.steps import row_parts
 from stream.cells import CellKernel
 from stream.decode import Decoder, Unparsable
 from stream.pace import PACE, Pace
