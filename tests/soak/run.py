@@ -21,7 +21,7 @@ def append(folder: Path) -> str:
     """Append 10 million events and forget all but a week of them, day by day."""
     found = endured("append", EVENTS, folder)
     return (
-        f"{found.events} events in {found.seconds:.0f} s, {found.held} held in the end; memory, MiB, at tenths:"
+        f"{found.events} events in {found.seconds:.0f} s, {found.held} held; memory, MiB, at tenths:"
         f" {_all(found.memory_mib)}; files, MiB: {_all(found.files_mib)}"
     )
 

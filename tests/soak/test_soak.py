@@ -26,7 +26,7 @@ def test_many_events(tmp_path: Path) -> None:
 
 
 def test_a_month_of_use(tmp_path: Path) -> None:
-    """Thirty days with restarts and a clock that jumps by days: right values, no growth after the first ten."""
+    """A month with restarts and a clock that jumps by days: right values, no growth after the first ten."""
     found = endured("days", 30, tmp_path)
     assert found.cells > 500
     assert max(found.memory_mib[10:]) < found.memory_mib[10] + MEMORY_MIB, found.memory_mib
