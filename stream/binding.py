@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from featuregraph.layout import Layout
+from featuregraph.build import TS
+from featuregraph.layout import Layout, static_parts
+from featuregraph.types import INT64, STRING, AnyType
 from stream.cells import CellKernel
-from stream.decode import Decoder, Unparsable
+from stream.decode import SEQ_PLACE, TIE_PLACE, Decoder, Unparsable
 from stream.pace import PACE, Pace
 
 
@@ -44,10 +46,22 @@ class Binding:
                 or any(self.kernels[n].scanned for n in numbers)
             ):
                 self.keeps_rows[span.track] = True
+        order = {SEQ_PLACE: INT64} if key == "user_id" else {SEQ_PLACE: INT64, TIE_PLACE: STRING}
+        # By track: the places of its rows that are kept in columns, with the types of what stands there.
+        self.kept_places = [order | self._read_of(number) for number in range(len(layout.tracks))]
         self.readings = {
             scan.event: Reading(Decoder(scan, key, unparsable), self._takers(scan.event))
             for scan in layout.scans
         }
+
+    def _read_of(self, track: int) -> dict[int, AnyType]:
+        """Return the places of a track's rows that aggregates read."""
+        filtered = self.layout.tracks[track].where is not None
+        cells = (cell for cell in self.layout.cells if self.layout.spans[cell.span].track == track)
+        roles = (pair for cell in cells for pair in zip(cell.agg["roles"], cell.agg.args, strict=True))
+        read = (arg for role, arg in roles if not (filtered and role == "where"))
+        parts = (part for arg in read for part in static_parts(arg))
+        return {self.layout.places[part]: part.type for part in parts if part is not TS}
 
     def _takers(self, event: str) -> tuple[tuple[int, int | None], ...]:
         places = self.layout.places

@@ -10,9 +10,10 @@ from featuregraph.layout import Span
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.cells import CellKernel, Running
 from stream.decode import EventRow
-from stream.rows import TrackRows, cut
+from stream.rows import KeptRows, cut
 
 NEVER = INT64_MAX + 1  # later than any query
+_AT_ONCE = 1024  # rows that are made of columns for a state that is built
 
 
 class RunningSpan:
@@ -25,10 +26,11 @@ class RunningSpan:
     """
 
     __slots__ = (
+        "_enters",
         "_hi",
         "_last",
+        "_leaves",
         "_lo",
-        "_pops",
         "_pushes",
         "_touched",
         "commutes",
@@ -46,7 +48,7 @@ class RunningSpan:
     def __init__(
         self,
         span: Span,
-        rows: TrackRows,
+        rows: KeptRows,
         numbers: Sequence[int],
         kernels: Sequence[CellKernel],
         states: list[Any],
@@ -70,13 +72,11 @@ class RunningSpan:
         if self.dirty:
             self._rebuild(t)
         changed, self._touched = self._touched, False
-        ts, rows = self.rows.ts, self.rows.rows
+        ts = self.rows.ts
         start, end, n = self.start, self.end, len(ts)
         if end < n and ts[end] < t + self._hi:
             until = bisect_left(ts, t + self._hi, end)
-            for push in self._pushes:
-                for row in rows[end:until]:
-                    push(row)
+            self._enter(end, until)
             self.end = end = until
             changed = True
         leave = start
@@ -85,15 +85,27 @@ class RunningSpan:
         if self._last is not None and end - leave > self._last:
             leave = end - self._last
         if leave > start:
-            for pop in self._pops:
-                for row in rows[start:leave]:
-                    pop(row)
+            for move in self._leaves:
+                move(self.rows, start, leave)
             self.start = leave
             changed = True
         self.wake = ts[end] - self._hi + 1 if end < n else NEVER
         if self._lo is not None and leave < end:
             self.wake = min(self.wake, ts[leave] - self._lo + 1)
         return changed
+
+    def _enter(self, start: int, end: int) -> None:
+        """Give the rows from START to before END to the states."""
+        rows = self.rows
+        if start >= rows.packed:
+            entering = rows.between(start, end)
+            for push in self._pushes:
+                for row in entering:
+                    push(row)
+        else:
+            for move in self._enters:
+                for first in range(start, end, _AT_ONCE):
+                    move(rows, first, min(first + _AT_ONCE, end))
 
     def _rebuild(self, t: int) -> None:
         self.start, self.end = cut(self.rows, self.span, t)
@@ -102,23 +114,21 @@ class RunningSpan:
         for number, state in zip(self.numbers, running, strict=True):
             self.states[number] = state.readable(self)
         self._pushes = [s.push for s in running if s.push is not None]
-        self._pops = [s.pop for s in running if s.pop is not None]
+        self._enters = [s.enter for s in running if s.enter is not None]
+        self._leaves = [s.leave for s in running if s.leave is not None]
         self.commutes = all(s.commutes for s in running)
-        rows = self.rows.rows[self.start : self.end]
-        for push in self._pushes:
-            for row in rows:
-                push(row)
+        self._enter(self.start, self.end)
         self.dirty, self._touched = False, True
 
-    def inserted(self, at: int) -> None:
-        """Take note that a row was inserted at number AT, before others."""
+    def inserted(self, at: int, row: EventRow) -> None:
+        """Take note that ROW was inserted at number AT, before others."""
         if self.dirty or at >= self.end:
             return
         if at < self.start:
             self.start += 1
             self.end += 1
         elif self.commutes:
-            self._take(self.rows.rows[at])
+            self._take(row)
             self.end += 1
         else:
             self.dirty = True

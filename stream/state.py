@@ -6,19 +6,20 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from featuregraph.layout import FIRST_SLOT, Span
+from featuregraph.aggregates.weight import weigh
+from featuregraph.layout import FIRST_SLOT
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import Answers, Asked
 from stream.binding import Binding
 from stream.cells import Readable
+from stream.columns import Dictionary
 from stream.decode import EventRow, Stored
 from stream.event import Row
-from stream.rows import TrackRows, cut
+from stream.rows import KeptRows, ScannedRows, cut
 from stream.span import NEVER, RunningSpan
 
-_ROW_BYTES, _SLOT_BYTES, _PLACE_BYTES, _STATE_BYTES = 140, 40, 16, 64  # measured on CPython 3.11, averages
-_ANSWER_BYTES = 64
+_SPAN_BYTES, _CELL_BYTES = 600, 700  # of the objects and functions around a state, measured on CPython 3.11
 
 # The decoder's columns, and perhaps more, of the rows of its event in total order.
 Fetch = Callable[..., Sequence[Stored]]
@@ -27,9 +28,11 @@ Fetch = Callable[..., Sequence[Stored]]
 class KeyRows:
     """The rows of every track of one key: what a scan gives, and what the cache keeps."""
 
+    tracks: Sequence[ScannedRows | KeptRows]
+
     def __init__(self, binding: Binding) -> None:
         self.binding = binding
-        self.tracks = [TrackRows(track) for track in binding.layout.tracks]
+        self.tracks = [ScannedRows(track) for track in binding.layout.tracks]
 
     def load(self, fetch: Fetch, t: int) -> None:
         """Take all rows that a query from T on can see.
@@ -49,28 +52,32 @@ class KeyRows:
 
     def fold(self, numbers: Sequence[int], t: int, q: Mapping[str, Any]) -> list[Readable]:
         """Return the states of the cells NUMBERS at T, folded from the rows; equal spans are cut once."""
-        cuts: dict[int, tuple[Sequence[Any], bool]] = {}
+        cuts: dict[int, tuple[int, int, bool]] = {}
         states: list[Readable] = []
         for number in numbers:
             at = self.binding.layout.cells[number].span
+            span = self.binding.layout.spans[at]
+            rows = self.tracks[span.track]
             if at not in cuts:
-                cuts[at] = self._cut(self.binding.layout.spans[at], t)
-            rows, broken = cuts[at]
+                cuts[at] = *cut(rows, span, t), rows.is_broken(*span.window.bounds(t))
+            start, end, broken = cuts[at]
             kernel = self.binding.kernels[number]
-            states.append(kernel.broken if broken else kernel.fold(rows, t, q))
+            states.append(kernel.broken if broken else kernel.fold(rows, start, end, t, q))
         return states
-
-    def _cut(self, span: Span, t: int) -> tuple[Sequence[Any], bool]:
-        rows = self.tracks[span.track]
-        start, end = cut(rows, span, t)
-        return rows.rows[start:end], rows.is_broken(*span.window.bounds(t))
 
 
 class KeyCache(KeyRows):
     """The rows of one key, kept from query to query (cached mode)."""
 
+    tracks: Sequence[KeptRows]
+
     def __init__(self, binding: Binding, t: int) -> None:
         super().__init__(binding)
+        self._dictionary = Dictionary()
+        self.tracks = [
+            KeptRows(track, types, self._dictionary, binding.pace.most_loose)
+            for track, types in zip(binding.layout.tracks, binding.kept_places, strict=True)
+        ]
         self.t = t  # the latest query: rows that only earlier ones need may be gone
         self.stale = False
         self.unweighed = INT64_MAX  # rows pushed since `bytes` was last asked for
@@ -108,7 +115,8 @@ class KeyCache(KeyRows):
         reach = rows.track.reach
         if reach is None:
             return
-        rows.forget_broken(t - reach)
+        if rows.broken:
+            rows.forget_broken(t - reach)
         if rows.ts and rows.ts[0] < t - reach:
             gone = bisect_left(rows.ts, t - reach)
             if gone > self.binding.pace.least_trim and 2 * gone > len(rows.ts):
@@ -119,18 +127,19 @@ class KeyCache(KeyRows):
 
     @property
     def bytes(self) -> int:
-        """Return an estimate of the memory held.
+        """Return about how many bytes of memory are held."""
+        rows = sum(rows.bytes for rows in self.tracks)
+        return rows + self._dictionary.bytes + self._loose_bytes
 
-        Rows are shared between tracks, so that the longest list stands for an event's.
-        """
-        layout = self.binding.layout
-        width = max((len(scan.slots) for scan in layout.scans), default=0)
-        longest: dict[str, int] = {}
-        for rows in self.tracks:
-            for event in rows.track.events:
-                longest[event] = max(longest.get(event, 0), len(rows.rows) // len(rows.track.events))
-        lists = sum(len(rows.rows) for rows in self.tracks) * _PLACE_BYTES
-        return lists + sum(longest.values()) * (_ROW_BYTES + _SLOT_BYTES * width)
+    def tidy(self) -> None:
+        """Forget values that no row holds any more, once they may be many."""
+        if self._dictionary.is_due:
+            self._dictionary.sweep(column for rows in self.tracks for column in rows.columns)
+
+    @property
+    def _loose_bytes(self) -> int:
+        """Return about how many bytes the rows hold that tracks share."""
+        return weigh({id(row): row for rows in self.tracks for row in rows.loose}.values())
 
 
 class KeyState(KeyCache):
@@ -159,9 +168,9 @@ class KeyState(KeyCache):
             self._insert_gone(number, row)
             return
         at = rows.insert(row)
-        if at + 1 < len(rows.rows):
+        if at + 1 < len(rows.ts):
             for _, running in spans:
-                running.inserted(at)
+                running.inserted(at, row)
             if rows.floor is not None and any(running.dirty for _, running in spans):
                 self.stale = True  # the window must be folded anew, and its rows are gone
 
@@ -202,7 +211,7 @@ class KeyState(KeyCache):
             if running.advance(t):
                 self._moved[place] = self._age
             wake = min(wake, running.wake)
-        if len(self.tracks[number].rows) > self.binding.pace.least_trim:
+        if len(self.tracks[number].ts) > self.binding.pace.least_trim:
             self._trim_past(number, t)
             self._trim_entered(number)
         return wake
@@ -227,7 +236,7 @@ class KeyState(KeyCache):
         rows, spans = self.tracks[number], self._by_track[number]
         entered = min(running.end for _, running in spans)
         if entered > self.binding.pace.least_trim and not any(running.dirty for _, running in spans):
-            rows.floor = rows.rows[entered - 1][:FIRST_SLOT]
+            rows.floor = rows.position(entered - 1)
             self._trim(number, entered)
 
     def _trim(self, number: int, count: int) -> None:
@@ -237,7 +246,13 @@ class KeyState(KeyCache):
 
     @property
     def bytes(self) -> int:
-        """Return an estimate of the memory held."""
-        held = sum(int(state.size) for state in self._states if state is not None)
-        answered = sum(answers.size for answers in self._answers.values())
-        return super().bytes + held * _STATE_BYTES + answered * _ANSWER_BYTES
+        """Return about how many bytes of memory are held."""
+        states = sum(int(state.weight) for state in self._states if state is not None)
+        answers = sum(answers.weight for answers in self._answers.values())
+        return (
+            super().bytes
+            + states
+            + answers
+            + _SPAN_BYTES * len(self._spans)
+            + _CELL_BYTES * len(self._states)
+        )
