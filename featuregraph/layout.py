@@ -9,17 +9,23 @@
 A layout is made of any number of plans: equal parts of different plans are one part. It is pure data;
 executors hold the rows and states. A node stands in the same slot in the rows of all events, so that a
 union's rows are alike; nodes that no event shares may share a slot.
+
+Plans come and go. A layout that is made from the one before keeps what it can: a part that is in both has its
+number in both, a node its slot, so that what executors hold under them stays where it is. Numbers that are
+given up are given again; hence parts are tables by number, with gaps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from itertools import count
+from typing import TypeVar
 
 from featuregraph.aggregates import aggregate_for
 from featuregraph.build import TS
 from featuregraph.ir import OF_THE_QUERY, Node, Op, toposort
+from featuregraph.pushdown import on_columns
 from featuregraph.windows import Window
 
 # tie orders users under another key than user_id.
@@ -36,12 +42,15 @@ _FOLDED_ROLES = ("x", "where", "by", "distinct")
 class Scan:
     """The rows of EVENT from REACH ms back (None: the whole history), and what they hold.
 
-    SLOTS gives the node of each slot, None for a gap.
+    SLOTS gives the node of each slot, None for a gap. Where there are WHERES, a row that fails all of them is
+    kept by nobody, and one that fails all of EARLY, which stand on columns alone, fails all of WHERES.
     """
 
     event: str
     slots: tuple[Node | None, ...]
     reach: int | None
+    wheres: tuple[Node, ...] = ()
+    early: tuple[Node, ...] = ()
 
     @property
     def fields(self) -> tuple[Node, ...]:
@@ -85,10 +94,10 @@ class Cell:
 class Layout:
     """Everything that executors allocate for a set of aggregates."""
 
-    scans: tuple[Scan, ...]
-    tracks: tuple[Track, ...]
-    spans: tuple[Span, ...]
-    cells: tuple[Cell, ...]
+    scans: Mapping[str, Scan]  # by event
+    tracks: Mapping[int, Track]
+    spans: Mapping[int, Span]
+    cells: Mapping[int, Cell]
     index: Mapping[Demand, int]  # of each demand's cell
     places: Mapping[Node, int]  # in a row, of each node that has a slot
 
@@ -105,45 +114,86 @@ def static_parts(node: Node) -> list[Node]:
     return [part for arg in node.args for part in static_parts(arg)]
 
 
-def lay_out(demands: Iterable[Demand]) -> Layout:
-    """Return the layout that serves DEMANDS, equal parts shared."""
+def lay_out(demands: Iterable[Demand], before: Layout | None = None) -> Layout:
+    """Return the layout that serves DEMANDS, equal parts shared; what is in BEFORE too stays in its place."""
+    old = before or _NOTHING
     unique = list(dict.fromkeys(demands))
-    tracks = _Table[tuple[tuple[str, ...], Node | None]]()
-    spans = _Table[Span]()
-    cells: list[Cell] = []
     events_of: dict[Node, dict[str, None]] = {}
-    for agg, include_now in unique:
-        where = agg.role("where")
-        filtered = where is not None and is_static(where)
-        track = tracks.add((agg["events"], where if filtered else None))
-        for arg in agg.args:
-            # A filter has a slot even if it is a literal.
-            for part in [arg] if filtered and arg is where else static_parts(arg):
-                events_of.setdefault(part, {}).update(dict.fromkeys(agg["events"]))
-        # Where the filter waits for the query, so does the cut to the latest N.
-        last = agg["last"] if where is None or filtered else None
-        span = spans.add(Span(track, Window(agg["over"], agg["offset"], include_now), last))
-        cells.append(Cell(span, agg, _is_scanned(agg)))
-    made = tuple(spans)
-    reaches = [_widest([s.reach for s in made if s.track == i]) for i, _ in enumerate(tracks)]
-    full = tuple(Track(events, where, reach) for (events, where), reach in zip(tracks, reaches, strict=True))
-    slots = _assign(events_of)
-    places = {node: FIRST_SLOT + slot for node, slot in slots.items()} | {TS: TS_PLACE}
-    scans = _scans(full, slots, events_of)
-    return Layout(scans, full, made, tuple(cells), {d: i for i, d in enumerate(unique)}, places)
+    for agg, _ in unique:
+        for part in row_parts(agg):
+            events_of.setdefault(part, {}).update(dict.fromkeys(agg["events"]))
+    tracks = _numbered(map(_track, unique), {(t.events, t.where): n for n, t in old.tracks.items()})
+    spans = _numbered(
+        (_span(demand, tracks[_track(demand)]) for demand in unique), {s: n for n, s in old.spans.items()}
+    )
+    cells = _numbered(unique, old.index)
+    reaches: dict[int, list[int | None]] = {}
+    for span in spans:
+        reaches.setdefault(span.track, []).append(span.reach)
+    full = {n: Track(events, where, _widest(reaches[n])) for (events, where), n in tracks.items()}
+    slots = _assign(events_of, old.places)
+    return Layout(
+        scans=_scans(full.values(), slots, events_of),
+        tracks=full,
+        spans={number: span for span, number in spans.items()},
+        cells={
+            number: Cell(spans[_span(demand, tracks[_track(demand)])], demand[0], _is_scanned(demand[0]))
+            for demand, number in cells.items()
+        },
+        index=cells,
+        places={node: FIRST_SLOT + slot for node, slot in slots.items()} | {TS: TS_PLACE},
+    )
 
 
-def _assign(events_of: Mapping[Node, Iterable[str]]) -> dict[Node, int]:
-    """Return a slot per node: the first that is free in the rows of all its events."""
+def _numbered(parts: Iterable[Part], old: Mapping[Part, int]) -> dict[Part, int]:
+    """Return a number for each of PARTS: the OLD one, else the first that is free."""
+    unique = dict.fromkeys(parts)
+    taken = {old[part] for part in unique if part in old}
+    free = (number for number in count() if number not in taken)
+    return {part: old[part] if part in old else next(free) for part in unique}
+
+
+def _track(demand: Demand) -> tuple[tuple[str, ...], Node | None]:
+    agg, _ = demand
+    return agg["events"], agg.role("where") if _is_filtered(agg) else None
+
+
+def _span(demand: Demand, track: int) -> Span:
+    agg, include_now = demand
+    # Where the filter waits for the query, so does the cut to the latest N.
+    last = agg["last"] if agg.role("where") is None or _is_filtered(agg) else None
+    return Span(track, Window(agg["over"], agg["offset"], include_now), last)
+
+
+def _is_filtered(agg: Node) -> bool:
+    """Tell whether AGG has a filter that its track applies: one that waits for nothing but the row."""
+    where = agg.role("where")
+    return where is not None and is_static(where)
+
+
+def row_parts(agg: Node) -> list[Node]:
+    """Return the nodes that have a place in the rows for AGG to read."""
+    where = agg.role("where") if _is_filtered(agg) else None
+    # A filter has a slot even if it is a literal.
+    return [part for arg in agg.args for part in ([arg] if arg is where else static_parts(arg))]
+
+
+def _assign(events_of: Mapping[Node, Iterable[str]], places: Mapping[Node, int]) -> dict[Node, int]:
+    """Return a slot per node: as it stands in PLACES, else the first that is free in all its events' rows."""
     taken: dict[str, set[int]] = {}
     slots: dict[Node, int] = {}
-    for node, events in events_of.items():
+    # First those that have a place: they find it free, but where they come to stand in more events.
+    for node in sorted(events_of, key=lambda node: node not in places):
         if node is TS:
             continue  # it stands at the front of every row
+        events = events_of[node]
         used = set().union(*(taken.get(event, ()) for event in events))
-        slots[node] = next(i for i in range(len(used) + 1) if i not in used)
+        slot = places[node] - FIRST_SLOT if node in places else None
+        if slot is None or slot in used:
+            slot = next(i for i in count() if i not in used)
+        slots[node] = slot
         for event in events:
-            taken.setdefault(event, set()).add(slots[node])
+            taken.setdefault(event, set()).add(slot)
     return slots
 
 
@@ -158,33 +208,31 @@ def _widest(reaches: Sequence[int | None]) -> int | None:
 
 
 def _scans(
-    tracks: Sequence[Track], slots: Mapping[Node, int], events_of: Mapping[Node, Iterable[str]]
-) -> tuple[Scan, ...]:
+    tracks: Iterable[Track], slots: Mapping[Node, int], events_of: Mapping[Node, Iterable[str]]
+) -> dict[str, Scan]:
     rows: dict[str, dict[int, Node]] = {}
     for node, slot in slots.items():
         for event in events_of[node]:
             rows.setdefault(event, {})[slot] = node
-    reaches: dict[str, list[int | None]] = {}
+    takers: dict[str, list[Track]] = {}
     for track in tracks:
         for event in track.events:
-            reaches.setdefault(event, []).append(track.reach)
-    found = []
-    for event in sorted(reaches):
+            takers.setdefault(event, []).append(track)
+    found = {}
+    for event in sorted(takers):
         row = rows.get(event, {})
-        found.append(
-            Scan(event, tuple(row.get(i) for i in range(max(row, default=-1) + 1)), _widest(reaches[event]))
+        made = tuple(row.get(i) for i in range(max(row, default=-1) + 1))
+        wheres = _wheres(takers[event])
+        found[event] = Scan(
+            event, made, _widest([t.reach for t in takers[event]]), wheres, on_columns(wheres)
         )
-    return tuple(found)
+    return found
 
 
-class _Table(Generic[Part]):
-    """Distinct parts in the order of their first use."""
+def _wheres(tracks: Sequence[Track]) -> tuple[Node, ...]:
+    """Return the filters of TRACKS, none where one of them takes every row."""
+    wheres = dict.fromkeys(track.where for track in tracks)
+    return () if None in wheres else tuple(where for where in wheres if where is not None)
 
-    def __init__(self) -> None:
-        self._index: dict[Part, int] = {}
 
-    def add(self, part: Part) -> int:
-        return self._index.setdefault(part, len(self._index))
-
-    def __iter__(self) -> Iterator[Part]:
-        return iter(self._index)
+_NOTHING = Layout({}, {}, {}, {}, {}, {})

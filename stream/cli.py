@@ -57,6 +57,8 @@ def log_stats(path: LogPath, *, json: console.JsonOption = False) -> None:
         ("write-ahead log", console.show_bytes(found.wal_bytes)),
         ("free in the file", console.show_bytes(found.free_bytes)),
         ("in quarantine", found.held_apart),
+        ("answers kept", found.served),
+        ("of them", console.show_bytes(found.served_bytes)),
         *((f"{name}, ever", n) for name, n in found.counters.items()),
         *((f"unparsable {field}", n) for field, n in found.unparsable.items()),
     ]

@@ -15,6 +15,7 @@ from featuregraph.convert import converter
 from featuregraph.errors import EventError
 from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, TIMESTAMP
+from stream.ledger import Ledger
 from stream.store import add_meta, set_meta, transaction
 
 _UNUSED: Final = (
@@ -48,15 +49,24 @@ def asked(**options: int | str | None) -> tuple[str, int | str]:
 
 
 def forget(
-    connection: sqlite3.Connection, what: str, value: int | str, marks: Mapping[str, int | None]
+    connection: sqlite3.Connection,
+    what: str,
+    value: int | str,
+    marks: Mapping[str, int | None],
+    ledger: Ledger,
 ) -> int:
-    """Delete the events that WHAT = VALUE means; return how many went. MARKS: the largest ids ever given."""
+    """Delete the events that WHAT = VALUE means, and the answers made of them; return how many events went.
+
+    marks: the largest ids ever given.
+    """
+    answers = ledger.about(what, value)
     with transaction(connection):
         events, apart = (connection.execute(query, (value,)).rowcount for query in _DELETE[what])
         if events:
             connection.execute(_UNUSED)
             set_meta(connection, **marks)
             add_meta(connection, generation=1)
+        ledger.forget(what, value, answers, events=events)
     return events + apart
 
 

@@ -10,11 +10,21 @@ from typing import Final
 
 from stream.arrivals import arrivals, passing, said
 from stream.damage import Finding
+from stream.retelling import retold
 from stream.schema import FORMAT
 from stream.store import UNPARSABLE, meta
 
 # What opening the file anew should not have to count: totals since the log was made.
-COUNTERS: Final = ("duplicate", "quarantined", "quarantine_evicted", "late", "keyless")
+COUNTERS: Final = (
+    "duplicate",
+    "quarantined",
+    "quarantine_evicted",
+    "late",
+    "keyless",
+    "served_dropped",
+    "served_forgotten",
+    "served_too_large",
+)
 _MAX_FINDINGS: Final = 100
 _ROWS: Final = 8_192  # judged at once
 
@@ -36,6 +46,8 @@ class LogStats:
     wal_bytes: int
     free_bytes: int  # in the file, to be used again
     held_apart: int  # events in quarantine now
+    served: int  # answers kept
+    served_bytes: int
     counters: dict[str, int]  # totals since the log was made
     unparsable: dict[str, int]  # values that no type can be, by field
 
@@ -64,6 +76,8 @@ def stats(connection: sqlite3.Connection, path: str) -> LogStats:
         wal_bytes=_size(f"{path}-wal"),
         free_bytes=_one(connection, "PRAGMA freelist_count") * page_bytes,
         held_apart=_one(connection, "SELECT count(*) FROM quarantine"),
+        served=_one(connection, "SELECT count(*) FROM served"),
+        served_bytes=_one(connection, "SELECT ifnull(sum(length(body)), 0) FROM served"),
         counters={name: int(about.get(name) or 0) for name in COUNTERS},
         unparsable={
             name[len(UNPARSABLE) :]: int(n or 0)
@@ -87,6 +101,9 @@ def check(connection: sqlite3.Connection) -> Iterator[Finding]:
     for _ in arrivals(connection, found.append, _ROWS):  # the events are not asked for
         yield from found
         found.clear()
+    yield from found
+    for _ in retold(connection, found.append):
+        pass
     yield from found
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from os import PathLike, fspath
 from threading import RLock
 from types import TracebackType
@@ -21,8 +22,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from featuregraph.errors import EventError
 from featuregraph.windows import parse_duration
+from stream import arrivals, inspect, quarantine
 from stream import forget as forgetting
-from stream import inspect, quarantine
 from stream.appender import Appender
 from stream.clock import Clock, SystemClock
 from stream.damage import Finding
@@ -38,13 +39,17 @@ from stream.errors import (
 )
 from stream.event import Draft, Form, Receipt, Row
 from stream.inspect import LogStats
+from stream.ledger import Ledger
 from stream.limits import Limits
 from stream.lockfile import LockFile
 from stream.reader import Reader
+from stream.retelling import retold
+from stream.served import Asked, Served
 from stream.store import Sync, connect, meta, set_meta, transaction
 from stream.texts import Texts
 
 if TYPE_CHECKING:
+    from featuregraph import FeatureVector, Plan
     from stream.tables import Progress
 
 DEFAULT_KEY: Final = "user_id"
@@ -126,6 +131,7 @@ class EventLog:
         self._form = Form(key, self.limits)
         self._texts = Texts(connection, self.limits.cached_texts)
         self._reader = Reader(connection, self._texts, key)
+        self._ledger = Ledger(connection, self._reader, self.limits)
         self._generation_seen = 0
         self._appender = None if self.read_only else self._new_appender(connection)
 
@@ -196,12 +202,21 @@ class EventLog:
                 "last_id": last,
                 "last_text": self._texts.last(),
             }
-            removed = forgetting.forget(connection, what, value, marks)
+            removed = forgetting.forget(connection, what, value, marks, self._ledger)
             writer.drop()
             writer.generation = self._reader.generation()
             self._wiped = False
             self._wiped = forgetting.wipe(connection)
         return removed
+
+    def keep_served(self, plan: Plan, asked: Asked, vector: FeatureVector, *, seen_id: int) -> None:
+        """Keep what PLAN answered when the rows up to SEEN_ID were known; as durably as an event is.
+
+        Within `limits`: the oldest records go first, and one that is too large is left out; both are counted.
+        """
+        with self._using("keeping what was served"):
+            self._writer()
+            self._ledger.keep(plan, asked, vector, seen_id=seen_id, held_from_ms=self._history_start_ms)
 
     def flush(self) -> None:
         """See to it that all events are on the disk, in the log file itself."""
@@ -277,6 +292,18 @@ class EventLog:
                     f"{self.path}: expected the events kept apart as JSON, found: {error};"
                     " run `headrace log check` on it, export what it still holds and start a new log"
                 ) from error
+
+    def served(
+        self, *, key: str | int | None = None, tell: Callable[[Finding], object] | None = None
+    ) -> Iterator[Served]:
+        """Give the answers kept with record=True, of KEY alone if given, in the order of serving.
+
+        tell: called with each record that is damaged, which is then left out; None: it is an error.
+        """
+        with self.reading("reading what was served") as connection:
+            for one in retold(connection, tell or partial(arrivals.refuse, self.path)):
+                if key is None or one.asked.key == str(key):
+                    yield one
 
     @property
     def count(self) -> int:

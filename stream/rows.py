@@ -10,9 +10,10 @@ from itertools import islice, pairwise, repeat
 from operator import eq
 from typing import Any
 
+from featuregraph.ir import Node
 from featuregraph.layout import FIRST_SLOT, TS_PLACE, Span, Track
 from featuregraph.scalar import OVERFLOW
-from featuregraph.types import AnyType
+from featuregraph.types import INT64, STRING, AnyType
 from stream.columns import Column, Dictionary, Listed, Misfit, column_of, ordered
 from stream.decode import SEQ_PLACE, TIE_PLACE, EventRow
 
@@ -92,22 +93,37 @@ class KeptRows(Rows):
     2. `floor` is the position of the latest row that was dropped though windows hold it, None without one.
     """
 
-    __slots__ = ("_columns", "_most_loose", "_places", "floor", "loose", "packed", "ts")
+    __slots__ = ("_columns", "_most_loose", "floor", "loose", "packed", "ts")
 
     ts: array[int]
 
     def __init__(
-        self, track: Track, types: Mapping[int, AnyType], dictionary: Dictionary, most_loose: int
+        self,
+        track: Track,
+        kept: Mapping[int, Node],
+        dictionary: Dictionary,
+        most_loose: int,
+        *,
+        has_ties: bool,
     ) -> None:
-        """Make room for rows of TRACK, of which the places of TYPES are kept; DICTIONARY is the key's."""
+        """Make room for rows of TRACK, of which the places KEPT are read; DICTIONARY is the key's."""
         super().__init__(track)
         self.ts = array("q")
         self.loose: list[EventRow] = []
         self.packed = 0
         self.floor: tuple[int, int, str] | None = None
         self._most_loose = most_loose
+        types: dict[int, AnyType] = {SEQ_PLACE: INT64}
+        if has_ties:
+            types[TIE_PLACE] = STRING
+        types |= {place: node.type for place, node in kept.items()}
         self._columns = {place: column_of(type, dictionary) for place, type in types.items()}
-        self._places = range(1, max(self._columns) + 1)
+
+    def serve(self, track: Track, kept: Mapping[int, Node]) -> None:
+        """Be the rows of TRACK from now on, of which fewer places may be read than before."""
+        self.track = track
+        read = {SEQ_PLACE, TIE_PLACE, *kept}
+        self._columns = {place: column for place, column in self._columns.items() if place in read}
 
     # ---- all at once
 
@@ -229,7 +245,7 @@ class KeptRows(Rows):
             return self.loose[start - packed : end - packed]
         until = min(end, packed)
         parts: list[Iterable[Any]] = [self.ts[start:until]]
-        for place in self._places:
+        for place in range(1, max(self._columns) + 1):
             column = self._columns.get(place)
             parts.append(repeat(None) if column is None else column.take(start, until))
         return [*zip(*parts, strict=False), *self.loose[: max(0, end - packed)]]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from featuregraph.layout import Span
 from featuregraph.types import INT64_MAX, INT64_MIN
-from stream.cells import CellKernel, Running
+from stream.cells import CellKernel, Move, Running
 from stream.decode import EventRow
 from stream.rows import KeptRows, cut
 
@@ -32,12 +32,12 @@ class RunningSpan:
         "_leaves",
         "_lo",
         "_pushes",
+        "_running",
         "_touched",
         "commutes",
         "dirty",
         "end",
         "kernels",
-        "numbers",
         "rows",
         "span",
         "start",
@@ -49,18 +49,18 @@ class RunningSpan:
         self,
         span: Span,
         rows: KeptRows,
-        numbers: Sequence[int],
-        kernels: Sequence[CellKernel],
+        kernels: Mapping[int, CellKernel],
         states: list[Any],
     ) -> None:
+        """Open the window on ROWS for the cells of KERNELS, by number; STATES is shared by all of the key."""
         self.span = span
         self._hi = span.window.hi
         self._lo = span.window.lo
         self._last = span.last
         self.rows = rows
-        self.numbers = [n for n in numbers if not kernels[n].scanned]
         self.kernels = kernels
-        self.states = states  # by cell number, shared by all spans of the key
+        self.states = states
+        self._running: dict[int, Running] = {}
         self.start = self.end = 0
         self.dirty = True
         self.commutes = False
@@ -96,29 +96,50 @@ class RunningSpan:
 
     def _enter(self, start: int, end: int) -> None:
         """Give the rows from START to before END to the states."""
-        rows = self.rows
-        if start >= rows.packed:
-            entering = rows.between(start, end)
+        if start >= self.rows.packed:
+            rows = self.rows.between(start, end)
             for push in self._pushes:
-                for row in entering:
+                for row in rows:
                     push(row)
         else:
-            for move in self._enters:
-                for first in range(start, end, _AT_ONCE):
-                    move(rows, first, min(first + _AT_ONCE, end))
+            for enter in self._enters:
+                self._enter_all(enter, start, end)
+
+    def _enter_all(self, enter: Move, start: int, end: int) -> None:
+        for first in range(start, end, _AT_ONCE):
+            enter(self.rows, first, min(first + _AT_ONCE, end))
 
     def _rebuild(self, t: int) -> None:
         self.start, self.end = cut(self.rows, self.span, t)
-        forgets = self._lo is not None or self._last is not None
-        running: list[Running] = [self.kernels[n].running(forgets=forgets) for n in self.numbers]
-        for number, state in zip(self.numbers, running, strict=True):
-            self.states[number] = state.readable(self)
-        self._pushes = [s.push for s in running if s.push is not None]
-        self._enters = [s.enter for s in running if s.enter is not None]
-        self._leaves = [s.leave for s in running if s.leave is not None]
-        self.commutes = all(s.commutes for s in running)
-        self._enter(self.start, self.end)
+        self._running = {}
+        self._run(self.kernels)
         self.dirty, self._touched = False, True
+
+    def serve(self, rows: KeptRows, kernels: Mapping[int, CellKernel], t: int) -> None:
+        """Run the cells of KERNELS over ROWS, which hold those of before, from now on.
+
+        The window stands at T, where it was brought. States of cells that ran already go on.
+        """
+        if rows is not self.rows:
+            self.start, self.end = cut(rows, self.span, t)
+        self._running = {n: r for n, r in self._running.items() if kernels.get(n) is self.kernels[n]}
+        self.rows, self.kernels = rows, kernels
+        self._run({n: kernel for n, kernel in kernels.items() if n not in self._running})
+
+    def _run(self, kernels: Mapping[int, CellKernel]) -> None:
+        """Run KERNELS too, over the rows in the window."""
+        forgets = self._lo is not None or self._last is not None
+        added = {number: kernel.running(forgets=forgets) for number, kernel in kernels.items()}
+        for number, running in added.items():
+            self.states[number] = running.readable(self)
+            if running.enter is not None:
+                self._enter_all(running.enter, self.start, self.end)
+        self._running |= added
+        every = self._running.values()
+        self._pushes = [one.push for one in every if one.push is not None]
+        self._enters = [one.enter for one in every if one.enter is not None]
+        self._leaves = [one.leave for one in every if one.leave is not None]
+        self.commutes = all(one.commutes for one in every)
 
     def inserted(self, at: int, row: EventRow) -> None:
         """Take note that ROW was inserted at number AT, before others."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from featuregraph.aggregates.weight import weigh
@@ -11,11 +11,12 @@ from featuregraph.layout import FIRST_SLOT
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import Answers, Asked
-from stream.binding import Binding
+from stream.binding import Binding, Reading, same_rows
 from stream.cells import Readable
 from stream.columns import Dictionary
 from stream.decode import EventRow, Stored
 from stream.event import Row
+from stream.migration import between
 from stream.rows import KeptRows, ScannedRows, cut
 from stream.span import NEVER, RunningSpan
 
@@ -28,35 +29,32 @@ Fetch = Callable[..., Sequence[Stored]]
 class KeyRows:
     """The rows of every track of one key: what a scan gives, and what the cache keeps."""
 
-    tracks: Sequence[ScannedRows | KeptRows]
+    tracks: Mapping[int, ScannedRows | KeptRows]  # by number
 
     def __init__(self, binding: Binding) -> None:
         self.binding = binding
-        self.tracks = [ScannedRows(track) for track in binding.layout.tracks]
+        self.tracks = {}
 
     def load(self, fetch: Fetch, t: int) -> None:
-        """Take all rows that a query from T on can see.
+        """Take all rows that a query from T on can see."""
+        binding = self.binding
+        read = ((event, _read(reading, fetch)) for event, reading in binding.readings.items())
+        tracks = {number: self._rows(number) for number in binding.layout.tracks}
+        _fill(binding, tracks, read, t)
+        self.tracks = tracks
 
-        Each event is fetched and decoded once, for the widest reach; a narrower track takes the end only.
-        """
-        for reading in self.binding.readings.values():
-            rows = list(map(reading.decoder.row, fetch(reading.decoder)))
-            times = [row[0] for row in rows]
-            for number, place in reading.takers:
-                track = self.tracks[number]
-                reach = track.track.reach
-                first = 0 if reach is None else bisect_left(times, t - reach)
-                track.extend(rows[first:] if first else rows, place)
-        for track in self.tracks:
-            track.settle()
+    def _rows(self, number: int) -> ScannedRows | KeptRows:
+        """Return room for the rows of the track NUMBER."""
+        return ScannedRows(self.binding.layout.tracks[number])
 
     def fold(self, numbers: Sequence[int], t: int, q: Mapping[str, Any]) -> list[Readable]:
         """Return the states of the cells NUMBERS at T, folded from the rows; equal spans are cut once."""
+        layout = self.binding.layout
         cuts: dict[int, tuple[int, int, bool]] = {}
         states: list[Readable] = []
         for number in numbers:
-            at = self.binding.layout.cells[number].span
-            span = self.binding.layout.spans[at]
+            at = layout.cells[number].span
+            span = layout.spans[at]
             rows = self.tracks[span.track]
             if at not in cuts:
                 cuts[at] = *cut(rows, span, t), rows.is_broken(*span.window.bounds(t))
@@ -66,21 +64,72 @@ class KeyRows:
         return states
 
 
+def _read(reading: Reading, fetch: Fetch) -> list[EventRow]:
+    """Return the rows of one event, in total order."""
+    return list(filter(None, map(reading.decoder.row, fetch(reading.decoder))))
+
+
+def _fill(
+    binding: Binding,
+    tracks: Mapping[int, ScannedRows | KeptRows],
+    read: Iterable[tuple[str, list[EventRow]]],
+    t: int,
+) -> None:
+    """Fill TRACKS with the rows READ of their events that a query from T on can see.
+
+    Each event is read and decoded once, for the widest reach; a narrower track takes the end only.
+    """
+    for event, rows in read:
+        times = [row[0] for row in rows]
+        for number, place in binding.readings[event].takers:
+            if number in tracks:
+                track = tracks[number]
+                reach = track.track.reach
+                first = 0 if reach is None else bisect_left(times, t - reach)
+                track.extend(rows[first:] if first else rows, place)
+    for track in tracks.values():
+        track.settle()
+
+
 class KeyCache(KeyRows):
     """The rows of one key, kept from query to query (cached mode)."""
 
-    tracks: Sequence[KeptRows]
+    tracks: Mapping[int, KeptRows]
 
     def __init__(self, binding: Binding, t: int) -> None:
         super().__init__(binding)
         self._dictionary = Dictionary()
-        self.tracks = [
-            KeptRows(track, types, self._dictionary, binding.pace.most_loose)
-            for track, types in zip(binding.layout.tracks, binding.kept_places, strict=True)
-        ]
         self.t = t  # the latest query: rows that only earlier ones need may be gone
         self.stale = False
         self.unweighed = INT64_MAX  # rows pushed since `bytes` was last asked for
+
+    def move(self, binding: Binding, fetch: Fetch) -> None:
+        """Serve BINDING from now on, and keep what still means the same.
+
+        All that must be read is read first: a failure changes nothing.
+        """
+        before, held = self.binding, self.tracks
+        dropped = {number for number, rows in held.items() if rows.floor is not None}
+        step = between(before, binding, dropped)
+        read = {event: _read(binding.readings[event], fetch) for event in step.events}
+        self.binding = binding
+        filled = {number: self._rows(number) for number in step.tracks}
+        _fill(binding, filled, read.items(), self.t)
+        self.tracks = {number: filled.get(number) or held[number] for number in binding.layout.tracks}
+        for number, rows in self.tracks.items():
+            rows.serve(binding.layout.tracks[number], binding.kept[number])
+        self.unweighed = INT64_MAX
+
+    def _rows(self, number: int) -> KeptRows:
+        """Return room for the rows of the track NUMBER."""
+        binding = self.binding
+        return KeptRows(
+            binding.layout.tracks[number],
+            binding.kept[number],
+            self._dictionary,
+            binding.pace.most_loose,
+            has_ties=binding.has_ties,
+        )
 
     def push(self, row: Row) -> None:
         """Take one more event, early or late."""
@@ -89,6 +138,8 @@ class KeyCache(KeyRows):
         if reading is None:
             return
         made = reading.decoder.row(reading.decoder.of_row(row))
+        if made is None:
+            return
         for number, place in reading.takers:
             if place is None or made[place] is True:
                 self._insert(number, made)
@@ -105,7 +156,7 @@ class KeyCache(KeyRows):
             FeatureOverflowError: a value lies outside its type.
         """
         self.t = t
-        for number in range(len(self.tracks)):
+        for number in self.tracks:
             self._trim_past(number, t)
         return asked.plan.publish(asked.plan.read(self.fold(asked.numbers, t, q), t, q))
 
@@ -128,18 +179,18 @@ class KeyCache(KeyRows):
     @property
     def bytes(self) -> int:
         """Return about how many bytes of memory are held."""
-        rows = sum(rows.bytes for rows in self.tracks)
+        rows = sum(rows.bytes for rows in self.tracks.values())
         return rows + self._dictionary.bytes + self._loose_bytes
 
     def tidy(self) -> None:
         """Forget values that no row holds any more, once they may be many."""
         if self._dictionary.is_due:
-            self._dictionary.sweep(column for rows in self.tracks for column in rows.columns)
+            self._dictionary.sweep(column for rows in self.tracks.values() for column in rows.columns)
 
     @property
     def _loose_bytes(self) -> int:
         """Return about how many bytes the rows hold that tracks share."""
-        return weigh({id(row): row for rows in self.tracks for row in rows.loose}.values())
+        return weigh({id(row): row for rows in self.tracks.values() for row in rows.loose}.values())
 
 
 class KeyState(KeyCache):
@@ -147,19 +198,51 @@ class KeyState(KeyCache):
 
     def __init__(self, binding: Binding, t: int) -> None:
         super().__init__(binding, t)
-        layout = binding.layout
-        self._states: list[Any] = [None] * len(layout.cells)
-        self._spans = [
-            RunningSpan(span, self.tracks[span.track], binding.by_span[i], binding.kernels, self._states)
-            for i, span in enumerate(layout.spans)
-        ]
-        self._by_track: list[list[tuple[int, RunningSpan]]] = [[] for _ in layout.tracks]
-        for number, running in enumerate(self._spans):
-            self._by_track[running.span.track].append((number, running))
-        self._wakes = [INT64_MIN] * len(layout.tracks)  # by track: from when on a span of it may move
-        self._age = 0  # queries so far
-        self._moved = [0] * len(layout.spans)  # by span: at which age its rows changed last
+        self._states: list[Any] = []  # by cell
+        self._spans: dict[int, RunningSpan] = {}
+        self._by_track: dict[int, list[tuple[int, RunningSpan]]] = {}
+        self._wakes: dict[int, int] = {}  # by track: from when on a span of it may move
+        self._age = 0  # how often spans were brought on
+        self._moved: list[int] = []  # by span: at which age its rows changed last
         self._answers: dict[str, Answers] = {}  # by plan
+
+    def load(self, fetch: Fetch, t: int) -> None:
+        """Take all rows that a query from T on can see."""
+        super().load(fetch, t)
+        self._open(self.binding)
+
+    def move(self, binding: Binding, fetch: Fetch) -> None:
+        """Serve BINDING from now on; states of cells that it runs as before go on."""
+        self._bring(self.t)
+        before = self.binding
+        super().move(binding, fetch)
+        self._open(before)
+
+    def _open(self, before: Binding) -> None:
+        """Run all windows of the binding over the tracks; those that ran under the one BEFORE go on."""
+        binding, layout, held = self.binding, self.binding.layout, self._spans
+        self._states += [None] * (1 + max(layout.cells, default=-1) - len(self._states))
+        for number in range(len(self._states)):
+            if before.kernels.get(number) is not binding.kernels.get(number):
+                self._states[number] = None
+        self._spans = {}
+        for number, span in layout.spans.items():
+            rows = self.tracks[span.track]
+            kernels = {n: binding.kernels[n] for n in binding.by_span[number]}
+            running = {n: kernel for n, kernel in kernels.items() if not kernel.scanned}
+            old = held.get(number)
+            if old is not None and old.span == span and same_rows(before.layout, layout, span.track):
+                old.serve(rows, running, self.t)
+                self._spans[number] = old
+            else:
+                self._spans[number] = RunningSpan(span, rows, running, self._states)
+        self._by_track = {
+            track: [(number, self._spans[number]) for number in numbers]
+            for track, numbers in binding.by_track.items()
+        }
+        self._wakes = dict.fromkeys(layout.tracks, INT64_MIN)
+        self._moved = [self._age] * (1 + max(layout.spans, default=-1))
+        self._answers = {}
 
     def _insert(self, number: int, row: EventRow) -> None:
         rows, spans = self.tracks[number], self._by_track[number]
@@ -190,16 +273,20 @@ class KeyState(KeyCache):
             FeatureOverflowError: a value lies outside its type.
         """
         self.t = t
-        self._age += 1
-        for number, wake in enumerate(self._wakes):
-            if t >= wake:
-                self._wakes[number] = self._move(number, t)
-        if any(rows.broken for rows in self.tracks):
+        self._bring(t)
+        if any(rows.broken for rows in self.tracks.values()):
             return self._answer_broken(asked, t, q)
         answers = self._answers.get(asked.plan.id)
         if answers is None:
             answers = self._answers[asked.plan.id] = Answers(asked)
         return answers.at(self._age, self._moved, self._states, self._fold_one, t, q)
+
+    def _bring(self, t: int) -> None:
+        """Bring all spans to T."""
+        self._age += 1
+        for number, wake in self._wakes.items():
+            if t >= wake:
+                self._wakes[number] = self._move(number, t)
 
     def _fold_one(self, number: int, t: int, q: Mapping[str, Any]) -> Readable:
         return self.fold([number], t, q)[0]
@@ -218,7 +305,7 @@ class KeyState(KeyCache):
 
     def _answer_broken(self, asked: Asked, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
         """Answer while rows are held whose filter overflows: no window that admits one has a value."""
-        for number in range(len(self.tracks)):
+        for number in self.tracks:
             self._trim_past(number, t)
         states = [self._state_or_broken(number, t, q) for number in asked.numbers]
         return asked.plan.publish(asked.plan.read(states, t, q))
@@ -249,10 +336,5 @@ class KeyState(KeyCache):
         """Return about how many bytes of memory are held."""
         states = sum(int(state.weight) for state in self._states if state is not None)
         answers = sum(answers.weight for answers in self._answers.values())
-        return (
-            super().bytes
-            + states
-            + answers
-            + _SPAN_BYTES * len(self._spans)
-            + _CELL_BYTES * len(self._states)
-        )
+        around = _SPAN_BYTES * len(self._spans) + _CELL_BYTES * len(self._states)
+        return super().bytes + states + answers + around

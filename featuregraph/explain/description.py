@@ -104,7 +104,7 @@ def describe(plan: Plan) -> Description:
         features=_features(plan),
         aggregates=_aggregates(plan, layout),
         tracks=_tracks(layout),
-        scans=tuple(_scan(scan, layout) for scan in layout.scans),
+        scans=tuple(_scan(scan, layout) for scan in layout.scans.values()),
         nodes_written=len(toposort(graph.features.values())),
         nodes=len(toposort(plan.features.values())),
     )
@@ -156,9 +156,9 @@ def _aggregates(plan: Plan, layout: Layout) -> tuple[AggregateLine, ...]:
 
 def _tracks(layout: Layout) -> tuple[TrackLine, ...]:
     lines = []
-    for number, track in enumerate(layout.tracks):
+    for number, track in layout.tracks.items():
         where = "" if track.where is None else f" where {infix(track.where)}"
-        cells = [i for i, cell in enumerate(layout.cells) if layout.spans[cell.span].track == number]
+        cells = [i for i, cell in layout.cells.items() if layout.spans[cell.span].track == number]
         lines.append(
             TrackLine(
                 events=track.events,
@@ -171,7 +171,7 @@ def _tracks(layout: Layout) -> tuple[TrackLine, ...]:
 
 
 def _scan(scan: Scan, layout: Layout) -> ScanLine:
-    tracks = [i for i, track in enumerate(layout.tracks) if scan.event in track.events]
+    tracks = [i for i, track in layout.tracks.items() if scan.event in track.events]
     return ScanLine(
         event=scan.event,
         reach_ms=scan.reach,
@@ -186,7 +186,7 @@ def _windows(layout: Layout, tracks: Iterable[int]) -> tuple[str, ...]:
     """Return the windows on TRACKS as text, each once, from the shortest to a lifetime."""
     found = {
         (s.window.over is None, s.window.over or 0, s.window.offset, s.last or 0): s
-        for s in layout.spans
+        for s in layout.spans.values()
         if s.track in tracks
     }
     return tuple(window_text(s.window.over, s.window.offset, s.last) for _, s in sorted(found.items()))

@@ -40,7 +40,35 @@ _PLAIN = (
     "sequence",
     "sequence",
 )
+_WHERES: Sequence[Json] = (
+    {"op": "gt", "args": [{"field": "n"}, {"lit": 1, "type": "int64"}]},
+    {"op": "eq", "args": [{"field": "s"}, {"lit": "a", "type": "string"}]},
+)
 _PARAMETERS: Mapping[str, Json] = {"topk": {"k": 2}, "quantile": {"q": 0.5}}
+
+
+def _op(name: str, *args: Json, **attrs: Json) -> Json:
+    return {"op": name, "args": list(args), **attrs}
+
+
+_ITEM, _PAGE, _N = ({"field": name} for name in ("item_id", "page_id", "n"))
+_IS_A = _op("eq", _ITEM, {"lit": "a", "type": "identifier"})
+_WILD = _op("ge", _op("add", _N, _N), {"lit": 2, "type": "int64"})  # overflows for a large n
+_SOME = _op("lt", _N, {"lit": 2, "type": "int64"})
+_FILTERS: Sequence[Json] = (
+    _IS_A,
+    _SOME,
+    _op("and", _IS_A, _SOME),
+    _op("and", _SOME, _IS_A),
+    _op("and", _IS_A, _WILD),
+    _op("and", _WILD, _IS_A),
+    _op("and", _op("not", _op("is_null", _PAGE)), _op("and", _SOME, _op("ne", _ITEM, _PAGE))),
+    _op("or", _IS_A, _op("is_in", _PAGE, values=["p", None])),
+    _op("or", _IS_A, _SOME),
+    _op("eq", {"event_name": True}, {"lit": "tap", "type": "category"}),
+    _op("lt", _op("mod", {"ts": True}, {"lit": 3, "type": "int64"}), {"lit": 1, "type": "int64"}),
+    {"lit": False, "type": "boolean"},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +77,7 @@ class History:
 
     Steps: {"append": [EVENT, ...], "by": ENGINE | None}, {"clock": MS},
     {"forget": {...}, "by": ENGINE | None}, {"ask": QUERY, "graph": N}, {"restart": true}, {"remove": N},
-    {"install": N}; ENGINE is a place in `ENGINES`, None the log itself.
+    {"install": N}, {"upgrade": [N, M]}; ENGINE is a place in `ENGINES`, None the log itself.
     """
 
     graphs: Sequence[Json]
@@ -86,9 +114,21 @@ def random_history(rng: Random, *, events: int = 30, queries: int = 12) -> Histo
 
 def moving_history(rng: Random, *, events: int = 60) -> History:
     """Return a history of plain windows that move on while events come in, a good part of them late."""
+    return _moving(rng, events, None)
+
+
+def filtered_history(rng: Random, *, events: int = 60) -> History:
+    """Return such a history in which every stream has one of a few filters, most of them on columns."""
+    return _moving(rng, events, rng.sample(_FILTERS, rng.randint(1, 3)))
+
+
+def _moving(rng: Random, events: int, wheres: Sequence[Json] | None) -> History:
     endless = rng.random() < 0.4  # then rows are dropped once states have taken them
-    fields = {"n": "int64", "x": "float64", "s": "string"}
-    features = {f"f{place}": _plain(rng, _window(rng, endless=endless)) for place in range(10)}
+    fields = {"n": "int64", "x": "float64", "s": "string", "item_id": "identifier", "page_id": "category"}
+    features = {}
+    for place in range(10):
+        where = {} if wheres is None else {"where": rng.choice(wheres)}
+        features[f"f{place}"] = _plain(rng, _window(rng, endless=endless) | where)
     form = {"format": 1, "graph": "moving", "events": {"view": fields, "tap": fields}, "features": features}
     steps: list[Json] = []
     now, number = 0, 0
@@ -104,17 +144,77 @@ def moving_history(rng: Random, *, events: int = 60) -> History:
     return History([form], steps)
 
 
+def changing_history(rng: Random, *, events: int = 60) -> History:
+    """Return a history of graphs that share features, installed, upgraded and removed while events flow."""
+    forms = _versions(rng, rng.randint(2, 5))
+    out: set[int | None] = {*rng.sample(range(len(forms)), rng.randint(1, len(forms) - 1))}  # not installed
+    steps: list[Json] = [{"remove": number} for number in out]
+    now, number = 0, 0
+    while number < events:
+        batch = []
+        for _ in range(rng.randint(1, 4)):
+            batch.append(_event(rng, number, now))
+            number += 1
+            now += rng.choice((0, 1, 1, 3))
+        steps.append({"append": batch, "by": rng.choice((None, 3, 3, 4))})
+        steps += [_change(rng, len(forms), out) for _ in range(choose(rng, {0: 4, 1: 4, 2: 1}))]
+        back = 10 if rng.random() < 0.1 else 0
+        asked = {"key": "u", "t": now + rng.choice((0, 1, 2)) - back}
+        steps += [{"ask": asked, "graph": n} for n in range(len(forms)) if rng.random() < 0.6]
+        if rng.random() < 0.05:
+            steps.append({"forget": {"event_id": rng.randrange(number)}, "by": rng.choice((None, 3))})
+    return History(forms, steps)
+
+
+def _change(rng: Random, graphs: int, out: set[int | None]) -> Json:
+    """Return a step that installs, removes or upgrades; OUT are the graphs that are not installed."""
+    inside = sorted(set(range(graphs)) - out)
+    what = rng.choice(
+        ["install"] * bool(out) + ["remove"] * bool(inside) + ["upgrade"] * bool(out and inside)
+    )
+    new = rng.choice(list(out)) if what != "remove" else None
+    old = rng.choice(inside) if what != "install" else None
+    out -= {new}
+    out |= {old} - {None}
+    return {what: [old, new] if what == "upgrade" else new if old is None else old}
+
+
+def _versions(rng: Random, count: int) -> list[Json]:
+    """Return COUNT graphs, each of some features of one pool; some count the present too."""
+    fields = {"n": "int64", "x": "float64", "s": "string"}
+    endless = rng.random() < 0.3
+    pool = {}
+    for place in range(16):
+        where = {"where": rng.choice(_WHERES)} if rng.random() < 0.3 else {}
+        pool[f"f{place}"] = _plain(rng, _window(rng, endless=endless) | where)
+    found = []
+    for version in range(count):
+        names = sorted(rng.sample(sorted(pool), rng.randint(2, 10)))
+        form = {"format": 1, "graph": f"v{version}", "events": {"view": fields, "tap": fields}}
+        now = {"include_now": True} if rng.random() < 0.2 else {}
+        found.append(form | now | {"features": {name: pool[name] for name in names} | _unlike(version)})
+    return found
+
+
+def _unlike(version: int) -> Json:
+    """Return a feature that no other version has, so that each has an id of its own."""
+    return {"own": {"agg": "count", "stream": {"events": ["view"], "over": f"{100 + version}ms"}}}
+
+
 def _event(rng: Random, number: int, now: int) -> Json:
     """Return an event of about NOW, its NUMBER as its id."""
     late = rng.choice((0, 0, 1, 2, 5, 20))
     values = {"n": rng.randint(0, 3), "x": rng.choice((0.1, 0.2, 1e16, None)), "s": rng.choice("abc")}
+    values |= {"item_id": rng.choice(("a", "b", 7, None)), "page_id": rng.choice(("p", "q", None))}
+    if rng.random() < 0.02:
+        values["n"] = 2**62  # twice as much is out of range
     name, seq = rng.choice(("view", "tap")), rng.choice((number, -number))
     return {"event": name, "ts_ms": now - late, "user_id": "u", "event_id": number, "seq": seq, **values}
 
 
 def _window(rng: Random, *, endless: bool) -> Json:
     """Return a stream without a filter; ENDLESS: of the whole life."""
-    stream: Json = {"events": rng.choice((["view"], ["view"], ["tap", "view"]))}
+    stream: Json = {"events": rng.choice((["view"], ["view"], ["tap"], ["tap", "view"]))}
     if not endless:
         stream |= {"over": f"{rng.choice((1, 2, 5, 10, 30))}ms"} if rng.random() < 0.8 else {}
         stream |= {"offset": f"{rng.choice((1, 3, 10))}ms"} if rng.random() < 0.2 else {}

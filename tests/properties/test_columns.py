@@ -57,9 +57,7 @@ class Exchanged:
         n = len(self.values)
         for start, end in ((0, n), (n // 3, n // 2), (n // 2, n)):
             found = self.column.take(start, end)
-            assert [(type(x), repr(x)) for x in found] == [
-                (type(x), repr(x)) for x in self.values[start:end]
-            ]
+            assert [(type(x), repr(x)) for x in found] == [(type(x), repr(x)) for x in self.values[start:end]]
         assert self.column.bytes > 0
 
 
