@@ -78,16 +78,15 @@ class Integers(Column):
 
     def extend(self, values: Sequence[Any]) -> None:
         """Append VALUES."""
-        length = len(self._data)
         try:
-            self._data.extend(values)
+            fresh = array(self._data.typecode, values)
         except (TypeError, OverflowError):  # not all are integers of this width
-            del self._data[length:]
             self._extend_fitted(values)
         else:
             if self._null in values:
-                del self._data[length:]
                 self._extend_fitted(values)
+            else:
+                self._data.extend(fresh)
 
     def _extend_fitted(self, values: Sequence[Any]) -> None:
         known = [x for x in values if x is not None]
@@ -97,7 +96,7 @@ class Integers(Column):
             self._fit(min(known), max(known))
         self._nulls = self._nulls or len(known) < len(values)
         null = self._null
-        self._data.extend([null if x is None else x for x in values])
+        self._data.extend(array(self._data.typecode, [null if x is None else x for x in values]))
 
     def insert(self, at: int, value: Any) -> None:
         """Put VALUE before number AT."""
@@ -158,13 +157,12 @@ class Floats(Column):
 
     def extend(self, values: Sequence[Any]) -> None:
         """Append VALUES."""
-        length = len(self._data)
         try:
-            self._data.extend(values)
+            fresh = array("d", values)
         except TypeError:
-            del self._data[length:]
-            self._data.extend(map(_stored, values))
+            fresh = array("d", list(map(_stored, values)))
             self._odd = True
+        self._data.extend(fresh)
 
     def insert(self, at: int, value: Any) -> None:
         """Put VALUE before number AT."""
@@ -212,7 +210,10 @@ class Dictionary:
         """Return the code of each of VALUES."""
         found = list(map(self._codes.get, values))
         if None in found:
-            return [self._code(value) for value in values]
+            for value, code in zip(values, found, strict=True):
+                if code is None:
+                    self._code(value)
+            found = list(map(self._codes.get, values))
         return found  # type: ignore[return-value]
 
     def _code(self, value: Any) -> int:
@@ -264,8 +265,12 @@ class Coded(Column):
     def extend(self, values: Sequence[Any]) -> None:
         """Append VALUES."""
         codes = self._dictionary.codes(values)
-        self._fit(max(codes, default=0))
-        self._data.extend(codes)
+        try:
+            fresh = array(self._data.typecode, codes)
+        except OverflowError:
+            self._fit(max(codes))
+            fresh = array(self._data.typecode, codes)
+        self._data.extend(fresh)
 
     def insert(self, at: int, value: Any) -> None:
         """Put VALUE before number AT."""

@@ -18,6 +18,23 @@ from stream.columns import Column, Dictionary, Listed, Misfit, column_of, ordere
 from stream.decode import SEQ_PLACE, TIE_PLACE, EventRow
 
 
+class Batch:
+    """The rows of one event, in total order, with their values by place, made once for all who take them."""
+
+    __slots__ = ("_columns", "rows", "ts")
+
+    def __init__(self, rows: list[EventRow]) -> None:
+        self.rows = rows
+        self.ts = [row[TS_PLACE] for row in rows]
+        self._columns: dict[int, list[Any]] = {TS_PLACE: self.ts}
+
+    def column(self, place: int) -> list[Any]:
+        """Return what stands at PLACE of the rows."""
+        if place not in self._columns:
+            self._columns[place] = [row[place] for row in self.rows]
+        return self._columns[place]
+
+
 class Rows:
     """Rows sorted by (ts, seq, tie), with their times beside them for fast bounds.
 
@@ -62,12 +79,9 @@ class ScannedRows(Rows):
         super().__init__(track)
         self._rows: list[EventRow] = []
 
-    def extend(self, rows: list[EventRow], place: int | None) -> None:
-        """Take those ROWS of one event, in total order, whose filter's value at PLACE holds.
-
-        `settle` must follow.
-        """
-        passing = self._passing(rows, place)
+    def extend(self, batch: Batch, first: int, place: int | None) -> None:
+        """Take the rows of BATCH from FIRST on whose filter at PLACE holds; `settle` must follow."""
+        passing = self._passing(batch.rows[first:], place)
         self._rows = self._rows + passing if self._rows else passing
 
     def settle(self) -> None:
@@ -127,14 +141,12 @@ class KeptRows(Rows):
 
     # ---- all at once
 
-    def extend(self, rows: list[EventRow], place: int | None) -> None:
-        """Take those ROWS of one event, in total order, whose filter's value at PLACE holds.
-
-        `settle` must follow.
-        """
-        rows = self._passing(rows, place)
-        self.ts.extend([row[TS_PLACE] for row in rows])
-        self._pack(rows)
+    def extend(self, batch: Batch, first: int, place: int | None) -> None:
+        """Take the rows of BATCH from FIRST on whose filter at PLACE holds; `settle` must follow."""
+        if place is not None:
+            batch, first = Batch(self._passing(batch.rows[first:], place)), 0
+        self.ts.extend(array("q", batch.ts[first:]))
+        self._pack(batch, first)
 
     def settle(self) -> None:
         """Bring the rows of several events into one order."""
@@ -155,11 +167,12 @@ class KeptRows(Rows):
             order.sort(key=lambda at: (ts[at], self.position(at) if ts[at] in equal else ()))
         return order
 
-    def _pack(self, rows: Sequence[EventRow]) -> None:
-        """Put ROWS, the next that are not, into the columns."""
+    def _pack(self, batch: Batch, first: int) -> None:
+        """Put the rows of BATCH from FIRST on, the next that are not, into the columns."""
         for place in self._columns:
-            self._extend(place, [row[place] for row in rows])
-        self.packed += len(rows)
+            values = batch.column(place)
+            self._extend(place, values[first:] if first else values)
+        self.packed += len(batch.rows) - first
 
     def _extend(self, place: int, values: list[Any]) -> None:
         try:
@@ -202,7 +215,7 @@ class KeptRows(Rows):
     def _put_away(self) -> None:
         """Put the earlier half of the loose rows into the columns."""
         half = len(self.loose) // 2
-        self._pack(self.loose[:half])
+        self._pack(Batch(self.loose[:half]), 0)
         del self.loose[:half]
 
     def _place(self, row: EventRow) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 from featuregraph.layout import Span
 from featuregraph.types import INT64_MAX, INT64_MIN
-from stream.cells import CellKernel, Move, Running
+from stream.cells import CellKernel, Running
 from stream.decode import EventRow
 from stream.rows import KeptRows, cut
 
@@ -76,7 +76,15 @@ class RunningSpan:
         start, end, n = self.start, self.end, len(ts)
         if end < n and ts[end] < t + self._hi:
             until = bisect_left(ts, t + self._hi, end)
-            self._enter(end, until)
+            rows = self.rows
+            if end >= rows.packed:
+                entering = rows.loose[end - rows.packed : until - rows.packed]
+                for push in self._pushes:
+                    for row in entering:
+                        push(row)
+            else:
+                for enter in self._enters:
+                    enter(rows, end, until)
             self.end = end = until
             changed = True
         leave = start
@@ -85,29 +93,17 @@ class RunningSpan:
         if self._last is not None and end - leave > self._last:
             leave = end - self._last
         if leave > start:
-            for move in self._leaves:
-                move(self.rows, start, leave)
-            self.start = leave
+            self._leave(start, leave)
             changed = True
         self.wake = ts[end] - self._hi + 1 if end < n else NEVER
         if self._lo is not None and leave < end:
             self.wake = min(self.wake, ts[leave] - self._lo + 1)
         return changed
 
-    def _enter(self, start: int, end: int) -> None:
-        """Give the rows from START to before END to the states."""
-        if start >= self.rows.packed:
-            rows = self.rows.between(start, end)
-            for push in self._pushes:
-                for row in rows:
-                    push(row)
-        else:
-            for enter in self._enters:
-                self._enter_all(enter, start, end)
-
-    def _enter_all(self, enter: Move, start: int, end: int) -> None:
-        for first in range(start, end, _AT_ONCE):
-            enter(self.rows, first, min(first + _AT_ONCE, end))
+    def _leave(self, start: int, end: int) -> None:
+        for leave in self._leaves:
+            leave(self.rows, start, end)
+        self.start = end
 
     def _rebuild(self, t: int) -> None:
         self.start, self.end = cut(self.rows, self.span, t)
@@ -133,7 +129,8 @@ class RunningSpan:
         for number, running in added.items():
             self.states[number] = running.readable(self)
             if running.enter is not None:
-                self._enter_all(running.enter, self.start, self.end)
+                for first in range(self.start, self.end, _AT_ONCE):
+                    running.enter(self.rows, first, min(first + _AT_ONCE, self.end))
         self._running |= added
         every = self._running.values()
         self._pushes = [one.push for one in every if one.push is not None]

@@ -17,10 +17,10 @@ from stream.columns import Dictionary
 from stream.decode import EventRow, Stored
 from stream.event import Row
 from stream.migration import between
-from stream.rows import KeptRows, ScannedRows, cut
+from stream.rows import Batch, KeptRows, ScannedRows, cut
 from stream.span import NEVER, RunningSpan
 
-_SPAN_BYTES, _CELL_BYTES = 600, 700  # of the objects and functions around a state, measured on CPython 3.11
+_SPAN_BYTES, _CELL_BYTES = 900, 1300  # of the objects and functions around a state, measured on CPython 3.11
 
 # The decoder's columns, and perhaps more, of the rows of its event in total order.
 Fetch = Callable[..., Sequence[Stored]]
@@ -80,13 +80,13 @@ def _fill(
     Each event is read and decoded once, for the widest reach; a narrower track takes the end only.
     """
     for event, rows in read:
-        times = [row[0] for row in rows]
+        batch = Batch(rows)
         for number, place in binding.readings[event].takers:
             if number in tracks:
                 track = tracks[number]
                 reach = track.track.reach
-                first = 0 if reach is None else bisect_left(times, t - reach)
-                track.extend(rows[first:] if first else rows, place)
+                first = 0 if reach is None else bisect_left(batch.ts, t - reach)
+                track.extend(batch, first, place)
     for track in tracks.values():
         track.settle()
 
