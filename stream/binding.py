@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from featuregraph.build import TS
 from featuregraph.ir import Node
-from featuregraph.layout import Layout, row_parts, static_parts
+from featuregraph.layout import Layout
+from featuregraph.steps import row_parts, static_parts
 from stream.cells import CellKernel
 from stream.decode import Decoder, Unparsable
 from stream.pace import PACE, Pace

@@ -13,9 +13,10 @@ import typer
 
 from featuregraph.times import format_time, parse_time
 from headrace import console
+from stream.backfill.training import export_served
 from stream.damage import Finding, joined
+from stream.errors import ArgumentError
 from stream.log import EventLog
-from stream.tables import probe
 
 CHECK_FAILED = 1
 
@@ -77,10 +78,15 @@ def log_import(
     json: console.JsonOption = False,
 ) -> None:
     """Append recorded events to a log."""
-    probe(events)  # before a log is made of nothing
+    new = not path.exists()
     # A log made of a recording holds all that the recording knows.
     with EventLog(path, key=key, sync=sync, history_start_ms="all") as log, _bar("importing") as show:  # type: ignore[arg-type]
-        receipt = log.import_events(events, progress=show)
+        try:
+            receipt = log.import_events(events, progress=show)
+        except BaseException:
+            if new and not (log.count or log.quarantined()):
+                log.discard()
+            raise
     if json:
         console.emit_json(receipt)
     else:
@@ -93,6 +99,12 @@ def log_export(
         Path, typer.Argument(metavar="OUT", help="The file to write: .parquet, .arrow, .csv or .jsonl.")
     ],
     *,
+    served: Annotated[
+        bool, typer.Option("--served", help="What it recorded as served instead, as training rows (Parquet).")
+    ] = False,
+    graph: Annotated[
+        str | None, typer.Option("--graph", "-g", help="With --served: whose rows, by name or id.")
+    ] = None,
     json: console.JsonOption = False,
 ) -> None:
     """Write the events of a log to a file.
@@ -100,12 +112,18 @@ def log_export(
     Damaged rows are left out and told; the exit code is then 1.
     """
     left_out: list[Finding] = []
-    with EventLog(path, read_only=True) as log, _bar("exporting") as show:
-        count = log.export(out, progress=show, tell=left_out.append)
-    if json:
-        console.emit_json({"events": count, "out": str(out), "left_out": left_out})
+    if served:
+        count = export_served(path, out, graph=graph, tell=left_out.append)
+    elif graph is not None:
+        raise ArgumentError("expected --served beside --graph, found it alone; add it, or leave --graph out")
     else:
-        console.say(f"{out}: {count:,} events")
+        with EventLog(path, read_only=True) as log, _bar("exporting") as show:
+            count = log.export(out, progress=show, tell=left_out.append)
+    what = "rows" if served else "events"
+    if json:
+        console.emit_json({what: count, "out": str(out), "left_out": left_out})
+    else:
+        console.say(f"{out}: {count:,} {what}")
     if left_out:
         if not json:
             console.say(f"left out, damaged: {_rows(left_out)}")
@@ -115,7 +133,7 @@ def log_export(
 
 def _rows(findings: Sequence[Finding]) -> str:
     """Return how many rows FINDINGS speak of; where the file ends early nobody knows their number."""
-    count = sum(finding.row is not None for finding in findings)
+    count = sum(finding.row is not None or finding.what == "served" for finding in findings)
     unknown = count < len(findings)
     return f"{count:,} row{'' if count == 1 else 's'}{' and an unknown number more' if unknown else ''}"
 

@@ -69,6 +69,8 @@ class Engine:
         """
         if mode not in MODES:
             raise ArgumentError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
+        if not isinstance(log, EventLog):
+            raise ArgumentError(f"expected a log, found {shown(log)}; open it with EventLog(path)")
         self.log = log
         self.key = None if key is None else _key(key)
         self.mode: Mode = mode
@@ -440,8 +442,9 @@ class Engine:
         """Return how often events came with a name that no installed plan declares.
 
         By "event" for an event's own name and "event.field" for a field's, of all events appended through
-        this engine since it has a plan. Beyond the log's `Limits.max_counted` names, further ones are counted
-        together, under "". What a plan declares that comes later is counted no more.
+        this engine since it has a plan: of what the log was given directly, or held before, nothing is
+        counted, as no row is read for it. Beyond the log's `Limits.max_counted` names, further ones are
+        counted together, under "". What a plan declares that comes later is counted no more.
         """
         with self._lock:
             return self._unknown.counts()

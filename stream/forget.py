@@ -1,8 +1,8 @@
 """Taking events out of the file for good (SEMANTICS 8.1).
 
 Steps: 1. rows, ids kept apart and texts that nothing refers to any more are deleted in one transaction
-(their bytes are overwritten: `secure_delete`); 2. free pages are given back; 3. the write-ahead log, which
-still holds the old pages, is copied into the file and cut to nothing.
+(their bytes are overwritten: `secure_delete`), which is synced; 2. free pages are given back; 3. the
+write-ahead log, which still holds the old pages, is copied into the file and cut to nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from featuregraph.errors import EventError
 from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, TIMESTAMP
 from stream.ledger import Ledger
-from stream.store import add_meta, set_meta, transaction
+from stream.store import add_meta, set_meta, synced, transaction
 
 _UNUSED: Final = (
     "DELETE FROM text WHERE id NOT IN"
@@ -60,7 +60,7 @@ def forget(
     marks: the largest ids ever given.
     """
     answers = ledger.about(what, value)
-    with transaction(connection):
+    with synced(connection), transaction(connection):
         events, apart = (connection.execute(query, (value,)).rowcount for query in _DELETE[what])
         if events:
             connection.execute(_UNUSED)

@@ -111,6 +111,12 @@ def _public(type: AnyType, value: Any) -> Any:
     return value if is_public(type) else to_public(type)(value)
 
 
+def start_of(record: Served) -> int | None:
+    """Return from when on the history of RECORD counts (SEMANTICS 3.5); None: from the first event."""
+    starts = record.held_from_ms, record.asked.history_start_ms
+    return max((ms for ms in starts if ms is not None), default=None)
+
+
 def reach_of(plan: Plan) -> int | None:
     """Return how many ms back from a query's time PLAN looks; None: to the first event."""
     reaches = [ms for name, ms in plan.reach.items() if name not in plan.windowless]

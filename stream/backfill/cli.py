@@ -278,6 +278,8 @@ def why(
         found = explain_rows(found_graph, feature, mine, key, t, given)
     except EventError as error:
         raise EventError(f"{events}: {error}") from None
+    if not mine:
+        console.note(f"{events}: no event of the key {key}")
     if json:
         console.emit_json(trace.as_json(found_graph, found))
         return

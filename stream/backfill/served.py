@@ -27,7 +27,7 @@ from stream.backfill.slack import asked_of, magnitudes, scaled
 from stream.errors import BackfillError
 from stream.log import EventLog
 from stream.retelling import Plans, retold
-from stream.served import Served, reach_of
+from stream.served import Served, reach_of, start_of
 from stream.verify import Difference, Verification
 
 RECOMPUTING = "computing again"
@@ -183,19 +183,13 @@ def _outcome(graph: Graph, log: Log, record: Served, query: Mapping[str, Any]) -
         values = answers.ask(graph, log, query).values
     except FeatureOverflowError as error:
         return error
-    t, start = query["t"], _start(record)
+    t, start = query["t"], start_of(record)
     partial = (
         name
         for name, node in graph.features.items()
         if is_partial(node, t, start, include_now=graph.include_now)
     )
     return Answer(values, tuple(partial))
-
-
-def _start(record: Served) -> int | None:
-    """Return from when on the history of a record counts (SEMANTICS 3.5)."""
-    starts = record.held_from_ms, record.asked.history_start_ms
-    return max((ms for ms in starts if ms is not None), default=None)
 
 
 def _slack(known: _Known, record: Served, query: Mapping[str, Any]) -> dict[str, Any]:
@@ -227,7 +221,7 @@ def _is_otherwise(plan: Plan, record: Served, known: _Known) -> bool:
     It does so where the device was asked for a time before its clock's, where an event came to be known in
     the same millisecond, after the answer, and where events are older than the history that the log declares.
     """
-    t, start, asked = record.vector.at_ms, _start(record), record.asked
+    t, start, asked = record.vector.at_ms, start_of(record), record.asked
     first, end = reach_of(plan), t + (1 if plan.graph.include_now else 0)
     lo = INT64_MIN if first is None else t - first
     came = known.logs[0].rows.get(asked.key, ())

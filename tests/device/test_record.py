@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -316,6 +317,26 @@ def test_no_time_of_them_is_left_in_others(device: Served, what: dict[str, Any])
     assert [one.seen for one in device.log.served()] == [Seen(1), Seen(1)]
 
 
+def test_a_newest_event_that_stays_is_still_told(device: Served) -> None:
+    """Only times of before are taken out: other marks go on finding their place."""
+    device.click(NOW - 10)
+    device.ask(key="you")
+    device.click(NOW - 9)
+    device.ask(key="you")
+    device.engine.forget(before=NOW - 9)
+    assert [one.seen for one in device.log.served()] == [Seen(1), Seen(2, NOW - 9, 0, NOW)]
+
+
+def test_a_lifetime_saw_all(device: Served) -> None:
+    """An answer over the whole life goes with any event that it had seen, however old."""
+    life = device.engine.install(fg.Graph("life", Life).compile())
+    device.click(NOW - 9 * HOUR, event_id="old")
+    device.engine.extract(life, record=True)
+    device.ask()
+    device.engine.forget(event_id="old")
+    assert [one.vector.graph_id for one in device.log.served()] == [device.id]
+
+
 def test_a_plan_of_another_version_does_not_hold_up_forgetting(device: Served) -> None:
     """Where nobody can tell what a graph reads its answers go with any event of their key."""
     forgetful(device)
@@ -424,6 +445,36 @@ def test_events_of_a_file_are_cut_at_the_newest_one(device: Served, tmp_path: Pa
 def _fill(device: Served) -> None:
     for _ in range(1_000):
         device.ask(candidates={"item": ["a"] * 1_000})
+
+
+def test_two_events_that_look_like_the_newest_are_none(device: Served, tmp_path: Path) -> None:
+    """In a file, events of two users may share time, seq and known_ms: nobody could tell which is meant."""
+    device.engine.append_many([{"event": "click", "ts_ms": NOW - 5, "user_id": u} for u in ("me", "you")])
+    device.ask()
+    device.log.export(tmp_path / "events.jsonl")
+    assert prove(device.path).ok
+    found = prove(device.path, tmp_path / "events.jsonl")
+    assert (found.ok, found.records, found.unplaced) == (False, 0, 1)
+
+
+def test_threads_record_one_after_the_other(device: Served) -> None:
+    """Answers of several threads beside a writer are kept whole, and each is computed again."""
+    done = threading.Event()
+
+    def asks() -> None:
+        while not done.is_set():
+            device.ask(candidates={"item": ["a"]})
+
+    askers = [threading.Thread(target=asks) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    for n in range(200):
+        device.log.append({"event": "click", "ts_ms": NOW - n, "user_id": "me"})  # behind the engine's back
+    done.set()
+    for asker in askers:
+        asker.join()
+    found = prove(device.path)
+    assert (found.ok, found.records) == (True, len(device.ids))
 
 
 def _value(device: Served, query: str) -> Any:

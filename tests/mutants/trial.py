@@ -19,6 +19,7 @@ HISTORIES = 120
 LAWS = (
     "rules",
     "pushdown",
+    "passes",
     "convert",
     "scalar",
     "scalar_time",
@@ -27,7 +28,9 @@ LAWS = (
     "engine_histories",
     "executors",
     "aggregates",
+    "served",
 )
+DEVICE = ("answers", "record")
 
 
 def histories() -> None:
@@ -60,7 +63,8 @@ def laws() -> None:
     """Run the law tests; raise AssertionError if one fails."""
     import pytest
 
-    files = [*(f"tests/properties/test_{name}.py" for name in LAWS), "tests/device/test_answers.py"]
+    files = [f"tests/properties/test_{name}.py" for name in LAWS]
+    files += [f"tests/device/test_{name}.py" for name in DEVICE]
     assert pytest.main(["-x", "-q", "--no-header", "-p", "no:cacheprovider", *files]) == 0, "a law test fails"
 
 
