@@ -75,9 +75,10 @@ class Running:
 
     push(row) takes one row; enter(rows, start, end) and leave(rows, start, end) take those numbers of ROWS.
     commutes: rows may enter in any order, and any of them may leave.
+    encode: gives the bytes from which it can be opened again; None where there is nothing to keep.
     """
 
-    __slots__ = ("commutes", "enter", "leave", "push", "readable")
+    __slots__ = ("commutes", "encode", "enter", "leave", "push", "readable")
 
     def __init__(
         self,
@@ -87,7 +88,9 @@ class Running:
         leave: Move | None = None,
         *,
         commutes: bool = True,
+        encode: Callable[[], bytes] | None = None,
     ) -> None:
+        self.encode = encode
         self.readable = readable
         self.commutes = commutes
         self.push = push
@@ -149,14 +152,20 @@ class CellKernel:
 
     # ---- entering and leaving
 
-    def running(self, *, forgets: bool) -> Running:
-        """Return a new running state; only for cells that are not scanned. FORGETS: rows leave its window."""
+    def running(self, *, forgets: bool, data: bytes = b"") -> Running:
+        """Return a new running state; only for cells that are not scanned. FORGETS: rows leave its window.
+
+        data: what `encode` gave, for a state that goes on from there; raises ValueError if it did not.
+        """
         if self._counts_rows:
             return Running(RowCount)
-        state = self.aggregate.zero(forgets=forgets)
+        aggregate = self.aggregate
+        state = aggregate.decode(data, forgets=forgets) if data else aggregate.zero(forgets=forgets)
         push, enter, leave = self._take.bound(state.push, state.pop)
         readable = state if self._items is None else Lists(self._items, state, {})
-        return Running(lambda span: readable, push, enter, leave, commutes=state.commutes)
+        return Running(
+            lambda span: readable, push, enter, leave, commutes=state.commutes, encode=state.encode
+        )
 
 
 class RowCount:
