@@ -20,6 +20,7 @@ from typing import Generic, TypeVar
 from featuregraph.aggregates import aggregate_for
 from featuregraph.build import TS
 from featuregraph.ir import OF_THE_QUERY, Node, Op, toposort
+from featuregraph.pushdown import on_columns
 from featuregraph.windows import Window
 
 # tie orders users under another key than user_id.
@@ -36,12 +37,15 @@ _FOLDED_ROLES = ("x", "where", "by", "distinct")
 class Scan:
     """The rows of EVENT from REACH ms back (None: the whole history), and what they hold.
 
-    SLOTS gives the node of each slot, None for a gap.
+    SLOTS gives the node of each slot, None for a gap. Where there are WHERES, a row that fails all of them is
+    kept by nobody, and one that fails all of EARLY, which stand on columns alone, fails all of WHERES.
     """
 
     event: str
     slots: tuple[Node | None, ...]
     reach: int | None
+    wheres: tuple[Node, ...] = ()
+    early: tuple[Node, ...] = ()
 
     @property
     def fields(self) -> tuple[Node, ...]:
@@ -164,17 +168,25 @@ def _scans(
     for node, slot in slots.items():
         for event in events_of[node]:
             rows.setdefault(event, {})[slot] = node
-    reaches: dict[str, list[int | None]] = {}
+    takers: dict[str, list[Track]] = {}
     for track in tracks:
         for event in track.events:
-            reaches.setdefault(event, []).append(track.reach)
+            takers.setdefault(event, []).append(track)
     found = []
-    for event in sorted(reaches):
+    for event in sorted(takers):
         row = rows.get(event, {})
+        made = tuple(row.get(i) for i in range(max(row, default=-1) + 1))
+        wheres = _wheres(takers[event])
         found.append(
-            Scan(event, tuple(row.get(i) for i in range(max(row, default=-1) + 1)), _widest(reaches[event]))
+            Scan(event, made, _widest([t.reach for t in takers[event]]), wheres, on_columns(wheres))
         )
     return tuple(found)
+
+
+def _wheres(tracks: Sequence[Track]) -> tuple[Node, ...]:
+    """Return the filters of TRACKS, none where one of them takes every row."""
+    wheres = dict.fromkeys(track.where for track in tracks)
+    return () if None in wheres else tuple(where for where in wheres if where is not None)
 
 
 class _Table(Generic[Part]):

@@ -2,13 +2,15 @@
 
     stored columns --typed projection--> raw values --SEMANTICS 2--> fields --kernels--> (ts, seq, tie, ...)
 
-Only the columns and attributes that a scan needs are read.
+Only the columns and attributes that a scan needs are read. A row that every filter of its event rejects is
+dropped as soon as that is known: by its columns before the attributes are decoded, else before anything but
+the filters is computed.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -89,43 +91,53 @@ class Decoder:
         # Under user_id, (ts, seq) is the whole order; under another key the user decides ties, null first.
         user = "" if key == "user_id" else self._text("user_id")
         tie = f"('.' + {user} if {user} is not None else '')" if user else "''"
-        self.row = self._compile(scan, tie)
+        self.row = self._compile(scan, tie)  # None for a row that nobody keeps
 
     def _text(self, column: str) -> str:
         return f"r[{self.columns.index(column)}]"
 
-    def _compile(self, scan: Scan, tie: str) -> Callable[[Stored], EventRow]:
+    def _compile(self, scan: Scan, tie: str) -> Callable[[Stored], EventRow | None]:
         source = Source({})
-        for node, text in zip(self._fields, self._converted(source), strict=True):
-            source.place(node, text)
         for node in toposort([s for s in scan.slots if s is not None]):
             if node.op is Op.TS:
                 source.place(node, f"r[{TS}]")
             elif node.op is Op.EVENT_NAME:
                 source.place(node, source.bind(scan.event, "c"))
+        steps = [scan.early, scan.wheres] if scan.early != scan.wheres else [scan.wheres]
+        left = dict.fromkeys(self._fields)  # not yet in their internal form
+        attributes: dict[str, str] = {}
+        for tests in filter(None, steps):
+            needed = [n for n in toposort(tests) if n in left]
+            self._convert(source, needed, attributes)
+            left = dict.fromkeys(n for n in left if n not in needed)
+            overflow = source.bind(OVERFLOW, "o")
+            kept = " or ".join(f"{text} is True or {text} is {overflow}" for text in source.add(tests))
+            source.lines.append(f"if not ({kept}): return None")
+        self._convert(source, left, attributes)
         slots = ["None" if node is None else source.add([node])[0] for node in scan.slots]
         return source.function("r", tuple_of([f"r[{TS}]", f"r[{SEQ}]", tie, *slots]))
 
-    def _converted(self, source: Source) -> list[str]:
-        """Add the statements that bring the fields to their internal form; return the text of each."""
-        raw: dict[str, str] = {}
-        if self._attributes:
-            decode = source.bind(typed_decoder(self._attributes), "d")
-            values = source.assign(f"{decode}({self._text('payload')})")
-            raw = {name: f"{values}.f{i}" for i, name in enumerate(self._attributes)}
-        texts = []
-        for node in self._fields:
-            text = raw.get(node["name"]) or self._text(_column(node["name"]))
-            if node["name"] in RAW_COLUMNS:
+    def _convert(self, source: Source, fields: Iterable[Node], attributes: dict[str, str]) -> None:
+        """Add the statements that bring FIELDS to their internal form; ATTRIBUTES is filled once needed."""
+        texts = {}
+        for node in fields:
+            name = node["name"]
+            if name not in COLUMNS and not attributes:
+                decode = source.bind(typed_decoder(self._attributes), "d")
+                values = source.assign(f"{decode}({self._text('payload')})")
+                attributes |= {other: f"{values}.f{i}" for i, other in enumerate(self._attributes)}
+            text = attributes.get(name) or self._text(_column(name))
+            if name in RAW_COLUMNS:
                 text = f"({text} if {text}.__class__ is not bytes else {source.bind(column_value)}({text}))"
             plain = _PLAIN.get(node.scalar.kind, "{f}({x})")
-            texts.append(
-                source.assign(plain.format(x=source.assign(text), f=source.bind(converter(node.scalar))))
+            texts[node] = source.assign(
+                plain.format(x=source.assign(text), f=source.bind(converter(node.scalar)))
             )
         bad, count = source.bind(BAD, "b"), source.bind(self._count, "n")
-        for number, text in enumerate(texts):
+        for node, text in texts.items():
+            number = self._fields.index(node)
             source.lines.append(f"if {text} is {bad}: {text} = {count}(r[{ID}], {number})")
-        return texts
+            source.place(node, text)
 
     def _count(self, row_id: int, number: int) -> None:
         """Count an unparsable value; it is null."""

@@ -37,7 +37,7 @@ class KeyRows:
         Each event is fetched and decoded once, for the widest reach; a narrower track takes the end only.
         """
         for reading in self.binding.readings.values():
-            rows = list(map(reading.decoder.row, fetch(reading.decoder)))
+            rows = list(filter(None, map(reading.decoder.row, fetch(reading.decoder))))
             times = [row[0] for row in rows]
             for number, place in reading.takers:
                 track = self.tracks[number]
@@ -82,6 +82,8 @@ class KeyCache(KeyRows):
         if reading is None:
             return
         made = reading.decoder.row(reading.decoder.of_row(row))
+        if made is None:
+            return
         for number, place in reading.takers:
             if place is None or made[place] is True:
                 self._insert(number, made)

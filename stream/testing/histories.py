@@ -43,6 +43,30 @@ _PLAIN = (
 _PARAMETERS: Mapping[str, Json] = {"topk": {"k": 2}, "quantile": {"q": 0.5}}
 
 
+def _op(name: str, *args: Json, **attrs: Json) -> Json:
+    return {"op": name, "args": list(args), **attrs}
+
+
+_ITEM, _PAGE, _N = ({"field": name} for name in ("item_id", "page_id", "n"))
+_IS_A = _op("eq", _ITEM, {"lit": "a", "type": "identifier"})
+_WILD = _op("ge", _op("add", _N, _N), {"lit": 2, "type": "int64"})  # overflows for a large n
+_SOME = _op("lt", _N, {"lit": 2, "type": "int64"})
+_FILTERS: Sequence[Json] = (
+    _IS_A,
+    _SOME,
+    _op("and", _IS_A, _SOME),
+    _op("and", _SOME, _IS_A),
+    _op("and", _IS_A, _WILD),
+    _op("and", _WILD, _IS_A),
+    _op("and", _op("not", _op("is_null", _PAGE)), _op("and", _SOME, _op("ne", _ITEM, _PAGE))),
+    _op("or", _IS_A, _op("is_in", _PAGE, values=["p", None])),
+    _op("or", _IS_A, _SOME),
+    _op("eq", {"event_name": True}, {"lit": "tap", "type": "category"}),
+    _op("lt", _op("mod", {"ts": True}, {"lit": 3, "type": "int64"}), {"lit": 1, "type": "int64"}),
+    {"lit": False, "type": "boolean"},
+)
+
+
 @dataclass(frozen=True, slots=True)
 class History:
     """What happens, in order.
@@ -86,9 +110,21 @@ def random_history(rng: Random, *, events: int = 30, queries: int = 12) -> Histo
 
 def moving_history(rng: Random, *, events: int = 60) -> History:
     """Return a history of plain windows that move on while events come in, a good part of them late."""
+    return _moving(rng, events, None)
+
+
+def filtered_history(rng: Random, *, events: int = 60) -> History:
+    """Return such a history in which every stream has one of a few filters, most of them on columns."""
+    return _moving(rng, events, rng.sample(_FILTERS, rng.randint(1, 3)))
+
+
+def _moving(rng: Random, events: int, wheres: Sequence[Json] | None) -> History:
     endless = rng.random() < 0.4  # then rows are dropped once states have taken them
-    fields = {"n": "int64", "x": "float64", "s": "string"}
-    features = {f"f{place}": _plain(rng, _window(rng, endless=endless)) for place in range(10)}
+    fields = {"n": "int64", "x": "float64", "s": "string", "item_id": "identifier", "page_id": "category"}
+    features = {}
+    for place in range(10):
+        where = {} if wheres is None else {"where": rng.choice(wheres)}
+        features[f"f{place}"] = _plain(rng, _window(rng, endless=endless) | where)
     form = {"format": 1, "graph": "moving", "events": {"view": fields, "tap": fields}, "features": features}
     steps: list[Json] = []
     now, number = 0, 0
@@ -108,6 +144,9 @@ def _event(rng: Random, number: int, now: int) -> Json:
     """Return an event of about NOW, its NUMBER as its id."""
     late = rng.choice((0, 0, 1, 2, 5, 20))
     values = {"n": rng.randint(0, 3), "x": rng.choice((0.1, 0.2, 1e16, None)), "s": rng.choice("abc")}
+    values |= {"item_id": rng.choice(("a", "b", 7, None)), "page_id": rng.choice(("p", "q", None))}
+    if rng.random() < 0.02:
+        values["n"] = 2**62  # twice as much is out of range
     name, seq = rng.choice(("view", "tap")), rng.choice((number, -number))
     return {"event": name, "ts_ms": now - late, "user_id": "u", "event_id": number, "seq": seq, **values}
 

@@ -127,6 +127,14 @@ MUTANTS = [
     Mutant("featuregraph/refresh.py", "spans = sorted({places[agg].span for agg in section.aggregates})", "spans = sorted({places[agg].span for agg in section.aggregates})[:1]", "of two windows behind a value only one is watched"),
     Mutant("featuregraph/aggregates/tables.py", "commutes: ClassVar[bool] = False  # a table", "commutes: ClassVar[bool] = True  # a table", "late events make topk's ties"),
     Mutant("featuregraph/convert/public.py", 'exponent = f"E-{type.scale}"', 'exponent = f"E-{type.scale - 1}"', "decimals ten times too large"),
+    # ---- filters before decoding
+    Mutant("featuregraph/pushdown.py", "        elif not all(node.op in _SAFE for node in inner):\n            break", "        else:\n            continue", "a filter's overflow hidden by a test of a column after it"),
+    Mutant("featuregraph/pushdown.py", "        if found is None:\n            return ()", "        if found is None:\n            continue", "rows dropped that a filter on attributes keeps"),
+    Mutant("featuregraph/pushdown.py", 'if all(node.op is not Op.FIELD or node["name"] in COLUMNS for node in inner):', 'if any(node.op is not Op.FIELD or node["name"] in COLUMNS for node in inner):', "a test of a column and an attribute taken for one of columns"),
+    Mutant("featuregraph/pushdown.py", "    if where.op is not Op.AND:\n", "    if where.op not in (Op.AND, Op.OR):\n", "one half of or taken for the whole"),
+    Mutant("featuregraph/layout.py", "return () if None in wheres else tuple(", "return tuple(", "rows dropped that a track without a filter keeps"),
+    Mutant("stream/decode.py", '" or ".join(f"{text} is True or {text} is {overflow}" for', '" or ".join(f"{text} is True" for', "a filter that overflows drops its row"),
+    Mutant("stream/decode.py", 'kept = " or ".join(', 'kept = " and ".join(', "rows dropped that one of two filters keeps"),
     # ---- rewriting, layout and reading of states
     Mutant("featuregraph/rules.py", "return None if value is OVERFLOW else Node(Op.LIT, node.type, (), value=value)", "return Node(Op.LIT, node.type, (), value=None if value is OVERFLOW else value)", "an overflow of literals folded to null"),
     Mutant("featuregraph/rules.py", 'branch = then if cond["value"] is True else otherwise', 'branch = then if cond["value"] is not False else otherwise', "where takes a null condition as true"),

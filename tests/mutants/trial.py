@@ -18,6 +18,7 @@ from random import Random
 HISTORIES = 120
 LAWS = (
     "rules",
+    "pushdown",
     "convert",
     "scalar",
     "scalar_time",
@@ -32,14 +33,14 @@ LAWS = (
 def histories() -> None:
     """Play random histories, every other one with tight limits."""
     from stream.pace import PACE
-    from stream.testing.histories import moving_history, random_history
+    from stream.testing.histories import filtered_history, moving_history, random_history
     from stream.testing.stage import TIGHT, check
 
     for seed in range(HISTORIES):
         with tempfile.TemporaryDirectory() as folder:
             rng = Random(seed)
-            history = moving_history(rng) if seed % 3 == 2 else random_history(rng)
-            check(history, Path(folder), TIGHT if seed % 2 else PACE)
+            make = (random_history, filtered_history, moving_history, random_history)[seed // 2 % 4]
+            check(make(rng), Path(folder), TIGHT if seed % 2 else PACE)
 
 
 def golden() -> None:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from featuregraph.reference import Log
 from stream.pace import PACE, Pace
-from stream.testing.histories import ENGINES, History, moving_history, random_history
+from stream.testing.histories import ENGINES, History, filtered_history, moving_history, random_history
 from stream.testing.stage import TIGHT, Played, check
 
 pytestmark = pytest.mark.device
@@ -49,6 +49,13 @@ def test_tight_histories(seed: int) -> None:
 def test_moving_histories(seed: int, tightly: bool) -> None:
     """So it does where windows move on and on, and events come in late."""
     played(moving_history(Random(seed)), TIGHT if tightly else PACE)
+
+
+@settings(max_examples=50)
+@given(seed=st.integers(0, 2**48), tightly=st.booleans())
+def test_filtered_histories(seed: int, tightly: bool) -> None:
+    """So it does where most events are dropped before they are decoded."""
+    played(filtered_history(Random(seed)), TIGHT if tightly else PACE)
 
 
 @settings(max_examples=10)
