@@ -5,8 +5,8 @@ Events live in two forms (docs/adr/0010): the latest as rows, the others in seal
 - `position`: (user, ts_ms, seq) is unique (SEMANTICS 1.2); user 0 stands for null, which is a value here,
 - `identity`: an event_id is known once per key (1.3),
 - `stream`: what a scan reads, by key, name and time.
-`block` holds the sealed events (stream.blocks), `run` what each block has of which key and name, `known` where
-an event_id of a sealed event stands: a hash of 32 bits, and the event's id to look at.
+`block` holds the sealed events (stream.blocks), `run` which piece of a block is of which key and name, and
+`known` where the event_id of a sealed event stands: a hash of 32 bits, and the id of the event to look at.
 Keys, users and names are numbers of `text`, so that indexes stay small. An id is given once and never again:
 `meta` remembers the largest ones when the rows that had them are forgotten.
 """

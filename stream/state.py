@@ -11,8 +11,9 @@ from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import Answers, Asked
 from stream.binding import Binding
+from stream.blocks.runs import Found
 from stream.cells import Readable
-from stream.decode import EventRow, Stored
+from stream.decode import Decoder, EventRow
 from stream.event import Row
 from stream.rows import TrackRows, cut
 from stream.span import NEVER, RunningSpan
@@ -20,8 +21,8 @@ from stream.span import NEVER, RunningSpan
 _ROW_BYTES, _SLOT_BYTES, _PLACE_BYTES, _STATE_BYTES = 140, 40, 16, 64  # measured on CPython 3.11, averages
 _ANSWER_BYTES = 64
 
-# The decoder's columns, and perhaps more, of the rows of its event in total order.
-Fetch = Callable[..., Sequence[Stored]]
+# What the log has of the decoder's event.
+Fetch = Callable[[Decoder], Found]
 
 
 class KeyRows:
@@ -37,7 +38,7 @@ class KeyRows:
         Each event is fetched and decoded once, for the widest reach; a narrower track takes the end only.
         """
         for reading in self.binding.readings.values():
-            rows = list(filter(None, map(reading.decoder.row, fetch(reading.decoder))))
+            rows = reading.decoder.load(fetch(reading.decoder))
             times = [row[0] for row in rows]
             for number, place in reading.takers:
                 track = self.tracks[number]

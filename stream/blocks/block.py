@@ -1,13 +1,13 @@
 """A block as bytes: a header, and a chunk for each column.
 
-    +---------+-------------+----------+-------------------------+---------+---------+ ...
+    +---------+-------------+----------+-------------------------+---------+---------+..
     | version | header size | its CRC  | header: events, columns | chunk 0 | chunk 1 |
-    | 1 byte  | 4 bytes     | 4 bytes  | msgpack                 | lz4 if that is less |
+    | 1 byte  | 4 bytes     | 4 bytes  | msgpack                 | lz4, if less      |
     +---------+-------------+----------+-------------------------+---------+---------+ ...
 
 1. A column is read without touching the others: each chunk has its own size, checksum and compression.
 2. What a header declares is held against bounds, and against the bytes that are there, before any of it is
-   made: bytes that are no block are refused with BlockError, whatever they are, and cost no more than a block.
+   made: bytes that are no block are refused with BlockError, and cost no more than a block.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Block:
             if len(header) != size or zlib.crc32(header) != crc:
                 raise BlockError("expected the header that was written, found other bytes")
             found = _decode(header)
-        self._start = _START.size + size
+        self.header_bytes = _START.size + size
         self.events = found.events
         self.note = found.note
         self._chunks: dict[str, tuple[Chunk, int]] = {}
@@ -96,7 +96,7 @@ class Block:
                 f"expected at most {MOST_EVENTS} events in {MOST_COLUMNS} columns, found {header.events} in"
                 f" {len(header.chunks)}"
             )
-        at = self._start
+        at = self.header_bytes
         for chunk in header.chunks:
             most = chunk.size if chunk.size == chunk.whole else min(_LZ4_RATIO * chunk.size, MOST_BYTES)
             if not 0 <= chunk.size <= chunk.whole <= max(most, 0):
@@ -111,10 +111,11 @@ class Block:
         """The names of the columns."""
         return list(self._chunks)
 
-    def sizes(self) -> Iterator[tuple[str, Form, int]]:
-        """Give name, form and bytes of each column."""
+    def sizes(self) -> Iterator[tuple[str, int]]:
+        """Give the kind and the bytes of each column that takes any."""
         for chunk, _ in self._chunks.values():
-            yield chunk.name, chunk.form, chunk.size
+            if chunk.form.kind is not None and chunk.size:
+                yield str(chunk.form.kind.__struct_config__.tag), chunk.size
 
     def has(self, name: str) -> bool:
         """Tell whether there is a column of this NAME."""

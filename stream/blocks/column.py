@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.blocks import texts
-from stream.blocks.ints import Ints, Int64s, Take, pack, unpack
+from stream.blocks.ints import Int64s, Ints, Take, pack, unpack
 from stream.blocks.texts import KeyedTexts, NumberedTexts, PlainTexts
 from stream.errors import BlockError
 
@@ -79,7 +79,8 @@ class Numbers:
     def values(self) -> list[Any]:
         """Return the numbers."""
         if self.scale is None:
-            return self.numbers.tolist()
+            whole: list[Any] = self.numbers.tolist()
+            return whole
         quotients: list[Any] = (self.numbers / 10.0**self.scale).tolist()
         return quotients
 

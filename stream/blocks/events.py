@@ -15,15 +15,9 @@ from stream.blocks import payload
 from stream.blocks.block import Block, write
 from stream.blocks.column import Column, Numbers, Scalars, nothing
 from stream.blocks.ints import Int64s
-from stream.codec import full_decoder
+from stream.blocks.runs import COLUMNS, KEY, NAME, SEQ, TS, USER, Event
+from stream.codec import Fields, column_value, full_decoder
 from stream.errors import BlockError
-
-# One event: key and name by their numbers, the user as text (None under the key user_id, where it is the key).
-COLUMNS: Final = (
-    "ts_ms", "seq", "user_id", "id", "key", "name", "event_id", "known_ms", "session_id", "page_id", "item_id",
-)  # fmt: skip
-TS, SEQ, USER, ID, KEY, NAME, EVENT_ID, KNOWN, *_, PAYLOAD = range(len(COLUMNS) + 1)
-Event = Sequence[Any]
 
 _AFTER: Final = "known_after"  # known_ms - ts_ms, where all are known: small numbers
 _decode = full_decoder()
@@ -35,8 +29,8 @@ def order(event: Event) -> tuple[Any, ...]:
     return (event[KEY], event[NAME], event[TS], event[SEQ], "" if user is None else f".{user}")
 
 
-def write_events(events: Sequence[Event]) -> bytes:
-    """Return the block of EVENTS, at least one, sorted by `order`."""
+def write_events(events: Sequence[Event], fields: Sequence[Fields]) -> bytes:
+    """Return the block of EVENTS, at least one, sorted by `order`; FIELDS: what they store, decoded."""
     *plain, payloads = zip(*events, strict=True)
     columns = {name: list(values) for name, values in zip(COLUMNS, plain, strict=True)}
     after = _after(columns["ts_ms"], columns["known_ms"])
@@ -45,8 +39,8 @@ def write_events(events: Sequence[Event]) -> bytes:
         columns[_AFTER] = after
     if not any(user is not None for user in columns["user_id"]):
         del columns["user_id"]
-    fields, note = payload.split(columns["name"], list(payloads))
-    return write({**columns, **fields}, note)
+    split, note = payload.split(columns["name"], fields, list(payloads))
+    return write({**columns, **split}, note)
 
 
 def _after(ts_ms: list[int], known_ms: list[int | None]) -> list[int] | None:
@@ -67,7 +61,11 @@ class Events:
     def numbers(self, name: str) -> Int64s:
         """Return a column of int64 that has no nulls."""
         column = self.column(name)
-        if not isinstance(column.data, Numbers) or column.data.scale is not None or column.present is not None:
+        if (
+            not isinstance(column.data, Numbers)
+            or column.data.scale is not None
+            or column.present is not None
+        ):
             raise BlockError(f"expected int64 in the column {name!r}, found others")
         return column.data.numbers
 
@@ -80,6 +78,13 @@ class Events:
         if name == "user_id" and not block.has(name):
             return nothing(self.count)
         return block.column(name)
+
+    def raw(self, name: str) -> Column:
+        """Return one of `COLUMNS` with the scalars that it stands for."""
+        column = self.column(name)
+        if isinstance(column.data, Scalars):
+            return Column(column.count, Scalars(list(map(column_value, column.data.scalars))), column.present)
+        return column
 
     def field(self, name: str) -> Column:
         """Return the values of a field, null where an event has none."""
@@ -96,8 +101,12 @@ class Events:
         """Return the events from FIRST to before LAST."""
         last = self.count if last is None else last
         columns = {name: self.column(name).cut(first, last).values() for name in COLUMNS}
-        payloads = payload.joined(self.block, columns["name"], first, last)
-        return list(zip(*columns.values(), payloads, strict=True))
+        return list(zip(*columns.values(), self.payloads(first, last), strict=True))
+
+    def payloads(self, first: int, last: int) -> list[bytes]:
+        """Return the stored fields of the events from FIRST to before LAST."""
+        names = self.column("name").cut(first, last).values()
+        return payload.joined(self.block, names, first, last)
 
     def check(self) -> None:
         """Read everything; raise BlockError if something is damaged."""

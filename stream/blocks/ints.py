@@ -97,11 +97,13 @@ def _lifted(form: Ints, count: int, take: Take) -> Int64s:
         packed = np.frombuffer(take(-(-count * form.bits // 8)), np.uint8)
         places: Any = np.arange(0, 8, form.bits, dtype=np.uint8)
         digits = (packed[:, None] >> places) & ((1 << form.bits) - 1)
-        return (digits.reshape(-1)[:count].astype(np.uint64) + base).view(np.int64)
+        small: Int64s = (digits.reshape(-1)[:count].astype(np.uint64) + base).view(np.int64)
+        return small
     if form.bits not in range(8, 65, 8):
         raise BlockError(f"expected numbers of 0, 1, 2, 4 or whole bytes of bits, found {form.bits}")
     width = form.bits // 8
     planes = np.frombuffer(take(width * count), np.uint8).reshape(width, count)
     words = np.zeros((count, 8), np.uint8)
     words[:, :width] = planes.T
-    return (words.view("<u8").reshape(count).astype(np.uint64, copy=False) + base).view(np.int64)
+    found: Int64s = (words.view("<u8").reshape(count).astype(np.uint64, copy=False) + base).view(np.int64)
+    return found

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
 
 from stream.blocks.block import MOST_COLUMNS, Block
-from stream.codec import full_decoder
+from stream.codec import Fields
 from stream.errors import BlockError
 
 WHOLE: Final = "payload"
@@ -27,13 +28,14 @@ Columns = dict[str, list[Any]]
 _OTHERS: Final = 24  # columns that are no fields
 _LEAST_VALUES: Final = 4  # that a column holds on the average: a header's entry costs as much
 _encode = msgspec.json.Encoder().encode
-_decode = full_decoder()
 _MISSING: Final = object()
 
 
-def split(events: Sequence[int], payloads: list[bytes]) -> tuple[Columns, Note]:
-    """Return the columns of PAYLOADS, each of the event with that number in EVENTS, and their note."""
-    rows = list(map(_decode, payloads))
+def split(events: Sequence[int], rows: Sequence[Fields], payloads: list[bytes]) -> tuple[Columns, Note]:
+    """Return the columns of ROWS, each of the event with that number in EVENTS, and their note.
+
+    PAYLOADS: the rows as they are stored.
+    """
     orders = _orders(events, rows)
     names = list(dict.fromkeys(name for order in orders.values() for name in order))
     few = _LEAST_VALUES * len(names) > sum(map(len, rows))
@@ -56,9 +58,7 @@ def _filled(
 ) -> tuple[list[Any], list[bool]]:
     """Return VALUES with nulls where NAME is left out, and where its own events leave it out."""
     with_it = {event for event, order in orders.items() if name in order}
-    left_out = [
-        value is _MISSING and event in with_it for value, event in zip(values, events, strict=True)
-    ]
+    left_out = [value is _MISSING and event in with_it for value, event in zip(values, events, strict=True)]
     return [None if value is _MISSING else value for value in values], left_out
 
 
@@ -80,7 +80,7 @@ def _order(shapes: list[tuple[str, ...]]) -> list[str]:
     for shape in shapes:
         for name in shape:
             sorter.add(name)
-        for before, name in zip(shape, shape[1:], strict=False):
+        for before, name in pairwise(shape):
             sorter.add(name, before)
     return list(sorter.static_order())
 

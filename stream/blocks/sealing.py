@@ -1,10 +1,11 @@
 """What to seal and what to join: decisions on numbers alone.
 
-1. The tail is sealed when it holds more than `most_tail` events, down to `least_tail`: the longest runs first,
-   so that blocks are of one key and one event name wherever those come often. What comes seldom waits.
+1. The tail is sealed when it holds more than `most_tail` events, down to `least_tail`: the longest runs
+   first, so that blocks are of one key and event name where those come often. What comes seldom waits.
 2. A run of `own` events or more has blocks of its own; shorter ones share blocks, in order.
-3. Blocks of one key and name that are half empty are joined once there are `join` of them; shared blocks
-   likewise, which then sort anew: what grew long enough leaves them. Joined twice, they stay as they are.
+3. Blocks of one key and name that are half empty are joined once `join` of them make half a block at least;
+   shared blocks likewise, which then sort anew: what grew long enough leaves them. Joined twice, they stay as
+   they are. So an event is written about twice more than once in its life.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def _filled(first: int, last: int, sizes: Sequence[int], sealing: Sealing) -> li
     return [*blocks, (start, last)] if last > start else blocks
 
 
-def to_join(blocks: Iterable[Held], sealing: Sealing) -> list[int]:
+def to_join(blocks: Iterable[Held], sealing: Sealing) -> list[Held]:
     """Return the blocks that are joined now, none or at least two."""
     small: dict[tuple[RunName | None, int], list[Held]] = {}
     for block in blocks:
@@ -91,8 +92,10 @@ def to_join(blocks: Iterable[Held], sealing: Sealing) -> list[int]:
             small.setdefault((None, block.joined), []).append(block)
         elif block.owner is not None and 2 * block.events <= sealing.most_events:
             small.setdefault((block.owner, 0), []).append(block)
-    for (owner, joined), found in small.items():
-        needed = sealing.join << joined if owner is None else sealing.join
-        if len(found) >= needed:
-            return [block.id for block in found[:needed]]
+    for (_, joined), found in small.items():
+        events = 0
+        for place, block in enumerate(found, 1):
+            events += block.events
+            if place >= sealing.join and events >= sealing.most_events << 2 * joined >> 1:
+                return found[:place]
     return []

@@ -11,13 +11,13 @@ A form is taken only if it gives back the same texts: every writer checks what i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os.path import commonprefix
-from typing import Any, Final
+from itertools import takewhile
+from typing import Final
 
 import msgspec
 import numpy as np
 
-from stream.blocks.ints import Ints, Int64s, Take, pack, unpack
+from stream.blocks.ints import Int64s, Ints, Take, pack, unpack
 from stream.errors import BlockError
 
 _UUID: Final = (8, 13, 18, 23)  # where the dashes stand
@@ -122,7 +122,7 @@ def pack_texts(texts: list[str]) -> tuple[Form, bytes]:
         return _direct(texts)
     entries, written = _direct(list(distinct))
     for code, text in enumerate(distinct):
-        distinct[text] = code  # type: ignore[assignment]
+        distinct[text] = code
     codes, packed = pack(np.array(list(map(distinct.__getitem__, texts)), np.int64))
     return Keyed(entries, len(distinct), codes), written + packed
 
@@ -158,7 +158,7 @@ def _as_hex(texts: Sequence[str]) -> tuple[Hex, bytes] | None:
 
 
 def _as_numbers(texts: Sequence[str]) -> tuple[Numbered, bytes] | None:
-    prefix = commonprefix([min(texts), max(texts)]).rstrip("0123456789.")
+    prefix = _common(min(texts), max(texts)).rstrip("0123456789.")
     start = len(prefix)
     scale = len(texts[0][start:].partition(".")[2])
     if scale > _MOST_SCALE or not _numbers(texts[:_TRIED], prefix, scale):
@@ -168,6 +168,12 @@ def _as_numbers(texts: Sequence[str]) -> tuple[Numbered, bytes] | None:
         return None
     form, packed = pack(np.array(numbers, np.int64))
     return Numbered(prefix, scale, form), packed
+
+
+def _common(one: str, other: str) -> str:
+    """Return what both texts begin with; of the first and last of many, what all begin with."""
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    return one[:same]
 
 
 def _numbers(texts: Sequence[str], prefix: str, scale: int) -> list[int] | None:
@@ -242,4 +248,3 @@ def _written(prefix: str, scale: int, numbers: list[int]) -> list[str]:
     if prefix:
         return [f"{prefix}{number}" for number in numbers]
     return list(map(str, numbers))
-
