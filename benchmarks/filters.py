@@ -89,7 +89,7 @@ def laying(stripped: dict[str, Any]) -> Callable[..., Layout]:
 
     def lay(*args: Any) -> Layout:
         layout = lay_out(*args)
-        scans = tuple(dataclasses.replace(scan, **stripped) for scan in layout.scans)
+        scans = {event: dataclasses.replace(scan, **stripped) for event, scan in layout.scans.items()}
         return dataclasses.replace(layout, scans=scans)
 
     return lay

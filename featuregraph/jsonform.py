@@ -46,8 +46,9 @@ def parse(text: str | bytes) -> Json:
     try:
         value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
+        found = "too deep a nesting" if isinstance(error, RecursionError) else f"{error!s:.80}"
         raise CompileError(
-            f"expected a graph as JSON, found {str(error) or 'too deep a nesting'!r:.80}; see GRAPH_JSON"
+            f"expected a graph as JSON, found: {found}; see docs/reference/graph-json.md"
         ) from None
     return _object(value, "graph")
 
@@ -67,7 +68,9 @@ def _once(pairs: list[tuple[str, Any]]) -> Json:
 
 def _object(value: object, what: str) -> Json:
     if not isinstance(value, dict):
-        raise CompileError(f"{what}: expected an object, found {shown(value)}; see GRAPH_JSON for its form")
+        raise CompileError(
+            f"{what}: expected an object, found {shown(value)}; see docs/reference/graph-json.md for its form"
+        )
     return value
 
 
@@ -128,7 +131,7 @@ class Reader:
                 return read(self, expr, stream, depth + 1)
         raise CompileError(
             f"expected an expression ({', '.join(self._forms)}), found {shown(sorted(expr))}; "
-            "see GRAPH_JSON for its form"
+            "see docs/reference/graph-json.md for its form"
         )
 
     # one method per form, in the order of GRAPH_JSON
@@ -263,7 +266,9 @@ class Reader:
         _known(e, op.value, ("op", "args", *parameters))
         args = e.get("args")
         if not isinstance(args, list):
-            raise CompileError(f"{op.value}: expected args as a list, found {shown(args)}; see GRAPH_JSON")
+            raise CompileError(
+                f"{op.value}: expected args as a list, found {shown(args)}; see docs/reference/graph-json.md"
+            )
         nodes = [self._expr(a, stream, depth) for a in args]
         return build.scalar(op, nodes, **{name: e[name] for name in parameters if name in e})
 

@@ -1,26 +1,33 @@
 """The physical layout of aggregates that run together: what is read, computed, filtered and folded once.
 
-    scan    one per event name: the widest reach, and the slots of its rows           (partition, fusion)
+    scan    one per event name: the widest reach, and the slots of its rows
     row     (ts_ms, seq, tie, slot 0, slot 1, ...): every value of an event that anybody needs, once
-    track   one per (events, filter): the rows that pass                            (branch after the filter)
+    track   one per (events, filter): the rows that pass
     span    one per (track, window, last N): a range of the track's rows
     cell    one per aggregate on a span
 
+These are the reads, filters, ranges and computations that the passes (featuregraph.passes) lead to.
 A layout is made of any number of plans: equal parts of different plans are one part. It is pure data;
 executors hold the rows and states. A node stands in the same slot in the rows of all events, so that a
 union's rows are alike; nodes that no event shares may share a slot.
+
+Plans come and go. A layout that is made from the one before keeps what it can: a part that is in both has its
+number in both, a node its slot, so that what executors hold under them stays where it is. Numbers that are
+given up are given again; hence parts are tables by number, with gaps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from itertools import count
+from typing import TypeVar
 
-from featuregraph.aggregates import aggregate_for
+from featuregraph.aggregates import CATALOGUE
 from featuregraph.build import TS
-from featuregraph.ir import OF_THE_QUERY, Node, Op, toposort
-from featuregraph.pushdown import on_columns
+from featuregraph.ir import Node, Op, toposort
+from featuregraph.passes import optimised
+from featuregraph.steps import Demand, Filter, Read, Steps, is_static, reach_of, widest, written
 from featuregraph.windows import Window
 
 # tie orders users under another key than user_id.
@@ -28,7 +35,6 @@ FIRST_SLOT = 3
 TS_PLACE = 0
 
 Part = TypeVar("Part")
-Demand = tuple[Node, bool]  # an aggregate, and its graph's include_now
 
 _FOLDED_ROLES = ("x", "where", "by", "distinct")
 
@@ -73,7 +79,7 @@ class Span:
     @property
     def reach(self) -> int | None:
         """Return how far back from t the window begins, None for a lifetime."""
-        return None if self.window.over is None else self.window.over + self.window.offset
+        return reach_of(self.window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,114 +95,98 @@ class Cell:
 class Layout:
     """Everything that executors allocate for a set of aggregates."""
 
-    scans: tuple[Scan, ...]
-    tracks: tuple[Track, ...]
-    spans: tuple[Span, ...]
-    cells: tuple[Cell, ...]
+    scans: Mapping[str, Scan]  # by event
+    tracks: Mapping[int, Track]
+    spans: Mapping[int, Span]
+    cells: Mapping[int, Cell]
     index: Mapping[Demand, int]  # of each demand's cell
     places: Mapping[Node, int]  # in a row, of each node that has a slot
 
 
-def is_static(node: Node) -> bool:
-    """Tell whether NODE's value depends on its row alone, so that it can be computed once."""
-    return not any(inner.op in OF_THE_QUERY for inner in toposort([node]))
+def lay_out(demands: Iterable[Demand], before: Layout | None = None) -> Layout:
+    """Return the layout that serves DEMANDS, equal parts shared; what is in BEFORE too stays in its place."""
+    return placed(optimised(written(demands)), before or _NOTHING)
 
 
-def static_parts(node: Node) -> list[Node]:
-    """Return the largest parts of NODE that depend on the row alone."""
-    if is_static(node):
-        return [] if node.op is Op.LIT else [node]
-    return [part for arg in node.args for part in static_parts(arg)]
+def placed(steps: Steps, old: Layout) -> Layout:
+    """Return the layout of STEPS after all passes: a number for each part, that of OLD if it has one."""
+    carried = steps.carried or {}
+    filters = [(_events(steps, one), one.where) for one in steps.filters]
+    tracks = _numbered(filters, {(t.events, t.where): n for n, t in old.tracks.items()})
+    ranges = [Span(tracks[filters[r.filter]], r.window, r.last) for r in steps.ranges]
+    spans = _numbered(ranges, {s: n for n, s in old.spans.items()})
+    cells = _numbered(map(steps.demand, steps.computes), old.index)
+    reaches: dict[int, list[int | None]] = {}
+    for span in spans:
+        reaches.setdefault(span.track, []).append(span.reach)
+    slots = _assign(carried, old.places)
+    return Layout(
+        scans=_scans(steps.reads, slots, carried),
+        tracks={n: Track(events, where, widest(reaches[n])) for (events, where), n in tracks.items()},
+        spans={number: span for span, number in spans.items()},
+        cells={
+            cells[steps.demand(c)]: Cell(spans[ranges[c.range]], c.agg, _is_scanned(c.agg))
+            for c in steps.computes
+        },
+        index=cells,
+        places={node: FIRST_SLOT + slot for node, slot in slots.items()} | {TS: TS_PLACE},
+    )
 
 
-def lay_out(demands: Iterable[Demand]) -> Layout:
-    """Return the layout that serves DEMANDS, equal parts shared."""
-    unique = list(dict.fromkeys(demands))
-    tracks = _Table[tuple[tuple[str, ...], Node | None]]()
-    spans = _Table[Span]()
-    cells: list[Cell] = []
-    events_of: dict[Node, dict[str, None]] = {}
-    for agg, include_now in unique:
-        where = agg.role("where")
-        filtered = where is not None and is_static(where)
-        track = tracks.add((agg["events"], where if filtered else None))
-        for arg in agg.args:
-            # A filter has a slot even if it is a literal.
-            for part in [arg] if filtered and arg is where else static_parts(arg):
-                events_of.setdefault(part, {}).update(dict.fromkeys(agg["events"]))
-        # Where the filter waits for the query, so does the cut to the latest N.
-        last = agg["last"] if where is None or filtered else None
-        span = spans.add(Span(track, Window(agg["over"], agg["offset"], include_now), last))
-        cells.append(Cell(span, agg, _is_scanned(agg)))
-    made = tuple(spans)
-    reaches = [_widest([s.reach for s in made if s.track == i]) for i, _ in enumerate(tracks)]
-    full = tuple(Track(events, where, reach) for (events, where), reach in zip(tracks, reaches, strict=True))
-    slots = _assign(events_of)
-    places = {node: FIRST_SLOT + slot for node, slot in slots.items()} | {TS: TS_PLACE}
-    scans = _scans(full, slots, events_of)
-    return Layout(scans, full, made, tuple(cells), {d: i for i, d in enumerate(unique)}, places)
+def _events(steps: Steps, filter: Filter) -> tuple[str, ...]:
+    return tuple(sorted(event for number in filter.reads for event in steps.reads[number].events))
 
 
-def _assign(events_of: Mapping[Node, Iterable[str]]) -> dict[Node, int]:
-    """Return a slot per node: the first that is free in the rows of all its events."""
+def _numbered(parts: Iterable[Part], old: Mapping[Part, int]) -> dict[Part, int]:
+    """Return a number for each of PARTS: the OLD one, else the first that is free."""
+    unique = dict.fromkeys(parts)
+    taken = {old[part] for part in unique if part in old}
+    free = (number for number in count() if number not in taken)
+    return {part: old[part] if part in old else next(free) for part in unique}
+
+
+def _assign(events_of: Mapping[Node, Iterable[str]], places: Mapping[Node, int]) -> dict[Node, int]:
+    """Return a slot per node: as it stands in PLACES, else the first that is free in all its events' rows."""
     taken: dict[str, set[int]] = {}
     slots: dict[Node, int] = {}
-    for node, events in events_of.items():
+    # First those that have a place: they find it free, but where they come to stand in more events.
+    for node in sorted(events_of, key=lambda node: node not in places):
         if node is TS:
             continue  # it stands at the front of every row
+        events = events_of[node]
         used = set().union(*(taken.get(event, ()) for event in events))
-        slots[node] = next(i for i in range(len(used) + 1) if i not in used)
+        slot = places[node] - FIRST_SLOT if node in places else None
+        if slot is None or slot in used:
+            slot = next(i for i in count() if i not in used)
+        slots[node] = slot
         for event in events:
-            taken.setdefault(event, set()).add(slots[node])
+            taken.setdefault(event, set()).add(slot)
     return slots
 
 
 def _is_scanned(agg: Node) -> bool:
-    folded = [arg for role in _FOLDED_ROLES if (arg := agg.role(role)) is not None]
-    asked = any(n.op is Op.REQUEST for n in toposort(item for _, item in agg.items))
-    return asked or not (aggregate_for(agg).invertible and all(map(is_static, folded)))
-
-
-def _widest(reaches: Sequence[int | None]) -> int | None:
-    return None if None in reaches else max(r for r in reaches if r is not None)
+    if not CATALOGUE[agg["agg"]].invertible:
+        return True
+    roles = dict(zip(agg["roles"], agg.args, strict=True))
+    if not all(is_static(roles[role]) for role in _FOLDED_ROLES if role in roles):
+        return True
+    return any(n.op is Op.REQUEST for n in toposort(item for _, item in agg.items))
 
 
 def _scans(
-    tracks: Sequence[Track], slots: Mapping[Node, int], events_of: Mapping[Node, Iterable[str]]
-) -> tuple[Scan, ...]:
+    reads: Iterable[Read], slots: Mapping[Node, int], carried: Mapping[Node, Iterable[str]]
+) -> dict[str, Scan]:
     rows: dict[str, dict[int, Node]] = {}
     for node, slot in slots.items():
-        for event in events_of[node]:
+        for event in carried[node]:
             rows.setdefault(event, {})[slot] = node
-    takers: dict[str, list[Track]] = {}
-    for track in tracks:
-        for event in track.events:
-            takers.setdefault(event, []).append(track)
-    found = []
-    for event in sorted(takers):
+    found = {}
+    for read in sorted(reads, key=lambda read: read.events):
+        (event,) = read.events
         row = rows.get(event, {})
         made = tuple(row.get(i) for i in range(max(row, default=-1) + 1))
-        wheres = _wheres(takers[event])
-        found.append(
-            Scan(event, made, _widest([t.reach for t in takers[event]]), wheres, on_columns(wheres))
-        )
-    return tuple(found)
+        found[event] = Scan(event, made, read.reach, read.wheres, read.early)
+    return found
 
 
-def _wheres(tracks: Sequence[Track]) -> tuple[Node, ...]:
-    """Return the filters of TRACKS, none where one of them takes every row."""
-    wheres = dict.fromkeys(track.where for track in tracks)
-    return () if None in wheres else tuple(where for where in wheres if where is not None)
-
-
-class _Table(Generic[Part]):
-    """Distinct parts in the order of their first use."""
-
-    def __init__(self) -> None:
-        self._index: dict[Part, int] = {}
-
-    def add(self, part: Part) -> int:
-        return self._index.setdefault(part, len(self._index))
-
-    def __iter__(self) -> Iterator[Part]:
-        return iter(self._index)
+_NOTHING = Layout({}, {}, {}, {}, {}, {})

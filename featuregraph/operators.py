@@ -211,7 +211,8 @@ def scalar(op: Op, args: Sequence[Node], **attrs: Any) -> Node:
     if not least <= len(args) <= most:
         wanted = f"{least}" if least == most else f"{least} to {most}"
         raise CompileError(
-            f"{op.value}: expected {wanted} arguments, found {len(args)}; see GRAPH_JSON for its form"
+            f"{op.value}: expected {wanted} arguments, found {len(args)}; "
+            "see docs/reference/graph-json.md for its form"
         )
     if extra := sorted(set(attrs) - set(names)):
         raise CompileError(

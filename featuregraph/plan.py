@@ -16,9 +16,9 @@ from featuregraph.convert import BAD
 from featuregraph.errors import CompileError, FeatureOverflowError, RequestError
 from featuregraph.graph import Graph
 from featuregraph.ir import Node
-from featuregraph.layout import Demand
 from featuregraph.scalar import OVERFLOW
 from featuregraph.shown import nearest, shown
+from featuregraph.steps import Demand
 from featuregraph.vector import FeatureSource, FeatureVector
 
 FORMAT = 1

@@ -49,8 +49,16 @@ class Stream:
                 raise _twice(word, first, value, advice)
         return replace(self, said=(*self.said, (word, value)), **changes)
 
-    def check(self, expr: object) -> Node:
-        """Return EXPR's node if every field in it is one of all members with the same type."""
+    def check(self, expr: object, word: str) -> Node:
+        """Return the node of what WORD takes of a row: its fields are those of all members, of one type.
+
+        A bare text is refused: as a literal it would say the same of every row, where a field was meant.
+        """
+        if isinstance(expr, str):
+            raise CompileError(
+                f"{word}: expected a value of each row, found the text {shown(expr)}; write a field with "
+                "its class, as in Purchase.quantity, or fg.lit(...) if this one text is meant for every row"
+            )
         node = lift(expr).node
         for leaf in toposort([node]):
             if leaf.op is Op.FIELD:
@@ -62,7 +70,7 @@ class Stream:
         return build.aggregate(
             agg,
             [s.name for s in self.schemas],
-            x=None if x is None else self.check(x),
+            x=None if x is None else self.check(x, agg),
             where=self.where,
             by=self.by,
             over=self.over,
@@ -178,9 +186,9 @@ def _gathered(made: Mapping[str, Any]) -> Expr | Windows:
     return GroupedWindows(made) if grouped else Windows(made)
 
 
-def _latest(x: object) -> Expr:
+def _latest(x: object) -> Expr | str:
     """Return X if it can be taken of a row; a number is how many rows, which is said before."""
-    if isinstance(x, Expr):
+    if isinstance(x, (Expr, str)):  # a text is refused as in any aggregate
         return x
     raise CompileError(
         f"last: expected an expression, whose latest value is meant, found {shown(x)}; "
@@ -233,14 +241,18 @@ class _Narrowed(Aggregates[V], Generic[V, G]):
         """
         with placed():
             stream = next(iter(self._streams.values()))
-            checked = {name: stream.check(item) for name, item in _named_items(items).items()}
-            key = None if distinct is None else stream.check(distinct)
+            checked = {
+                name: stream.check(item, f"sequence, item {shown(name)}")
+                for name, item in _named_items(items).items()
+            }
+            key = None if distinct is None else stream.check(distinct, "sequence, distinct")
             return self._aggregate("sequence", None, n=n, items=checked, distinct=key)
 
     def group_by(self, x: object) -> G:
         """Group the rows by X; rows with a null X are left out."""
         with placed():
-            return cast("G", self._grouped({w: replace(s, by=s.check(x)) for w, s in self._streams.items()}))
+            streams = {w: replace(s, by=s.check(x, "group_by")) for w, s in self._streams.items()}
+            return cast("G", self._grouped(streams))
 
 
 class LastRows(_Narrowed[Expr, GroupedRows]):
@@ -263,7 +275,7 @@ class _Open(_Narrowed[V, G], Generic[V, G, L]):
         with placed():
             streams = {}
             for window, stream in self._streams.items():
-                node = build.condition(stream.check(cond))
+                node = build.condition(stream.check(cond, "where"))
                 both = node if stream.where is None else build.scalar(Op.AND, [stream.where, node])
                 streams[window] = replace(stream, where=both)
             return type(self)(streams)
@@ -293,7 +305,7 @@ class _Open(_Narrowed[V, G], Generic[V, G, L]):
     def last(self, x: Expr) -> V: ...
     def last(self, x: int | Expr) -> L | V:
         """Keep the latest N rows (a number), or return X of the latest row that has one (an expression)."""
-        if isinstance(x, Expr):
+        if isinstance(x, (Expr, str)):
             return self._aggregate("last", x)
         with placed():
             n = build.whole(x, "last", 1, build.MAX_LAST)

@@ -1,12 +1,13 @@
-"""What a legal node is, per stage: rows of (name, law). Checked after each pass."""
+"""What is legal at each stage: rows of (name, law), of nodes and of steps."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from featuregraph.build import AGGREGATES, MAX_DEPTH, RULES
 from featuregraph.errors import CompileError
 from featuregraph.ir import LEAVES, Node, Op, toposort
+from featuregraph.steps import Compute, Steps, is_static, reach_of, row_parts
 from featuregraph.types import BOOLEAN, ListType, MapType, RecordType, Type
 
 Law = tuple[str, Callable[[Node], bool]]
@@ -70,3 +71,91 @@ def check(roots: Iterable[Node], laws: Sequence[Law]) -> None:
     for root in roots:
         if root.in_row:
             raise CompileError(f"expected one value per query, found one per row in {root}; aggregate it")
+
+
+# ---------------------------------------------------------------- steps, after each pass
+
+StepsLaw = tuple[str, Callable[[Steps], bool]]
+
+
+def _each_once(parts: Iterable[object]) -> bool:
+    found = list(parts)
+    return len(found) == len(set(found))
+
+
+def _far_enough(steps: Steps, compute: Compute) -> bool:
+    """Tell whether the reads of COMPUTE reach as far back as its window."""
+    needed = reach_of(steps.ranges[compute.range].window)
+    reaches = [read.reach for read in steps.reads_of(compute)]
+    return all(reach is None or (needed is not None and needed <= reach) for reach in reaches)
+
+
+def _filtered_once(steps: Steps, compute: Compute) -> bool:
+    """Tell whether the filter and the last N of COMPUTE's aggregate stand in one place, in their order."""
+    agg, span = compute.agg, steps.ranges[compute.range]
+    where = steps.filters[span.filter].where
+    if compute.waits:
+        return where is None and span.last is None and agg.role("where") is not None
+    return where is agg.role("where") and span.last == agg["last"]
+
+
+def _reads_its_events(steps: Steps, compute: Compute) -> bool:
+    return sorted(e for read in steps.reads_of(compute) for e in read.events) == list(compute.agg["events"])
+
+
+def _every(law: Callable[[Steps, Compute], bool]) -> Callable[[Steps], bool]:
+    return lambda steps: all(law(steps, compute) for compute in steps.computes)
+
+
+def _carries(steps: Steps, compute: Compute) -> bool:
+    """Tell whether rows carry what COMPUTE takes of them."""
+    carried = steps.carried or {}
+    events = set(compute.agg["events"])
+    return all(events <= set(carried.get(part, ())) for part in row_parts(compute.agg))
+
+
+def _drops_what_all_reject(steps: Steps) -> bool:
+    for number, read in enumerate(steps.reads):
+        wheres = {f.where for f in steps.filters if number in f.reads}
+        if read.wheres and set(read.wheres) != wheres:
+            return False
+        if read.early and not read.wheres:
+            return False
+    return True
+
+
+_ALWAYS: Sequence[StepsLaw] = (
+    ("reads the events of each aggregate, each once", _every(_reads_its_events)),
+    ("reads as far back as each window", _every(_far_enough)),
+    ("filters before the last N, once", _every(_filtered_once)),
+)
+# What holds after the pass of this name, and after all that follow; under "" what holds before the first.
+STEPS: Mapping[str, Sequence[StepsLaw]] = {
+    "": _ALWAYS,
+    "common sub-expressions": (
+        ("computes an aggregate once", lambda steps: _each_once(map(steps.demand, steps.computes))),
+    ),
+    "partition": (("reads one event at a time", lambda steps: all(len(r.events) == 1 for r in steps.reads)),),
+    "fusion": (("reads an event once", lambda steps: _each_once(read.events for read in steps.reads)),),
+    "branch postponed": (
+        ("filters equal rows once", lambda steps: _each_once(steps.filters)),
+        (
+            "filters rows by themselves alone",
+            lambda steps: all(f.where is None or is_static(f.where) for f in steps.filters),
+        ),
+    ),
+    "hierarchical filter": (("cuts a window once", lambda steps: _each_once(steps.ranges)),),
+    "dead attributes": (("carries what is computed", _every(_carries)),),
+    "where before decode": (("drops early only what all filters reject", _drops_what_all_reject),),
+}
+
+
+def check_steps(steps: Steps, stages: Iterable[str]) -> None:
+    """Raise CompileError if STEPS, which STAGES have led to, break a law."""
+    for stage in dict.fromkeys(("", *stages)):
+        for name, holds in STEPS[stage]:
+            if not holds(steps):
+                raise CompileError(
+                    f"expected steps of which each {name}, found others after {stage or 'the beginning'!r}; "
+                    "this is a fault of a pass, please report it"
+                )

@@ -39,3 +39,21 @@ class FeatureSource(Protocol):
     ) -> FeatureVector:
         """Return the features of GRAPH_ID for one key at one time; candidate lists have one length."""
         ...
+
+
+class RecordingSource(Protocol):
+    """A feature source that can keep what it answered, as the device engine can."""
+
+    def extract(
+        self,
+        graph_id: str,
+        *,
+        key: object = None,
+        at_ms: int | None = None,
+        request: Mapping[str, object] | None = None,
+        candidates: Mapping[str, Sequence[object]] | None = None,
+        record: bool = False,
+        request_id: str | None = None,
+    ) -> FeatureVector:
+        """Do as a FeatureSource; with RECORD keep the answer, under the caller's REQUEST_ID."""
+        ...

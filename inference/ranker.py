@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from time import perf_counter_ns
+from typing import cast, overload
 
 import numpy as np
 
 from featuregraph.errors import RequestError
-from featuregraph.vector import FeatureSource
+from featuregraph.vector import FeatureSource, FeatureVector, RecordingSource
 from inference.backend import Array
 from inference.errors import ContractError, ScoreError
 from inference.session import Model, Session, Timings
@@ -43,8 +45,17 @@ class Ranker:
     ('b',)
     """
 
-    def __init__(self, model: Model, source: FeatureSource) -> None:
-        """Take MODEL and what extracts its graph's features; raise ContractError if it does not rank."""
+    @overload
+    def __init__(self, model: Model, source: FeatureSource) -> None: ...
+    @overload
+    def __init__(self, model: Model, source: RecordingSource, *, record: bool) -> None: ...
+    def __init__(
+        self, model: Model, source: FeatureSource | RecordingSource, *, record: bool = False
+    ) -> None:
+        """Take MODEL and what extracts its graph's features; raise ContractError if it does not rank.
+
+        record: let the source keep the features that each answer is computed from.
+        """
         score = model.spec.score
         if not model.spec.ranks or score is None:
             raise ContractError(
@@ -57,6 +68,7 @@ class Ranker:
             )
         self._session = Session(model)
         self._source = source
+        self._recording = cast("RecordingSource", source) if record else None
         self._score = score.name
         self._wanted = tuple(model.graph.candidates)
 
@@ -68,21 +80,23 @@ class Ranker:
         key: object = None,
         at_ms: int | None = None,
         request: Mapping[str, object] | None = None,
+        request_id: str | None = None,
     ) -> Ranking:
         """Return the K best of CANDIDATES, ties in the order given; lists that no feature uses come back.
 
+        request_id: your own name of the request, for a ranker that records.
+
         Raises:
-            RequestError: the lists have different lengths, one that the graph needs is missing, or k < 1.
+            RequestError: the lists have different lengths, one that the graph needs is missing, k < 1, or a
+                request_id has no record to stand in.
             ScoreError: the model gave a score that is not finite; names the candidate.
         """
         count = self._count(candidates, k)
+        lists = {name: candidates[name] for name in self._wanted} if candidates else None
+        extract = self._extractor(request_id)
         started = perf_counter_ns()
-        vector = self._source.extract(
-            self._session.model.graph_id,
-            key=key,
-            at_ms=at_ms,
-            request=request,
-            candidates={name: candidates[name] for name in self._wanted} if candidates else None,
+        vector = extract(
+            self._session.model.graph_id, key=key, at_ms=at_ms, request=request, candidates=lists
         )
         extraction_ns = perf_counter_ns() - started
         result = self._session.run(vector)
@@ -103,6 +117,17 @@ class Ranker:
             partial=result.partial,
             timings=replace(result.timings, extraction_ns=extraction_ns),
         )
+
+    def _extractor(self, request_id: str | None) -> Callable[..., FeatureVector]:
+        """Return what extracts, and records if this ranker does."""
+        if self._recording is not None:
+            return partial(self._recording.extract, record=True, request_id=request_id)
+        if request_id is not None:
+            raise RequestError(
+                f"expected a ranker that records beside a request_id, found request_id {request_id!r:.60}"
+                " alone; make it with record=True"
+            )
+        return self._source.extract
 
     def _count(self, candidates: Mapping[str, Sequence[object]], k: int) -> int:
         """Return the number of candidates after the checks of the request's form."""

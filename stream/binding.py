@@ -1,10 +1,15 @@
-"""A layout with its compiled functions: how rows come in, and what each aggregate does with them."""
+"""A layout with its compiled functions: how rows come in, and what each aggregate does with them.
+
+A binding that follows another takes over what means the same in both: a kernel, a decoder that is the same
+object does the same with the same rows, so that executors may keep what they hold for it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from featuregraph.layout import Layout
+from featuregraph.steps import row_parts
 from stream.cells import CellKernel
 from stream.decode import Decoder, Unparsable
 from stream.pace import PACE, Pace
@@ -24,35 +29,66 @@ class Reading:
 class Binding:
     """A layout with its compiled functions; shared by all keys."""
 
-    def __init__(self, layout: Layout, key: str, unparsable: Unparsable, pace: Pace = PACE) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        key: str,
+        unparsable: Unparsable,
+        pace: Pace = PACE,
+        before: Binding | None = None,
+    ) -> None:
         self.layout = layout
         self.pace = pace
-        filtered = [layout.tracks[layout.spans[cell.span].track].where is not None for cell in layout.cells]
-        self.kernels = [
-            CellKernel(cell, layout.places, filtered=f)
-            for cell, f in zip(layout.cells, filtered, strict=True)
-        ]
-        self.by_span: list[list[int]] = [[] for _ in layout.spans]
-        for number, cell in enumerate(layout.cells):
+        self.kernels = {number: self._kernel(number, before) for number in layout.cells}
+        self.by_span: dict[int, list[int]] = {number: [] for number in layout.spans}
+        for number, cell in layout.cells.items():
             self.by_span[cell.span].append(number)
+        self.by_track: dict[int, list[int]] = {number: [] for number in layout.tracks}
+        for number, span in layout.spans.items():
+            self.by_track[span.track].append(number)
         # The rows of a track may go once every state has taken them.
-        self.keeps_rows = [False] * len(layout.tracks)
-        for span, numbers in zip(layout.spans, self.by_span, strict=True):
+        self.keeps_rows = dict.fromkeys(layout.tracks, False)
+        for number, span in layout.spans.items():
             if (
                 span.window.over is not None
                 or span.last is not None
-                or any(self.kernels[n].scanned for n in numbers)
+                or any(self.kernels[n].scanned for n in self.by_span[number])
             ):
                 self.keeps_rows[span.track] = True
-        self.readings = {
-            scan.event: Reading(Decoder(scan, key, unparsable), self._takers(scan.event))
-            for scan in layout.scans
+        made = {} if before is None else {r.decoder.scan: r.decoder for r in before.readings.values()}
+        self.readings: dict[str, Reading] = {
+            event: Reading(made.get(scan) or Decoder(scan, key, unparsable), self._takers(event))
+            for event, scan in layout.scans.items()
         }
+
+    def _kernel(self, number: int, before: Binding | None) -> CellKernel:
+        layout, cell = self.layout, self.layout.cells[number]
+        if before is not None and number in before.kernels and _stands(number, before.layout, layout):
+            return before.kernels[number]
+        filtered = layout.tracks[layout.spans[cell.span].track].where is not None
+        return CellKernel(cell, layout.places, filtered=filtered)
 
     def _takers(self, event: str) -> tuple[tuple[int, int | None], ...]:
         places = self.layout.places
         return tuple(
             (number, None if track.where is None else places[track.where])
-            for number, track in enumerate(self.layout.tracks)
+            for number, track in self.layout.tracks.items()
             if event in track.events
         )
+
+
+def _stands(number: int, before: Layout, after: Layout) -> bool:
+    """Tell whether the cell NUMBER is one aggregate of one window and reads the same places in both."""
+    old, new = before.cells[number], after.cells[number]
+    return (
+        old == new
+        and before.spans[old.span] == after.spans[new.span]
+        and same_rows(before, after, after.spans[new.span].track)
+        and all(before.places[part] == after.places[part] for part in row_parts(new.agg))
+    )
+
+
+def same_rows(before: Layout, after: Layout, track: int) -> bool:
+    """Tell whether the track of this number takes the same rows in both, as far as both reach."""
+    old, new = before.tracks.get(track), after.tracks[track]
+    return old is not None and (old.events, old.where) == (new.events, new.where)

@@ -63,6 +63,10 @@ class Kept:
             self._oversized[key] = left - 1
         return not left
 
+    def reconsider(self) -> None:
+        """Forget which keys were too heavy: what is kept of a key has changed."""
+        self._oversized.clear()
+
     def resize(self, budget: int) -> None:
         """Set the budget, which is obeyed at once."""
         self.budget = budget

@@ -13,9 +13,10 @@ import typer
 
 from featuregraph.times import format_time, parse_time
 from headrace import console
+from stream.backfill.training import export_served
 from stream.damage import Finding, joined
+from stream.errors import ArgumentError
 from stream.log import EventLog
-from stream.tables import probe
 
 CHECK_FAILED = 1
 
@@ -40,7 +41,7 @@ def _bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 def log_stats(path: LogPath, *, json: console.JsonOption = False) -> None:
-    """Count the events, bytes and quarantined rows of a log."""
+    """Count the events, blocks, bytes and quarantined rows of a log."""
     with EventLog(path, read_only=True) as log:
         found = log.stats()
     if json:
@@ -62,6 +63,8 @@ def log_stats(path: LogPath, *, json: console.JsonOption = False) -> None:
         ("write-ahead log", console.show_bytes(found.wal_bytes)),
         ("free in the file", console.show_bytes(found.free_bytes)),
         ("in quarantine", found.held_apart),
+        ("answers kept", found.served),
+        ("of them", console.show_bytes(found.served_bytes)),
         *((f"{name}, ever", n) for name, n in found.counters.items()),
         *((f"unparsable {field}", n) for field, n in found.unparsable.items()),
     ]
@@ -82,10 +85,15 @@ def log_import(
     json: console.JsonOption = False,
 ) -> None:
     """Append recorded events to a log."""
-    probe(events)  # before a log is made of nothing
+    new = not path.exists()
     # A log made of a recording holds all that the recording knows.
     with EventLog(path, key=key, sync=sync, history_start_ms="all") as log, _bar("importing") as show:  # type: ignore[arg-type]
-        receipt = log.import_events(events, progress=show)
+        try:
+            receipt = log.import_events(events, progress=show)
+        except BaseException:
+            if new and not (log.count or log.quarantined()):
+                log.discard()
+            raise
     if json:
         console.emit_json(receipt)
     else:
@@ -98,6 +106,12 @@ def log_export(
         Path, typer.Argument(metavar="OUT", help="The file to write: .parquet, .arrow, .csv or .jsonl.")
     ],
     *,
+    served: Annotated[
+        bool, typer.Option("--served", help="What it recorded as served instead, as training rows (Parquet).")
+    ] = False,
+    graph: Annotated[
+        str | None, typer.Option("--graph", "-g", help="With --served: whose rows, by name or id.")
+    ] = None,
     json: console.JsonOption = False,
 ) -> None:
     """Write the events of a log to a file.
@@ -105,12 +119,18 @@ def log_export(
     Damaged rows are left out and told; the exit code is then 1.
     """
     left_out: list[Finding] = []
-    with EventLog(path, read_only=True) as log, _bar("exporting") as show:
-        count = log.export(out, progress=show, tell=left_out.append)
-    if json:
-        console.emit_json({"events": count, "out": str(out), "left_out": left_out})
+    if served:
+        count = export_served(path, out, graph=graph, tell=left_out.append)
+    elif graph is not None:
+        raise ArgumentError("expected --served beside --graph, found it alone; add it, or leave --graph out")
     else:
-        console.say(f"{out}: {count:,} events")
+        with EventLog(path, read_only=True) as log, _bar("exporting") as show:
+            count = log.export(out, progress=show, tell=left_out.append)
+    what = "rows" if served else "events"
+    if json:
+        console.emit_json({what: count, "out": str(out), "left_out": left_out})
+    else:
+        console.say(f"{out}: {count:,} {what}")
     if left_out:
         if not json:
             console.say(f"left out, damaged: {_rows(left_out)}")

@@ -78,6 +78,7 @@ class Decoder:
     """Reads one event: which columns to ask for, and the function from them to a row."""
 
     def __init__(self, scan: Scan, key: str, unparsable: Unparsable) -> None:
+        self.scan = scan
         self.event = scan.event
         self.reach = scan.reach
         self._fields = scan.fields

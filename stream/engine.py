@@ -31,6 +31,7 @@ from stream.event import COLUMNS, Receipt, Row
 from stream.installed import Installed, Together
 from stream.log import EventLog
 from stream.pace import PACE, Pace
+from stream.served import Asked, public
 from stream.sizes import parse_size
 from stream.state import Fetch, KeyCache, KeyRows, KeyState
 
@@ -88,8 +89,39 @@ class Engine:
     # ---- plans
 
     def install(self, plan: Plan) -> str:
-        """Take PLAN in and return its graph id; a plan that is installed already changes nothing."""
-        if not hasattr(plan, "demands"):
+        """Take PLAN in and return its graph id; a plan that is installed already changes nothing.
+
+        What the plans before share with it goes on as it is; only the rest is read from the log.
+        """
+        self._check(plan)
+        with self._lock:
+            if plan.id not in self._plans:
+                self._take(plan)
+                self._bind()
+            return plan.id
+
+    def upgrade(self, graph_id: str, plan: Plan) -> str:
+        """Take PLAN in and the plan GRAPH_ID out, as one change; return the new graph id.
+
+        States of what means the same in both go on.
+        """
+        self._check(plan)
+        with self._lock:
+            self._plan(graph_id)
+            if plan.id not in self._plans:
+                self._take(plan)
+            if plan.id != graph_id:
+                del self._plans[graph_id]
+            self._bind()
+            return plan.id
+
+    def _take(self, plan: Plan) -> None:
+        self._plans[plan.id] = Installed(plan, self._unparsable)
+        self._unknown.drop(plan.graph)
+
+    def _check(self, plan: object) -> None:
+        """Refuse what is no plan, or one of another key than the log's."""
+        if not isinstance(plan, Plan):
             raise ArgumentError(f"expected a plan, found {shown(plan)}; install what graph.compile() returns")
         if plan.graph.key != self.log.key:
             raise CompileError(
@@ -97,12 +129,6 @@ class Engine:
                 f"found {plan.graph.key!r}; compute it in the cloud and bring its values as a table or "
                 "a request"
             )
-        with self._lock:
-            if plan.id not in self._plans:
-                self._plans[plan.id] = Installed(plan, self._unparsable)
-                self._bind()
-                self._unknown.drop(plan.graph)
-            return plan.id
 
     def remove(self, graph_id: str) -> None:
         """Take the plan GRAPH_ID out."""
@@ -118,10 +144,9 @@ class Engine:
             return {graph_id: installed.plan for graph_id, installed in self._plans.items()}
 
     def _bind(self) -> None:
-        """Begin anew with all plans together; states are rebuilt from the log at the next query."""
-        plans = (installed.plan for installed in self._plans.values())
-        self._together = Together(plans, self.log.key, self._unparsable, self._pace)
-        self._kept.clear()
+        """Run all plans together; what is kept of a key moves over at its next query."""
+        self._together = self._together.followed_by(installed.plan for installed in self._plans.values())
+        self._kept.reconsider()
 
     def _plan(self, graph_id: object) -> Installed:
         installed = self._plans.get(graph_id) if isinstance(graph_id, str) else None
@@ -243,7 +268,7 @@ class Engine:
 
     # ---- queries
 
-    def extract(
+    def extract(  # noqa: PLR0913 - the options of the contract
         self,
         graph_id: str,
         *,
@@ -253,6 +278,8 @@ class Engine:
         candidates: Mapping[str, Sequence[Any]] | None = None,
         as_known: bool = False,
         history_start_ms: int | None = None,
+        record: bool = False,
+        request_id: str | int | None = None,
     ) -> FeatureVector:
         """Return the features of the plan GRAPH_ID for KEY at AT_MS.
 
@@ -265,11 +292,15 @@ class Engine:
             as_known: count an event only if it was known at AT_MS (SEMANTICS 3.5); a device's own queries
                 need not ask.
             history_start_ms: with as_known, count only events from then on.
+            record: keep the answer in the log, with what it was computed from: `log.served()` gives it back,
+                `headrace verify --served` computes it again.
+            request_id: your own name of the request, kept in the record.
 
         Raises:
             RequestError: the query has another form than the graph asks for.
             FeatureOverflowError: a feature's value lies outside its type.
-            LogError: the log can not be read; a LogCorruptError if its file is damaged.
+            LogError: the log can not be read, or the record not be kept; a LogCorruptError if its file is
+                damaged.
         """
         with self._lock:
             installed = self._plan(graph_id)
@@ -277,6 +308,7 @@ class Engine:
             who = self._who(key)
             first = INT64_MIN if history_start_ms is None else _time(history_start_ms, "history_start_ms")
             q = plan.bind_request(request, candidates)
+            name = None if request_id is None else self._request_id(request_id, record=record)
             with self._whole(), self.log.snapshot():
                 t = self._now(who) if at_ms is None else _time(at_ms, "at_ms")
                 self._catch_up()
@@ -288,11 +320,14 @@ class Engine:
                     values = self._values(installed, who, t, q)
                     history_start_ms = None  # alone it has no effect
                 self._unparsable.end(who, self._cursor)
-                known_until = self.log.known_ms
-            start = max(
-                (ms for ms in (self.log.history_start_ms, history_start_ms) if ms is not None), default=None
-            )
-            return FeatureVector(values, plan.id, t, known_until, plan.partial(t, start))
+                starts = (self.log.history_start_ms, history_start_ms)
+                start = max((ms for ms in starts if ms is not None), default=None)
+                vector = FeatureVector(values, plan.id, t, self.log.known_ms, plan.partial(t, start))
+                if record:
+                    given = public(plan.graph, q)
+                    asked = Asked(who, *given, as_known, history_start_ms, name)
+                    self.log.keep_served(plan, asked, vector, seen_id=self._cursor)
+            return vector
 
     def _values(self, installed: Installed, key: str, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
         plan = installed.plan
@@ -326,7 +361,12 @@ class Engine:
             with self._decoding():
                 kept.load(self._fetch(key, t, INT64_MAX + 1), t)
             self._kept.put(key, kept)
-        return kept if t >= kept.t else None
+        if t < kept.t:
+            return None
+        if kept.binding is not self._together.binding:
+            with self._decoding():
+                kept.move(self._together.binding, self._fetch(key, kept.t, INT64_MAX + 1))
+        return kept
 
     def _scan(self, key: str, binding: Binding, t: int, *, known_from: int | None = None) -> KeyRows:
         """Return the rows that BINDING needs at T, read from the log; as known, from KNOWN_FROM on."""
@@ -364,6 +404,19 @@ class Engine:
         clock = self.log.clock.now_ms()
         return clock if latest is None else min(max(clock, latest + 1), INT64_MAX)
 
+    def _request_id(self, given: object, *, record: bool) -> str:
+        if not record:
+            raise RequestError(
+                f"expected record=True beside a request_id, found {shown(given)} alone; pass both or none"
+            )
+        name, longest = _identifier(given), self.log.limits.max_text
+        if not isinstance(name, str) or len(name) > longest:
+            raise RequestError(
+                f"expected request_id as text of at most {longest} characters, found {shown(given)};"
+                " give another one"
+            )
+        return name
+
     # ---- what people ask about
 
     @property
@@ -387,8 +440,9 @@ class Engine:
         """Return how often events came with a name that no installed plan declares.
 
         By "event" for an event's own name and "event.field" for a field's, of all events appended through
-        this engine since it has a plan. Beyond the log's `Limits.max_counted` names, further ones are counted
-        together, under "". What a plan declares that comes later is counted no more.
+        this engine since it has a plan: of what the log was given directly, or held before, nothing is
+        counted, as no row is read for it. Beyond the log's `Limits.max_counted` names, further ones are
+        counted together, under "". What a plan declares that comes later is counted no more.
         """
         with self._lock:
             return self._unknown.counts()

@@ -17,6 +17,7 @@ from featuregraph.errors import EventError
 from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, TIMESTAMP
 from stream.blocks.runs import EVENT_ID, KEY, TS
+from stream.ledger import Ledger
 from stream.sealer import Sealer
 from stream.store import add_meta, give_back, set_meta, transaction
 
@@ -62,8 +63,13 @@ def forget(
     value: int | str,
     marks: Mapping[str, int | None],
     sealer: Sealer,
+    ledger: Ledger,
 ) -> int:
-    """Delete the events that WHAT = VALUE means; return how many went. MARKS: the largest ids ever given."""
+    """Delete the events that WHAT = VALUE means, and the answers made of them; return how many events went.
+
+    marks: the largest ids ever given.
+    """
+    answers = ledger.about(what, value)
     with transaction(connection):
         blocks = [id for (id,) in connection.execute(_BLOCKS[what], (value,)).fetchall()]
         events = sealer.take_out(blocks, _gone(connection, what, value)) if blocks else 0
@@ -73,6 +79,7 @@ def forget(
             connection.execute(_UNUSED)
             set_meta(connection, **marks)
             add_meta(connection, generation=1)
+        ledger.forget(what, value, answers, events=events)
     return events + apart
 
 

@@ -11,11 +11,21 @@ from typing import Final
 
 from stream.arrivals import arrivals
 from stream.damage import Finding, passing, said
+from stream.retelling import retold
 from stream.schema import FORMAT
 from stream.store import UNPARSABLE, meta
 
 # What opening the file anew should not have to count: totals since the log was made.
-COUNTERS: Final = ("duplicate", "quarantined", "quarantine_evicted", "late", "keyless")
+COUNTERS: Final = (
+    "duplicate",
+    "quarantined",
+    "quarantine_evicted",
+    "late",
+    "keyless",
+    "served_dropped",
+    "served_forgotten",
+    "served_too_large",
+)
 _BY_NAME: Final = (
     "SELECT value, sum(n) FROM (SELECT name, 1 n FROM event UNION ALL SELECT name, events FROM run)"
     " JOIN text ON text.id = name GROUP BY name ORDER BY value"
@@ -50,6 +60,8 @@ class LogStats:
     wal_bytes: int
     free_bytes: int  # in the file, to be used again
     held_apart: int  # events in quarantine now
+    served: int  # answers kept
+    served_bytes: int
     counters: dict[str, int]  # totals since the log was made
     unparsable: dict[str, int]  # values that no type can be, by field
 
@@ -80,6 +92,8 @@ def stats(connection: sqlite3.Connection, path: str) -> LogStats:
         wal_bytes=_size(f"{path}-wal"),
         free_bytes=_one(connection, "PRAGMA freelist_count") * page_bytes,
         held_apart=_one(connection, "SELECT count(*) FROM quarantine"),
+        served=_one(connection, "SELECT count(*) FROM served"),
+        served_bytes=_one(connection, "SELECT ifnull(sum(length(body)), 0) FROM served"),
         counters={name: int(about.get(name) or 0) for name in COUNTERS},
         unparsable={
             name[len(UNPARSABLE) :]: int(n or 0)
@@ -115,6 +129,9 @@ def check(connection: sqlite3.Connection) -> Iterator[Finding]:
     for _ in arrivals(connection, found.append, _ROWS):  # the events are not asked for
         yield from found
         found.clear()
+    yield from found
+    for _ in retold(connection, found.append):
+        pass
     yield from found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from featuregraph import Plan
@@ -19,6 +20,8 @@ from stream.binding import Binding
 from stream.declared import Declared
 from stream.decode import Unparsable
 from stream.pace import Pace
+
+_NOBODY: Mapping[str, Asked] = MappingProxyType({})
 
 
 class Installed:
@@ -49,24 +52,46 @@ class Installed:
 
 
 class Together:
-    """All installed plans of one moment; a plan that comes or goes makes another."""
+    """All installed plans of one moment; a plan that comes or goes makes another, which follows it."""
 
-    def __init__(self, plans: Iterable[Plan], key: str, unparsable: Unparsable, pace: Pace) -> None:
+    def __init__(
+        self,
+        plans: Iterable[Plan],
+        key: str,
+        unparsable: Unparsable,
+        pace: Pace,
+        before: Binding | None = None,
+        asked: Mapping[str, Asked] = _NOBODY,
+    ) -> None:
         self._plans = tuple(plans)
         self._key = key
         self._unparsable = unparsable
         self._pace = pace
+        self._before = before
+        self._asked_before = asked
+
+    def followed_by(self, plans: Iterable[Plan]) -> Together:
+        """Return PLANS together, bound so that what means the same now and then stays where it is."""
+        made: Mapping[str, Any] = vars(self)  # what nobody asked for is not made for this either
+        binding, asked = made.get("binding", self._before), made.get("asked", self._asked_before)
+        return Together(plans, self._key, self._unparsable, self._pace, binding, asked)
 
     @cached_property
     def binding(self) -> Binding:
         """Return the layout that all plans share, with its functions."""
-        layout = lay_out(demand for plan in self._plans for demand in plan.demands)
-        return Binding(layout, self._key, self._unparsable, self._pace)
+        before, self._before = self._before, None
+        layout = lay_out(
+            (demand for plan in self._plans for demand in plan.demands),
+            None if before is None else before.layout,
+        )
+        return Binding(layout, self._key, self._unparsable, self._pace, before)
 
     @cached_property
     def asked(self) -> Mapping[str, Asked]:
-        """Return each plan on the shared layout, by graph id."""
-        return {plan.id: Asked(plan, self.binding.layout) for plan in self._plans}
+        """Return each plan on the shared layout, by graph id; numbers of a plan that stays stay too."""
+        old, self._asked_before = self._asked_before, _NOBODY
+        layout = self.binding.layout
+        return {plan.id: old.get(plan.id) or Asked(plan, layout) for plan in self._plans}
 
     @cached_property
     def declared(self) -> Declared:

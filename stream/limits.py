@@ -20,6 +20,9 @@ class Limits:
     max_line_bytes: int = 16 * MIB  # of one line of a JSON lines or CSV file
     max_quarantined: int = 1_000  # events kept apart (SEMANTICS 1.5): the oldest go first
     max_quarantined_bytes: int = 8 * MIB  # and their size together
+    max_served: int = 10_000  # answers kept with record=True: the oldest go first
+    max_served_bytes: int = 16 * MIB  # and their size together, with that of their plans
+    max_served_each: int = MIB  # of one answer: a larger one is given, and not kept
     max_counted: int = 256  # names, of unparsable or undeclared fields, that are counted one by one
     cached_texts: int = 65_536  # keys and names held in memory
     cache_bytes: int = 4 * MIB  # pages of the file held in memory; more makes scans of long histories faster

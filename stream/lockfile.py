@@ -2,7 +2,8 @@
 
 SQLite's own locks last as long as one transaction; this one lasts as long as a writer is open, so that
 positions, ids and `known_ms` can be kept in memory. The operating system releases it when the process dies,
-however it dies.
+however it dies. Who closes removes the file while still holding it; who opened it before then holds a file
+that is no longer there, sees that, and tries again.
 """
 
 from __future__ import annotations
@@ -30,14 +31,24 @@ class LockFile:
         self._fd = _hold(self.path, path) if fcntl else _create(self.path, path)
 
     def release(self) -> None:
-        """Let others write; the file stays where the system releases it: removing it would race."""
-        if not fcntl:
-            with contextlib.suppress(FileNotFoundError):
-                Path(self.path).unlink()
+        """Let others write, and leave no file behind where the folder allows it."""
+        with contextlib.suppress(OSError):
+            Path(self.path).unlink()
         os.close(self._fd)
 
 
 def _hold(path: str, log: str) -> int:
+    fd = _try(path, log)
+    while not _stands(path, fd):
+        os.close(fd)
+        fd = _try(path, log)
+    with contextlib.suppress(OSError):  # on a full disk nobody reads who holds it, but it is held
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, b"%d\n" % os.getpid(), 0)
+    return fd
+
+
+def _try(path: str, log: str) -> int:
     fd = _open(path, log, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -45,9 +56,15 @@ def _hold(path: str, log: str) -> int:
         holder = _holder(fd)
         os.close(fd)
         raise _locked(log, holder, "close it there") from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, b"%d\n" % os.getpid(), 0)
     return fd
+
+
+def _stands(path: str, fd: int) -> bool:
+    """Tell whether the file at PATH is the one open as FD: its holder may have removed it meanwhile."""
+    try:
+        return os.path.samestat(os.fstat(fd), Path(path).stat())
+    except FileNotFoundError:
+        return False
 
 
 def _create(path: str, log: str) -> int:

@@ -14,15 +14,17 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from os import PathLike, fspath
+from pathlib import Path
 from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from featuregraph.errors import EventError
 from featuregraph.windows import parse_duration
+from stream import arrivals, inspect, quarantine
 from stream import forget as forgetting
-from stream import inspect, quarantine
 from stream.appender import Appender
 from stream.blocks.runs import Found
 from stream.clock import Clock, SystemClock
@@ -40,13 +42,17 @@ from stream.errors import (
 )
 from stream.event import Draft, Form, Receipt, Row
 from stream.inspect import LogStats
+from stream.ledger import Ledger
 from stream.limits import Limits
 from stream.lockfile import LockFile
 from stream.reader import Reader
+from stream.retelling import retold
+from stream.served import Asked, Served
 from stream.store import Sync, connect, meta, set_meta, transaction
 from stream.texts import Texts
 
 if TYPE_CHECKING:
+    from featuregraph import FeatureVector, Plan
     from stream.tables import Progress
 
 DEFAULT_KEY: Final = "user_id"
@@ -128,6 +134,7 @@ class EventLog:
         self._form = Form(key, self.limits)
         self._texts = Texts(connection, self.limits.cached_texts)
         self._reader = Reader(connection, self._texts, key)
+        self._ledger = Ledger(connection, self._reader, self.limits)
         self._generation_seen = 0
         self._appender = None if self.read_only else self._new_appender(connection)
 
@@ -197,12 +204,22 @@ class EventLog:
         what, value = forgetting.asked(before=before, key=key, event_id=event_id)
         with self._using("forgetting") as connection:
             writer = self._writer()
-            removed = forgetting.forget(connection, what, value, writer.marks(), writer.sealer)
+            marks = writer.marks()
+            removed = forgetting.forget(connection, what, value, marks, writer.sealer, self._ledger)
             writer.drop()
             writer.generation = self._reader.generation()
             self._wiped = False
             self._wiped = forgetting.wipe(connection)
         return removed
+
+    def keep_served(self, plan: Plan, asked: Asked, vector: FeatureVector, *, seen_id: int) -> None:
+        """Keep what PLAN answered when the rows up to SEEN_ID were known; as durably as an event is.
+
+        Within `limits`: the oldest records go first, and one that is too large is left out; both are counted.
+        """
+        with self._using("keeping what was served"):
+            self._writer()
+            self._ledger.keep(plan, asked, vector, seen_id=seen_id, held_from_ms=self._history_start_ms)
 
     def flush(self) -> None:
         """See to it that all events are on the disk, in the log file itself."""
@@ -285,6 +302,18 @@ class EventLog:
                     f"{self.path}: expected the events kept apart as JSON, found: {error};"
                     " run `headrace log check` on it, export what it still holds and start a new log"
                 ) from error
+
+    def served(
+        self, *, key: str | int | None = None, tell: Callable[[Finding], object] | None = None
+    ) -> Iterator[Served]:
+        """Give the answers kept with record=True, of KEY alone if given, in the order of serving.
+
+        tell: called with each record that is damaged, which is then left out; None: it is an error.
+        """
+        with self.reading("reading what was served") as connection:
+            for one in retold(connection, tell or partial(arrivals.refuse, self.path)):
+                if key is None or one.asked.key == str(key):
+                    yield one
 
     @property
     def count(self) -> int:
@@ -447,11 +476,22 @@ class EventLog:
 
     def close(self) -> None:
         """Bring all events to the log file and let others write; a closed log may be closed again."""
+        self._close(remove=False)
+
+    def discard(self) -> None:
+        """Close the log and remove its file, with all that it holds."""
+        with self._using("discarding"):
+            self._writer()
+            self._close(remove=True)
+
+    def _close(self, *, remove: bool) -> None:
         with self._lock:
             connection, self._connection = self._connection, None
             try:
                 if connection is not None:
                     connection.close()  # the last connection copies the write-ahead log into the file
+                for part in ("", "-wal", "-shm") if remove else ():
+                    Path(f"{self.path}{part}").unlink(missing_ok=True)
             finally:
                 file, self._file = self._file, None
                 if file is not None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Iterable
 
-from featuregraph.layout import Span, Track
+from featuregraph.layout import FIRST_SLOT, Span, Track
 from featuregraph.scalar import OVERFLOW
 from stream.decode import EventRow
 
@@ -42,6 +43,11 @@ class TrackRows:
             self.rows.sort()
             self.broken.sort()
         self.ts = [row[0] for row in self.rows]
+
+    def widen(self, rows: Iterable[EventRow]) -> None:
+        """Put ROWS in the places of those held at the same positions: they have the same values and more."""
+        wider = {row[:FIRST_SLOT]: row for row in rows}
+        self.rows = [wider.get(row[:FIRST_SLOT], row) for row in self.rows]
 
     def insert(self, row: EventRow) -> int:
         """Take one more row; return where it stands."""

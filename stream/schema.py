@@ -46,7 +46,29 @@ CREATE TABLE quarantine (
 );
 """
 
+# What was answered (stream.ledger), with the newest row that had arrived: `seen_id` is an id of `event`.
 _FORMAT_2: Final = """
+CREATE TABLE served_graph (
+    id INTEGER PRIMARY KEY,
+    graph_id TEXT NOT NULL UNIQUE,
+    plan BLOB NOT NULL,
+    crc INTEGER NOT NULL
+);
+CREATE TABLE served (
+    id INTEGER PRIMARY KEY,
+    graph INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    seen_id INTEGER NOT NULL,
+    seen_ts_ms INTEGER,
+    seen_seq INTEGER,
+    seen_known_ms INTEGER,
+    body BLOB NOT NULL,
+    crc INTEGER NOT NULL
+);
+"""
+
+_FORMAT_3: Final = """
 CREATE TABLE block (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     events INTEGER NOT NULL,
@@ -82,5 +104,5 @@ CREATE TABLE known (
 """
 
 # Step i brings a file from format i to format i + 1, in one transaction; an empty file has format 0.
-STEPS: Final = (_FORMAT_1, _FORMAT_2)
+STEPS: Final = (_FORMAT_1, _FORMAT_2, _FORMAT_3)
 FORMAT: Final = len(STEPS)

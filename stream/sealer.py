@@ -183,8 +183,7 @@ class Sealer:
     def _remember(self, events: Iterable[Event]) -> None:
         hashes = self._hashes(events)
         if hashes:
-            assert self._salt is not None
-            set_meta(self._connection, salt=self._salt.hex())
+            set_meta(self._connection, salt=self._salt.hex() if self._salt else None)
             self._connection.executemany("INSERT OR IGNORE INTO known VALUES (?, ?)", sorted(hashes))
 
     def _forget(self, events: Iterable[Event]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from featuregraph.layout import Span
@@ -30,12 +30,12 @@ class RunningSpan:
         "_lo",
         "_pops",
         "_pushes",
+        "_running",
         "_touched",
         "commutes",
         "dirty",
         "end",
         "kernels",
-        "numbers",
         "rows",
         "span",
         "start",
@@ -47,18 +47,18 @@ class RunningSpan:
         self,
         span: Span,
         rows: TrackRows,
-        numbers: Sequence[int],
-        kernels: Sequence[CellKernel],
+        kernels: Mapping[int, CellKernel],
         states: list[Any],
     ) -> None:
+        """Open the window on ROWS for the cells of KERNELS, by number; STATES is shared by all of the key."""
         self.span = span
         self._hi = span.window.hi
         self._lo = span.window.lo
         self._last = span.last
         self.rows = rows
-        self.numbers = [n for n in numbers if not kernels[n].scanned]
         self.kernels = kernels
-        self.states = states  # by cell number, shared by all spans of the key
+        self.states = states
+        self._running: dict[int, Running] = {}
         self.start = self.end = 0
         self.dirty = True
         self.commutes = False
@@ -97,18 +97,36 @@ class RunningSpan:
 
     def _rebuild(self, t: int) -> None:
         self.start, self.end = cut(self.rows, self.span, t)
-        forgets = self._lo is not None or self._last is not None
-        running: list[Running] = [self.kernels[n].running(forgets=forgets) for n in self.numbers]
-        for number, state in zip(self.numbers, running, strict=True):
-            self.states[number] = state.readable(self)
-        self._pushes = [s.push for s in running if s.push is not None]
-        self._pops = [s.pop for s in running if s.pop is not None]
-        self.commutes = all(s.commutes for s in running)
-        rows = self.rows.rows[self.start : self.end]
-        for push in self._pushes:
-            for row in rows:
-                push(row)
+        self._running = {}
+        self._run(self.kernels)
         self.dirty, self._touched = False, True
+
+    def serve(self, rows: TrackRows, kernels: Mapping[int, CellKernel], t: int) -> None:
+        """Run the cells of KERNELS over ROWS, which hold those of before, from now on.
+
+        The window stands at T, where it was brought. States of cells that ran already go on.
+        """
+        if rows is not self.rows:
+            self.start, self.end = cut(rows, self.span, t)
+        self._running = {n: r for n, r in self._running.items() if kernels.get(n) is self.kernels[n]}
+        self.rows, self.kernels = rows, kernels
+        self._run({n: kernel for n, kernel in kernels.items() if n not in self._running})
+
+    def _run(self, kernels: Mapping[int, CellKernel]) -> None:
+        """Run KERNELS too, over the rows in the window."""
+        forgets = self._lo is not None or self._last is not None
+        added = {number: kernel.running(forgets=forgets) for number, kernel in kernels.items()}
+        rows = self.rows.rows[self.start : self.end]
+        for number, running in added.items():
+            self.states[number] = running.readable(self)
+            if running.push is not None:
+                for row in rows:
+                    running.push(row)
+        self._running |= added
+        every = self._running.values()
+        self._pushes = [one.push for one in every if one.push is not None]
+        self._pops = [one.pop for one in every if one.pop is not None]
+        self.commutes = all(one.commutes for one in every)
 
     def inserted(self, at: int) -> None:
         """Take note that a row was inserted at number AT, before others."""

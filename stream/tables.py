@@ -138,11 +138,6 @@ def _count_lines(path: str | Path) -> int:
         return 0  # who reads it says why it cannot be read
 
 
-def probe(path: str | Path) -> None:
-    """Read the first events of the file at PATH: what is wrong with it is known before anything is made."""
-    next(read_events(path), None)
-
-
 def import_events(log: EventLog, path: str | Path, *, progress: Progress | None = None) -> Receipt:
     """Append the events of the file at PATH with the known_ms that they carry; return what became of them.
 

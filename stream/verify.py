@@ -7,7 +7,7 @@ may be off by its published tolerance (SEMANTICS 4.2), and the cells that use it
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ class Verification:
 
     def __init__(self, plan: Plan, queries: Sequence[Mapping[str, Any]]) -> None:
         self.plan = plan
-        self.queries = queries
+        self.queries = list(queries)
         self.features = {
             name: FeatureTally(name, str(node.type)) for name, node in plan.graph.features.items()
         }
@@ -106,9 +106,14 @@ class Verification:
         """Return the features per candidate that no query gave any: their equal cells tell nothing."""
         return [t.feature for t in self.features.values() if 0 < t.expected == t.without_candidates]
 
-    def expect(self, expected: Outcome, without_events: Outcome) -> None:
-        """Count what the reference says at one query, and how much of it comes from events."""
+    def expect(self, expected: Outcome, without_events: Outcome, *, apart: Collection[str] = ()) -> None:
+        """Count what the reference says at one query, and how much of it comes from events.
+
+        apart: features that the query is not asked for.
+        """
         for feature, tally in self.features.items():
+            if feature in apart:
+                continue
             cell = _cell(expected, feature)
             tally.expected += 1
             per_candidate = self.plan.graph.features[feature].per_candidate
@@ -119,14 +124,29 @@ class Verification:
                 tally.telling += not same(cell[0], _cell(without_events, feature)[0])
 
     def compare(
-        self, executor: str, place: int, expected: Outcome, found: Outcome, slack: Mapping[str, Any]
-    ) -> None:
+        self,
+        executor: str,
+        place: int,
+        expected: Outcome,
+        found: Outcome,
+        slack: Mapping[str, Any],
+        *,
+        apart: Collection[str] = (),
+    ) -> dict[str, Difference]:
         """Count the cells of the query at PLACE: what the reference says, and what EXECUTOR says.
 
-        slack: by feature, how far off its value may be; it has the value's shape.
+        Args:
+            slack: by feature, how far off its value may be; it has the value's shape.
+            apart: features that the query is not asked for.
+
+        Returns:
+            The differences, by feature.
         """
         whole = self.tally(executor)
+        differences = {}
         for feature, tally in self.features.items():
+            if feature in apart:
+                continue
             want, have = _cell(expected, feature), _cell(found, feature)
             equal = exact = same(want, have)
             if not exact and feature in slack and want[1:] == have[1:] and not want[1]:
@@ -135,8 +155,10 @@ class Verification:
                 one.cells += 1
                 one.equal += equal
                 one.within += equal and not exact
-            if not equal and tally.first is None:
-                tally.first = self._difference(executor, place, want, have)
+            if not equal:
+                differences[feature] = self._difference(executor, place, want, have)
+                tally.first = tally.first or differences[feature]
+        return differences
 
     def tally(self, executor: str) -> ExecutorTally:
         """Return the counts of EXECUTOR."""

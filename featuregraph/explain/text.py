@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple
 
-from featuregraph.explain.description import AggregateLine, Description, FeatureLine, describe
+from featuregraph.explain.description import ASSUMED, AggregateLine, Description, FeatureLine, describe
+from featuregraph.explain.load import Load
 from featuregraph.infix import name_of, window_text
 from featuregraph.plan import Plan
 
+NAMES_SHOWN, MOVES_SHOWN = 6, 8
+# The operators are AutoFeature's; then rows read, values decoded, tests of a row by a filter or a window.
+_HEADS = ("", "Retrieve", "Decode", "Filter", "Compute", "rows", "values", "tests")
 
-def explain(plan: Plan) -> str:
-    """Return PLAN as text: its nodes, what is shared, which windows each scan serves."""
-    about = describe(plan)
-    sections = (_header, _features, _shared, _tracks, _scans, _cells, _history)
+
+def explain(plan: Plan, load: Load = ASSUMED) -> str:
+    """Return PLAN as text: its nodes, what each pass does, what is shared, what is read under LOAD."""
+    about = describe(plan, load)
+    sections = (_header, _features, _passes, _moves, _shared, _tracks, _scans, _cells, _history)
     return "\n\n".join("\n".join(section(about)) for section in sections)
 
 
@@ -44,6 +50,52 @@ def _features(about: Description) -> Iterator[str]:
         yield f"    = {line.expression}"
         if line.written is not None:
             yield f"    written {line.written}"
+        if not line.windowless:
+            yield from (f"    {label:8}{told}" for label, told in _facts(about, line))
+
+
+def _facts(about: Description, line: FeatureLine) -> Iterator[tuple[str, str]]:
+    yield "reads", _names(line.events)
+    states = dict.fromkeys(about.aggregates[number].state for number in line.aggregates)
+    at_most = f", at most {_number(line.state_bytes, 'byte')}" if line.state_bytes else ""
+    yield "state", "; ".join(states) + at_most
+    shares = (
+        ("aggregates", line.shares.aggregates),
+        ("rows", line.shares.rows),
+        ("reads", line.shares.reads),
+    )
+    told = "; ".join(f"{what} with {_some(names)}" for what, names in shares if names)
+    yield "shares", told or "nothing"
+    rows, values = _number(line.alone.rows, "row"), _number(line.alone.values, "value")
+    yield "saves", f"{rows} read and {values} decoded at each query"
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return NAMES, the first few of them if they are many."""
+    if len(names) <= NAMES_SHOWN:
+        return _names(names)
+    return f"{_names(names[:NAMES_SHOWN])} and {len(names) - NAMES_SHOWN} more"
+
+
+def _passes(about: Description) -> Iterator[str]:
+    yield f"passes: what a query costs that keeps nothing; {about.load}"
+    costs = [("as written", about.written), *((line.name, line.cost) for line in about.passes)]
+    cells = [(name, *(f"{number:,}" for number in astuple(cost))) for name, cost in costs]
+    widths = [max(map(len, column)) for column in zip(_HEADS, *cells, strict=True)]
+    for first, *rest in [_HEADS, *cells]:
+        numbers = "  ".join(f"{cell:>{width}}" for cell, width in zip(rest, widths[1:], strict=True))
+        yield f"  {first:{widths[0]}}  {numbers}"
+
+
+def _moves(about: Description) -> Iterator[str]:
+    yield "moves: the law of each pass, and what it moved"
+    for line in about.passes:
+        yield f"  {line.name}: {line.law}"
+        yield from (f"    {moved}" for moved in line.moved[:MOVES_SHOWN])
+        if len(line.moved) > MOVES_SHOWN:
+            yield f"    and {len(line.moved) - MOVES_SHOWN} more, which --json gives"
+        if not line.moved:
+            yield "    nothing"
 
 
 def _looks_back(line: FeatureLine) -> str:
@@ -77,6 +129,8 @@ def _scans(about: Description) -> Iterator[str]:
         yield f"    row      {_count(range(scan.slots), 'value')}"
         yield f"    tracks   {', '.join(f't{i + 1}' for i in scan.tracks)}"
         yield f"    windows  {'; '.join(scan.windows)}"
+        if scan.early:
+            yield f"    early    {' or '.join(scan.early)}"
     if not about.scans:
         yield "  none"
 
@@ -103,7 +157,11 @@ def _names(names: Iterable[str]) -> str:
 
 
 def _count(things: Sequence[object], name: str) -> str:
-    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+    return _number(len(things), name)
+
+
+def _number(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
 
 
 def _columns(rows: Sequence[tuple[str, str]]) -> Iterator[str]:

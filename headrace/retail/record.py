@@ -14,6 +14,7 @@ from headrace.retail.catalogue import Catalogue
 from headrace.retail.serving import Served
 from inference import Model
 from stream import EventLog
+from stream.atomic import naming
 
 FILES = ("graph.json", "events.parquet", "queries.parquet", "features.parquet")
 GROUP = 64  # queries in one row group: all candidates of a query are in its row
@@ -36,7 +37,8 @@ class Record:
         self._folder, self._graph, self._offered = folder, model.graph, offered
         self._waiting: list[Served] = []
         self._writers: dict[str, Any] = {}
-        (folder / "graph.json").write_text(model.graph.to_json(), encoding="utf-8")
+        with naming(folder / "graph.json"):
+            (folder / "graph.json").write_text(model.graph.to_json(), encoding="utf-8")
 
     def __enter__(self) -> Self:
         return self
@@ -70,9 +72,10 @@ class Record:
     def _write(self, name: str, table: Any) -> None:
         import pyarrow.parquet as pq
 
-        if name not in self._writers:
-            self._writers[name] = pq.ParquetWriter(self._folder / name, table.schema, compression="zstd")
-        self._writers[name].write_table(table)
+        with naming(self._folder / name):
+            if name not in self._writers:
+                self._writers[name] = pq.ParquetWriter(self._folder / name, table.schema, compression="zstd")
+            self._writers[name].write_table(table)
 
     def events(self, log: EventLog) -> None:
         """Write the events of LOG."""

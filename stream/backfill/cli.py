@@ -17,9 +17,10 @@ from featuregraph.sources import load_graph
 from featuregraph.times import format_time, parse_time
 from featuregraph.why import explain_rows
 from headrace import console
-from stream.backfill import check, job, output, trace
+from stream.backfill import check, job, output, proof, trace
 from stream.backfill.executors import EXECUTORS, executor
 from stream.backfill.history import batches, identifier, size
+from stream.backfill.served import prove
 from stream.engine import MODES
 from stream.errors import BackfillError
 from stream.verify import Verification
@@ -101,12 +102,22 @@ def replay(
 
 
 def verify(
-    events: Events,
+    events: Annotated[
+        Path | None,
+        typer.Argument(help=f"Recorded events: a device log, {_FORMATS}; with --served, those of its log."),
+    ] = None,
     queries: Annotated[
         Path | None, typer.Argument(help="What is asked, and when; if left out, each event asks for its key.")
     ] = None,
     *,
-    graph: GraphOption,
+    graph: Annotated[
+        str | None,
+        typer.Option("--graph", "-g", metavar="GRAPH", help=f"{_GRAPH}; with --served, only its records."),
+    ] = None,
+    served: Annotated[
+        Path | None,
+        typer.Option(metavar="LOG", help="Compare what this device log recorded as served instead."),
+    ] = None,
     sample: Annotated[int | None, typer.Option(help="Compare this many of the queries.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Chooses the sample.")] = 0,
     as_known: AsKnown = False,
@@ -114,6 +125,14 @@ def verify(
 ) -> None:
     """Compare every executor with the reference, cell by cell."""
     began = time.monotonic()
+    if served is not None:
+        _verify_served(served, events, queries, graph=graph, sample=sample, seed=seed, json=json)
+        return
+    if events is None or graph is None:
+        missing = "EVENTS" if events is None else "--graph GRAPH"
+        raise BackfillError(
+            f"expected EVENTS and --graph GRAPH, or --served LOG, found no {missing}; add what is missing"
+        )
     plan = load_graph(graph).compile()
     asked = check.sampled(plan, events, queries, sample=sample, seed=seed, as_known=as_known)
     if not asked:
@@ -125,6 +144,36 @@ def verify(
         console.emit_json(_summary(found, known.count, seconds))
     else:
         _show(found, known.count)
+        console.say(f"done in {seconds:,.1f} s")
+    if not found.ok:
+        raise typer.Exit(CHECK_FAILED)
+
+
+def _verify_served(
+    path: Path,
+    events: Path | None,
+    queries: Path | None,
+    *,
+    graph: str | None,
+    sample: int | None,
+    seed: int,
+    json: bool,
+) -> None:
+    """Compare what a device served with the reference."""
+    began = time.monotonic()
+    if queries is not None:
+        raise BackfillError(f"expected EVENTS alone beside --served, found {queries} too; leave it out")
+    only = None if graph is None else load_graph(graph)
+    with _steps() as progress:
+        found = prove(path, events, graph=only, sample=sample, seed=seed, progress=progress)
+    seconds = round(time.monotonic() - began, 3)
+    if json:
+        console.emit_json(proof.summary(found, seconds))
+    else:
+        titles = ("graph", "id", "records", "features", "cells", "equal")
+        console.print_table("", titles, proof.rows(found))
+        for line in proof.lines(found):
+            console.say(line)
         console.say(f"done in {seconds:,.1f} s")
     if not found.ok:
         raise typer.Exit(CHECK_FAILED)
@@ -229,6 +278,8 @@ def why(
         found = explain_rows(found_graph, feature, mine, key, t, given)
     except EventError as error:
         raise EventError(f"{events}: {error}") from None
+    if not mine:
+        console.note(f"{events}: no event of the key {key}")
     if json:
         console.emit_json(trace.as_json(found_graph, found))
         return

@@ -40,6 +40,10 @@ _PLAIN = (
     "sequence",
     "sequence",
 )
+_WHERES: Sequence[Json] = (
+    {"op": "gt", "args": [{"field": "n"}, {"lit": 1, "type": "int64"}]},
+    {"op": "eq", "args": [{"field": "s"}, {"lit": "a", "type": "string"}]},
+)
 _PARAMETERS: Mapping[str, Json] = {"topk": {"k": 2}, "quantile": {"q": 0.5}}
 
 
@@ -73,7 +77,7 @@ class History:
 
     Steps: {"append": [EVENT, ...], "by": ENGINE | None}, {"clock": MS},
     {"forget": {...}, "by": ENGINE | None}, {"ask": QUERY, "graph": N}, {"restart": true}, {"remove": N},
-    {"install": N}; ENGINE is a place in `ENGINES`, None the log itself.
+    {"install": N}, {"upgrade": [N, M]}; ENGINE is a place in `ENGINES`, None the log itself.
     """
 
     graphs: Sequence[Json]
@@ -140,6 +144,63 @@ def _moving(rng: Random, events: int, wheres: Sequence[Json] | None) -> History:
     return History([form], steps)
 
 
+def changing_history(rng: Random, *, events: int = 60) -> History:
+    """Return a history of graphs that share features, installed, upgraded and removed while events flow."""
+    forms = _versions(rng, rng.randint(2, 5))
+    out: set[int | None] = {*rng.sample(range(len(forms)), rng.randint(1, len(forms) - 1))}  # not installed
+    steps: list[Json] = [{"remove": number} for number in out]
+    now, number = 0, 0
+    while number < events:
+        batch = []
+        for _ in range(rng.randint(1, 4)):
+            batch.append(_event(rng, number, now))
+            number += 1
+            now += rng.choice((0, 1, 1, 3))
+        steps.append({"append": batch, "by": rng.choice((None, 3, 3, 4))})
+        steps += [_change(rng, len(forms), out) for _ in range(choose(rng, {0: 4, 1: 4, 2: 1}))]
+        back = 10 if rng.random() < 0.1 else 0
+        asked = {"key": "u", "t": now + rng.choice((0, 1, 2)) - back}
+        steps += [{"ask": asked, "graph": n} for n in range(len(forms)) if rng.random() < 0.6]
+        if rng.random() < 0.05:
+            steps.append({"forget": {"event_id": rng.randrange(number)}, "by": rng.choice((None, 3))})
+    return History(forms, steps)
+
+
+def _change(rng: Random, graphs: int, out: set[int | None]) -> Json:
+    """Return a step that installs, removes or upgrades; OUT are the graphs that are not installed."""
+    inside = sorted(set(range(graphs)) - out)
+    what = rng.choice(
+        ["install"] * bool(out) + ["remove"] * bool(inside) + ["upgrade"] * bool(out and inside)
+    )
+    new = rng.choice(list(out)) if what != "remove" else None
+    old = rng.choice(inside) if what != "install" else None
+    out -= {new}
+    out |= {old} - {None}
+    return {what: [old, new] if what == "upgrade" else new if old is None else old}
+
+
+def _versions(rng: Random, count: int) -> list[Json]:
+    """Return COUNT graphs, each of some features of one pool; some count the present too."""
+    fields = {"n": "int64", "x": "float64", "s": "string"}
+    endless = rng.random() < 0.3
+    pool = {}
+    for place in range(16):
+        where = {"where": rng.choice(_WHERES)} if rng.random() < 0.3 else {}
+        pool[f"f{place}"] = _plain(rng, _window(rng, endless=endless) | where)
+    found = []
+    for version in range(count):
+        names = sorted(rng.sample(sorted(pool), rng.randint(2, 10)))
+        form = {"format": 1, "graph": f"v{version}", "events": {"view": fields, "tap": fields}}
+        now = {"include_now": True} if rng.random() < 0.2 else {}
+        found.append(form | now | {"features": {name: pool[name] for name in names} | _unlike(version)})
+    return found
+
+
+def _unlike(version: int) -> Json:
+    """Return a feature that no other version has, so that each has an id of its own."""
+    return {"own": {"agg": "count", "stream": {"events": ["view"], "over": f"{100 + version}ms"}}}
+
+
 def _event(rng: Random, number: int, now: int) -> Json:
     """Return an event of about NOW, its NUMBER as its id."""
     late = rng.choice((0, 0, 1, 2, 5, 20))
@@ -153,7 +214,7 @@ def _event(rng: Random, number: int, now: int) -> Json:
 
 def _window(rng: Random, *, endless: bool) -> Json:
     """Return a stream without a filter; ENDLESS: of the whole life."""
-    stream: Json = {"events": rng.choice((["view"], ["view"], ["tap", "view"]))}
+    stream: Json = {"events": rng.choice((["view"], ["view"], ["tap"], ["tap", "view"]))}
     if not endless:
         stream |= {"over": f"{rng.choice((1, 2, 5, 10, 30))}ms"} if rng.random() < 0.8 else {}
         stream |= {"offset": f"{rng.choice((1, 3, 10))}ms"} if rng.random() < 0.2 else {}

@@ -89,6 +89,12 @@ class _Stage:
         for one in self.engines:
             one.remove(self.graphs[number].id)
 
+    def upgrade(self, old: int, new: int) -> None:
+        """Put the graph NEW in the place of the graph OLD in all engines."""
+        self.installed = self.installed - {old} | {new}
+        for one in self.engines:
+            one.upgrade(self.graphs[old].id, self.graphs[new].compile())
+
     def close(self) -> None:
         """Close the log."""
         if self.log is not None:
@@ -137,6 +143,8 @@ def _play(stage: _Stage, step: Json) -> None:
             stage.remove(number)
         case {"install": number}:
             stage.install(number)
+        case {"upgrade": [old, new]}:
+            stage.upgrade(old, new)
         case {"ask": query, "graph": number} if number in stage.installed:
             _ask(stage, number, query)
 

@@ -28,10 +28,10 @@ def golden(name: str) -> str:
     return (GOLDEN / name).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", ["shop", "shop_next"])
+@pytest.mark.parametrize("name", ["shop", "shop_next", "pages"])
 def test_the_text_is_golden(run: Run, name: str) -> None:
     """The text of a plan, ids included, changes only on purpose: then write the golden file anew."""
-    argument = f"{DATA / name}.py" + (":shop" if name == "shop" else "")
+    argument = f"{DATA / name}.py" + ("" if name == "shop_next" else f":{name}")
     ran = run("explain", argument)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == golden(f"{name}.txt")
@@ -60,6 +60,11 @@ def test_json_has_what_the_text_shows(run: Run, shop: str) -> None:
     assert (features["pull"]["reach_ms"], features["idle"]["reach_ms"]) == (7 * 86_400_000, None)
     assert [name for name, line in features.items() if line["windowless"]] == ["evening"]
     assert [line["scanned"] for line in found["aggregates"]].count(True) == 1
+    assert features["ticket"]["shares"]["aggregates"] == ["buys_30d", "left", "spend_30d"]
+    assert features["history"]["events"] == ["purchase", "view"]
+    passes = {line["name"]: line for line in found["passes"]}
+    assert next(iter(passes)) == "common sub-expressions"
+    assert (passes["fusion"]["cost"]["retrieve"], passes["fusion"]["cost"]["decode"]) == (2, 2)
     assert {scan["event"]: scan["fields"] for scan in found["scans"]} == {
         "purchase": ["item_id", "quantity", "unit_price"],
         "view": ["category", "item_id"],
@@ -71,6 +76,7 @@ def test_a_graph_without_streams_is_explained() -> None:
     text = fg.Graph("g", {"hour": fg.hour_of_day()}).explain()
     assert "hour: int64; from the query alone" in text
     assert text.count("\n  none") == 3
+    assert text.count("\n    nothing") == 7
 
 
 # ---------------------------------------------------------------- what changes

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from headrace.cli import main
+from stream import EventLog, tables
 
 
 @pytest.fixture
@@ -116,19 +118,50 @@ def test_an_option_of_another_form_is_one_line(
     assert capsys.readouterr().err.startswith('headrace: expected sync "batch" or "full"')
 
 
-@pytest.mark.parametrize(
-    "text", [None, "no JSON at all\n", '{"event": "view"\n'], ids=["missing", "no JSON", "cut short"]
-)
+FIRST = '{"event": "view", "ts_ms": 1, "user_id": "u", "seq": 0}\n'
+NOTHING = {
+    "missing": None,
+    "no JSON": "no JSON at all\n",
+    "cut short": '{"event": "view"\n',
+    "a bad event": '{"event": "view", "user_id": "u"}\n',
+    "a bad event later": FIRST + '{"event": "view", "user_id": "u"}\n',
+    "a position that is taken": FIRST + FIRST,
+}
+
+
+@pytest.mark.parametrize("text", NOTHING.values(), ids=NOTHING)
 def test_an_import_of_nothing_makes_no_log(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None
 ) -> None:
-    """The input is read before a log is made for it."""
+    """An import that fails before it has brought in an event leaves nothing behind."""
     events, log = tmp_path / "events.jsonl", tmp_path / "log.db"
     if text is not None:
         events.write_text(text, encoding="utf-8")
     assert main(["log", "import", str(log), str(events)]) == 2
     assert str(events) in capsys.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ([] if text is None else ["events.jsonl"])
+
+
+def test_an_import_that_fails_leaves_a_log_as_it_was(log: Path, tmp_path: Path) -> None:
+    """A log that was there before stays, also one without events."""
+    bad, empty = tmp_path / "bad.jsonl", tmp_path / "empty.db"
+    bad.write_text(FIRST + FIRST, encoding="utf-8")
+    EventLog(empty).close()
+    before = log.read_bytes()
+    assert [main(["log", "import", str(path), str(bad)]) for path in (log, empty)] == [2, 2]
+    assert log.read_bytes() == before
+    assert empty.exists()
+
+
+@pytest.mark.parametrize("ts_ms", [1, 99_999_999_999_999], ids=["accepted", "kept apart"])
+def test_what_an_import_brought_in_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ts_ms: int) -> None:
+    """After a batch is in, a bad event further on takes nothing away."""
+    monkeypatch.setattr(tables, "read_events", partial(tables.read_events, rows=1))
+    events, log = tmp_path / "events.jsonl", tmp_path / "log.db"
+    events.write_text(f'{{"event": "view", "ts_ms": {ts_ms}, "user_id": "u"}}\nno JSON\n', encoding="utf-8")
+    assert main(["log", "import", str(log), str(events)]) == 2
+    with EventLog(log, read_only=True) as found:
+        assert found.count + len(found.quarantined()) == 1
 
 
 def test_a_log_is_imported_into_another_but_not_into_itself(

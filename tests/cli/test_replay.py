@@ -292,3 +292,21 @@ def test_plans_must_fit_together(plan: fg.Plan, events: Path) -> None:
     for plans, said in (([plan, twin], "one key"), ([plan, plan], "different names"), ([], "at least one")):
         with pytest.raises(fg.CompileError, match=said):
             replay(plans, events, [])
+
+
+def test_a_full_disk_names_the_file_and_leaves_none(
+    run: Run, events: Path, queries: Path, shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system says what is wrong, and not where."""
+
+    def full(_: object, part: Path, **__: object) -> None:
+        part.write_bytes(b"PAR1")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pq, "write_table", full)
+    out = tmp_path / "out.parquet"
+    before = sorted(tmp_path.iterdir())
+    ran = run("replay", str(events), str(queries), "--graph", shop, "-o", str(out))
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert f"expected room on the disk, found none: {out}; free some" in ran.err
+    assert sorted(tmp_path.iterdir()) == before

@@ -135,6 +135,15 @@ def test_bad_usage_is_one_line(
     assert said in ran.err
 
 
+def test_a_key_without_events_is_told(run: Run, events: Path, shop: str) -> None:
+    """The value is that of nothing, and a misspelt key shows; a known one is told nothing."""
+    asked = ("why", str(events), "--graph", shop, "--feature", "views_7d", "--at", "9000", "--key")
+    ran = run(*asked, "nobody")
+    assert (ran.code, ran.err) == (0, f"{events}: no event of the key nobody\n")
+    assert "views_7d = 0" in ran.out
+    assert run(*asked, "a").err == ""
+
+
 def test_a_missing_file_is_one_line(run: Run, tmp_path: Path, shop: str) -> None:
     """The path is named."""
     ran = ask(run, tmp_path / "none.jsonl", shop, "ticket")

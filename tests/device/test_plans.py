@@ -157,10 +157,10 @@ def test_a_shared_layout_is_made_when_it_is_asked_for(
     """N plans that come one after the other cost one layout, made by the first query that needs it."""
     made: list[int] = []
 
-    def counted(demands: Any) -> Any:
+    def counted(demands: Any, before: Any) -> Any:
         found = list(demands)
         made.append(len(found))
-        return lay_out(found)
+        return lay_out(found, before)
 
     monkeypatch.setattr(installed, "lay_out", counted)
     device = make(mode="incremental")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import subprocess
@@ -52,6 +53,58 @@ def test_the_lock_works_without_the_systems_help(path: Path, monkeypatch: pytest
     assert f"process {os.getpid()} " in one_line(caught, path)
     EventLog(path).close()
     assert not Path(f"{path}.lock").exists()
+
+
+def test_a_writer_that_closes_leaves_one_file(path: Path, log: EventLog) -> None:
+    """Nothing stays beside it, also where opening failed."""
+    log.append(E)
+    log.close()
+    foreign = path.with_name("foreign.txt")
+    foreign.write_bytes(b"not a database, whatever its name says" * 100)
+    with pytest.raises(LogError):
+        EventLog(foreign)
+    assert sorted(found.name for found in path.parent.iterdir()) == sorted([path.name, foreign.name])
+
+
+def test_a_lock_whose_file_was_removed_is_no_lock(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who opened the file of a lock just before its holder removed it must not write beside a third."""
+    holder = lockfile.LockFile(str(path))
+    opened = lockfile._open
+
+    def open_then_lose(name: str, log: str, flags: int) -> int:
+        fd = opened(name, log, flags)
+        monkeypatch.setattr(lockfile, "_open", opened)
+        holder.release()
+        return fd
+
+    monkeypatch.setattr(lockfile, "_open", open_then_lose)
+    late = lockfile.LockFile(str(path))
+    with pytest.raises(LogLockedError):
+        lockfile.LockFile(str(path))
+    late.release()
+
+
+def test_a_full_disk_does_not_keep_a_log_shut(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who holds it cannot be written down there, but it is held: forgetting is how room is made."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with EventLog(path), pytest.raises(LogLockedError) as caught:
+        EventLog(path)
+    assert "found process unknown holding it" in one_line(caught, path)
+
+
+def test_a_discarded_log_is_gone(path: Path, log: EventLog) -> None:
+    """With its file, its lock and its events; another may be made in its place, and a reader removes none."""
+    log.append(E)
+    with EventLog(path, read_only=True) as reader, pytest.raises(LogReadOnlyError):
+        reader.discard()
+    log.discard()
+    assert list(path.parent.iterdir()) == []
+    with EventLog(path) as again:
+        assert again.count == 0
 
 
 def test_readers_see_what_is_committed(path: Path, log: EventLog, open_log: Any) -> None:
@@ -206,8 +259,6 @@ def test_what_may_not_be_written(path: Path, mode: str) -> None:
     """Without write permission a writer is refused in one line, and a reader reads."""
     with EventLog(path) as log:
         log.append(E)
-    if mode != "file":
-        Path(f"{path}.lock").unlink()
     try:
         path.chmod(0o666 if mode == "folder" else 0o444)
         path.parent.chmod(0o777 if mode == "file" else 0o555)

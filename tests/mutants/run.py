@@ -37,6 +37,7 @@ NEEDED_TESTS = (
     "golden/vectors",
     "properties",
     "device/test_answers.py",
+    "device/test_record.py",
     "mutants/trial.py",
 )
 

@@ -38,6 +38,7 @@ def test_mutants_are_many_and_different() -> None:
     parts = {str(Path(mutant.file).parent) for mutant in run.MUTANTS}
     assert parts == {
         "stream",
+        "stream/backfill",
         "featuregraph",
         *(f"featuregraph/{p}" for p in ("aggregates", "scalar", "convert")),
     }

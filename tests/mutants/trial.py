@@ -19,6 +19,7 @@ HISTORIES = 120
 LAWS = (
     "rules",
     "pushdown",
+    "passes",
     "convert",
     "scalar",
     "scalar_time",
@@ -27,19 +28,21 @@ LAWS = (
     "engine_histories",
     "executors",
     "aggregates",
+    "served",
 )
+DEVICE = ("answers", "record")
 
 
 def histories() -> None:
     """Play random histories, every other one with tight limits."""
     from stream.pace import PACE
-    from stream.testing.histories import filtered_history, moving_history, random_history
+    from stream.testing.histories import changing_history, filtered_history, moving_history, random_history
     from stream.testing.stage import TIGHT, check
 
     for seed in range(HISTORIES):
         with tempfile.TemporaryDirectory() as folder:
             rng = Random(seed)
-            make = (random_history, filtered_history, moving_history, random_history)[seed // 2 % 4]
+            make = (random_history, filtered_history, moving_history, changing_history)[seed // 2 % 4]
             check(make(rng), Path(folder), TIGHT if seed % 2 else PACE)
 
 
@@ -60,7 +63,8 @@ def laws() -> None:
     """Run the law tests; raise AssertionError if one fails."""
     import pytest
 
-    files = [*(f"tests/properties/test_{name}.py" for name in LAWS), "tests/device/test_answers.py"]
+    files = [f"tests/properties/test_{name}.py" for name in LAWS]
+    files += [f"tests/device/test_{name}.py" for name in DEVICE]
     assert pytest.main(["-x", "-q", "--no-header", "-p", "no:cacheprovider", *files]) == 0, "a law test fails"
 
 

@@ -18,7 +18,14 @@ from hypothesis import strategies as st
 
 from featuregraph.reference import Log
 from stream.pace import PACE, Pace
-from stream.testing.histories import ENGINES, History, filtered_history, moving_history, random_history
+from stream.testing.histories import (
+    ENGINES,
+    History,
+    changing_history,
+    filtered_history,
+    moving_history,
+    random_history,
+)
 from stream.testing.stage import TIGHT, Played, check
 
 pytestmark = pytest.mark.device
@@ -56,6 +63,13 @@ def test_moving_histories(seed: int, tightly: bool) -> None:
 def test_filtered_histories(seed: int, tightly: bool) -> None:
     """So it does where most events are dropped before they are decoded."""
     played(filtered_history(Random(seed)), TIGHT if tightly else PACE)
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 2**48), tightly=st.booleans())
+def test_changing_histories(seed: int, tightly: bool) -> None:
+    """So it does where plans that share features come and go: what is kept of a key moves over."""
+    played(changing_history(Random(seed)), TIGHT if tightly else PACE)
 
 
 @settings(max_examples=10)

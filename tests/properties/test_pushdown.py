@@ -16,10 +16,11 @@ from featuregraph.build import EVENT_NAME, TS, field, lit, scalar
 from featuregraph.codegen import Source
 from featuregraph.convert import BAD, converter
 from featuregraph.ir import Node, Op, toposort
-from featuregraph.layout import is_static, lay_out
+from featuregraph.layout import lay_out
 from featuregraph.pushdown import COLUMNS, on_columns
 from featuregraph.reference.fields import COLUMNS as CONTRACT_COLUMNS
 from featuregraph.scalar import OVERFLOW
+from featuregraph.steps import is_static
 from featuregraph.testing.graphs import random_graph
 from featuregraph.testing.values import World
 from featuregraph.types import CATEGORY, IDENTIFIER, INT64
@@ -94,7 +95,7 @@ def test_a_scan_drops_rows_only_if_every_track_has_a_filter(wheres: list[Node | 
         agg = graph.features["f"]
         attrs = dict(agg.attrs) | {"roles": ("where",) if where is not None else ()}
         made.append((Node(Op.AGG, agg.type, () if where is None else (where,), **attrs), False))
-    (scan,) = lay_out(made).scans
+    (scan,) = lay_out(made).scans.values()
     assert len(scan.wheres) == kept
 
 

@@ -390,14 +390,20 @@ def test_a_broken_feature_is_named(features: dict[str, object], message: str) ->
 
 
 TEXTS: list[tuple[str | bytes, str]] = [
-    ("[]", "graph: expected an object, found []; see GRAPH_JSON for its form"),
-    ("{", "expected a graph as JSON, found "),
-    (b"\xff", "expected a graph as JSON, found "),
-    ('{"a": NaN}', "expected a graph as JSON, found 'NaN is no JSON number'; see GRAPH_JSON"),
-    ("[" * 100_000, "expected a graph as JSON, found "),
+    ("[]", "graph: expected an object, found []; see docs/reference/graph-json.md for its form"),
+    ("{", "expected a graph as JSON, found: "),
+    (b"\xff", "expected a graph as JSON, found: "),
+    (
+        '{"a": NaN}',
+        "expected a graph as JSON, found: NaN is no JSON number; see docs/reference/graph-json.md",
+    ),
+    ("[" * 100_000, "expected a graph as JSON, found: "),
     ('{"format": 2}', "expected graph format 1, found 2; use a release that reads it"),
     (" " * (MAX_TEXT + 1), f"expected a graph of at most {MAX_TEXT} "),
-    (json.dumps(FORM | {"features": []}), "features: expected an object, found []; see GRAPH_JSON"),
+    (
+        json.dumps(FORM | {"features": []}),
+        "features: expected an object, found []; see docs/reference/graph-json.md",
+    ),
     (json.dumps(FORM | {"features": {}}), "graph 'g': expected at least one feature, found none; "),
     (
         json.dumps(FORM | {"features": {"n": COUNT}, "tables": {"t": {}}}),

@@ -112,3 +112,45 @@ def test_a_text_is_no_list_of_letters(app: Any, refused: Refused) -> None:
     assert refused(lambda: app.View.category.is_in("tea")) == (
         "is_in: expected values as a list of at most 100000 literals, found 'tea'; give one"
     )
+
+
+class Page(fg.Event, name="page"):
+    """An event whose field is named by its text below."""
+
+    category = fg.category()
+
+
+PAGES: Any = fg.rows(Page)
+
+FIELD_AS_TEXT: dict[str, Callable[[], object]] = {
+    "group_by": lambda: PAGES.group_by("category"),
+    "count": lambda: PAGES.count("category"),
+    "sum": lambda: PAGES.over(["1h", "7d"]).sum("category"),
+    "last": lambda: PAGES.last("category"),
+    "topk": lambda: PAGES.last(5).topk("category", 3),
+    "where": lambda: PAGES.where("category"),
+    "sequence, item 'a'": lambda: PAGES.sequence(3, {"a": "category"}),
+    "sequence, distinct": lambda: PAGES.sequence(3, {"a": fg.age()}, distinct="category"),
+}
+
+
+@pytest.mark.parametrize("word", FIELD_AS_TEXT)
+def test_a_text_where_a_field_is_meant_is_refused(refused: Refused, word: str) -> None:
+    """As a literal it would be the same for every row, and nobody would notice."""
+    assert refused(FIELD_AS_TEXT[word]) == (
+        f"{word}: expected a value of each row, found the text 'category'; write a field with its class, "
+        "as in Purchase.quantity, or fg.lit(...) if this one text is meant for every row"
+    )
+
+
+@pytest.mark.parametrize("stream", [PAGES.last(2), PAGES.group_by(Page.category)])
+def test_the_latest_of_a_text_is_refused_in_every_stream(refused: Refused, stream: Any) -> None:
+    """After last(n) and group_by the word takes no number, and a text no more than before."""
+    assert "a value of each row, found the text 'category'" in refused(lambda: stream.last("category"))
+
+
+def test_one_text_for_every_row_is_said_with_lit() -> None:
+    """Who means a constant writes it; beside a field a text is a literal as ever."""
+    tea = PAGES.where(Page.category == "tea").group_by(fg.lit("all")).count()
+    events = [{"event": "page", "ts_ms": 1, "user_id": "u", "category": kind} for kind in ("tea", "jam")]
+    assert fg.reference.value(fg.Graph("g", {"tea": tea}), "tea", events, "u", 2) == {"all": 1}

@@ -1,0 +1,131 @@
+"""What `headrace explain` says of costs: counted on steps, and bounds of states that hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import astuple
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import featuregraph as fg
+from featuregraph.aggregates import CATALOGUE, Grouped, aggregate_for
+from featuregraph.explain import describe
+from featuregraph.explain.cost import kept_of
+from featuregraph.explain.load import Load, counted
+from featuregraph.passes import optimised
+from featuregraph.sources import load_graph
+from featuregraph.steps import written
+
+pytestmark = pytest.mark.device
+
+PAGES = Path(__file__).parent / "data/pages.py"
+HOUR, DAY = 3_600_000, 86_400_000
+
+
+class Tick(fg.Event, name="tick"):
+    """Something that happens."""
+
+    n = fg.int64()
+    s = fg.string()
+
+
+Rows = Callable[[fg.Rows], Any]
+VALUES: dict[str, Rows] = {
+    "count": lambda r: r.count(),
+    "sum": lambda r: r.sum(Tick.n),
+    "mean": lambda r: r.mean(Tick.n),
+    "var": lambda r: r.var(Tick.n),
+    "std": lambda r: r.std(Tick.n),
+    "min": lambda r: r.min(Tick.n),
+    "max": lambda r: r.max(Tick.n),
+    "first": lambda r: r.first(Tick.n),
+    "last": lambda r: r.last(Tick.n),
+    "since_first": lambda r: r.since_first(),
+    "since_last": lambda r: r.since_last(),
+    "distinct": lambda r: r.distinct(Tick.s),
+    "topk": lambda r: r.topk(Tick.s, 3),
+    "quantile": lambda r: r.quantile(Tick.n, 0.5),
+    "sequence": lambda r: r.sequence(4, {"n": Tick.n}),
+    "sequence, distinct": lambda r: r.sequence(4, {"n": Tick.n}, distinct=Tick.s),
+    "count by": lambda r: r.group_by(Tick.s).count(),
+    "mean by": lambda r: r.group_by(Tick.s).mean(Tick.n),
+    "max by": lambda r: r.group_by(Tick.s).max(Tick.n),
+}
+TAKES: dict[str, Callable[[int], Any]] = {
+    "ts": lambda i: i,
+    "ts_x": lambda i: (i, i),
+    "key_row": lambda i: (f"s{i}", (i, 0, "")),
+}
+
+
+@pytest.mark.parametrize("window", [None, "20h"])
+@pytest.mark.parametrize("name", VALUES)
+def test_a_state_holds_no_more_than_is_said(name: str, window: str | None) -> None:
+    """The bound is at least what the state itself says after one row an hour, all of them different."""
+    graph = fg.Graph("g", {"f": VALUES[name](fg.rows(Tick).over(window) if window else fg.rows(Tick))})
+    steps = optimised(written(graph.compile().demands))
+    (compute,) = steps.computes
+    kept = kept_of(steps, compute, Load(), scanned=False)
+    aggregate: Any = aggregate_for(compute.agg)
+    state: Any = aggregate.zero(forgets=window is not None)
+    grouped = isinstance(aggregate, Grouped)
+    take: Callable[[int], Any] = TAKES.get((aggregate.aggregate if grouped else aggregate).takes, lambda i: i)
+    for i in range(20 if window else 720):
+        x = f"s{i}" if name in ("distinct", "topk") else take(i)
+        state.push(*((f"s{i}", x) if grouped else (x,)))
+    assert 0 < state.size <= kept.values
+    assert kept.bytes == 64 * kept.values
+
+
+def test_every_aggregate_has_a_form() -> None:
+    """What has no running state says so; everything else has a form."""
+    running = {name for name, cls in CATALOGUE.items() if cls.invertible}
+    assert running == {name.split(",")[0].split(" by")[0] for name in VALUES}
+
+
+def test_the_passes_are_counted() -> None:
+    """Eight chains of six computations on two events: each pass takes what its law says."""
+    about = describe(load_graph(f"{PAGES}:pages").compile())
+    operators = {line.name: astuple(line.cost)[:4] for line in about.passes}
+    assert astuple(about.written)[:4] == (8, 8, 8, 8)
+    assert operators["common sub-expressions"] == (6, 6, 6, 6)
+    assert operators["fusion"] == (2, 2, 6, 6)
+    assert operators["hierarchical filter"] == (2, 2, 4, 6)
+    tests = {line.name: line.cost.tests for line in about.passes}
+    # fused, each window and each filter looks at every row: 4 on 720 clicks, 2 on 24 searches
+    assert tests["fusion"] == 2 * (4 * 720 + 24 + 24)
+    # each filter looks at its rows once, and a range is a cut
+    assert tests["hierarchical filter"] == 2 * 720 + 24 + 6
+    values = {line.name: line.cost.values for line in about.passes}
+    assert values["branch postponed"] == 720 * 6 + 24 * 2
+    assert values["dead attributes"] == 720 * 3 + 24 * 2
+
+
+def test_costs_never_grow_but_where_fusion_makes_windows_test_more() -> None:
+    """No pass reads or decodes more than the one before; fusion costs tests until ranges are cut."""
+    about = describe(load_graph(f"{PAGES}:pages").compile())
+    costs = [about.written, *(line.cost for line in about.passes)]
+    for before, after in pairwise(costs):
+        assert after.rows <= before.rows
+        assert after.values <= before.values
+    assert costs[-1].tests < costs[0].tests
+
+
+def test_a_load_counts_the_rows_of_the_busiest_key() -> None:
+    """Rows are those of one key; what is no event counts for nothing."""
+    events: list[dict[str, Any]] = [
+        {"event": "tick", "ts_ms": t * HOUR, "user_id": "b"} for t in range(48)
+    ] + [
+        {"event": "tick", "ts_ms": 0, "user_id": "a"},
+        {"event": "tick", "ts_ms": 0, "user_id": None},
+        {"event": "tock", "ts_ms": "x", "user_id": "b"},
+    ]
+    load = counted(events, "user_id")
+    assert load.words == "the 48 events of 'b', asked right after the last"
+    assert (load.rows("tick", None), load.rows("tick", DAY), load.rows("tock", None)) == (48, 24, 0)
+    assert load.rows("tick", 1) == 1
+    assert counted([{"event": "tick", "ts_ms": 1, "attrs": {"shop": 7}}], "shop").rows("tick", 5) == 1
+    assert counted([], "user_id").rows("tick", None) == 0
