@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
-from stream.blocks.runs import EVENT_ID, ID, KEY, NAME, PAYLOAD, TS, Event
+from stream.blocks.runs import EVENT_ID, ID, KEY, PAYLOAD, TS, Event
 from stream.blocks.sealing import Held, RunName, Sealing, shared_out, to_join, to_seal
 from stream.codec import Fields, full_decoder
 from stream.damage import TAIL, Finding, judged
@@ -40,6 +40,7 @@ _SMALL: Final = (
     " WHERE owner_key IS NULL OR 2 * events <= ? ORDER BY last_ms"
 )
 _HASH_BYTES: Final = 4
+_MOST_PACKED: Final = 8  # times that fields are smaller as columns, about
 
 
 class Sealer:
@@ -123,15 +124,28 @@ class Sealer:
 
     def join(self, blocks: Sequence[Held]) -> None:
         """Join BLOCKS; where one of them is damaged they stay as they are."""
-        events: list[Event] = []
-        for block in blocks:
-            try:
-                events += self._shelf.load(block.id).rows()
-            except BlockError:
-                self._damaged.add(block.id)
-                return
+        from stream.blocks.joining import joined, pieces
+
+        loaded, written = [], []
+        owner, times = blocks[0].owner, 1 + blocks[0].joined
+        columns = None
+        try:
+            loaded = [self._shelf.load(block.id) for block in blocks]
+            packed = sum(events.block.bytes for events in loaded)
+            if owner is not None and packed * _MOST_PACKED < self._sealing.most_bytes:
+                columns = joined(loaded)
+            if columns is None:
+                written = decoded(event for events in loaded for event in events.rows())
+        except BlockError:
+            self._damaged.update(block.id for block in blocks)
+            return
         self._remove([block.id for block in blocks])
-        self._write(decoded(events), joined=1 + blocks[0].joined)
+        if owner is None or columns is None:
+            self._write(written, joined=times)
+            return
+        for piece, data in pieces(columns, loaded[0].block.note, self._sealing.most_events):
+            run = (*owner, 0, len(piece["id"]))
+            self._insert(data, piece["id"], piece["ts_ms"], [run], joined=times)
 
     def take_out(self, blocks: Iterable[int], gone: Callable[[Event], bool]) -> int:
         """Remove the events of BLOCKS that are GONE; return how many."""
@@ -155,25 +169,27 @@ class Sealer:
         for first, last in shared_out(runs_of(events), sizes, self._sealing):
             piece = events[first:last]
             data = write_events(piece, [fields for _, fields in written[first:last]])
-            runs = runs_of(piece)
-            owner = (piece[0][KEY], piece[0][NAME]) if len(runs) == 1 else (None, None)
             ids, times = [event[ID] for event in piece], [event[TS] for event in piece]
-            values = (
-                len(piece),
-                min(ids),
-                max(ids),
-                min(times),
-                max(times),
-                *owner,
-                joined,
-                data,
-            )
-            block = self._connection.execute(_NEW_BLOCK, values).lastrowid
-            self._connection.executemany(
-                _NEW_RUN,
-                [(key, name, block, a, b - a, times[a], times[b - 1]) for key, name, a, b in runs],
-            )
-            self.last_ms = max(*times, times[0] if self.last_ms is None else self.last_ms)
+            self._insert(data, ids, times, runs_of(piece), joined=joined)
+
+    def _insert(
+        self,
+        data: bytes,
+        ids: Sequence[int],
+        times: Sequence[int],
+        runs: Sequence[tuple[int, int, int, int]],
+        *,
+        joined: int,
+    ) -> None:
+        """Put a block into the file; RUNS: (key, name, first, last) of its events."""
+        owner = runs[0][:2] if len(runs) == 1 else (None, None)
+        values = (len(ids), min(ids), max(ids), min(times), max(times), *owner, joined, data)
+        block = self._connection.execute(_NEW_BLOCK, values).lastrowid
+        self._connection.executemany(
+            _NEW_RUN,
+            [(key, name, block, a, b - a, times[a], times[b - 1]) for key, name, a, b in runs],
+        )
+        self.last_ms = max(*times, times[0] if self.last_ms is None else self.last_ms)
 
     def _remove(self, blocks: Sequence[int]) -> None:
         for id in blocks:

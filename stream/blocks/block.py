@@ -75,6 +75,7 @@ class Block:
     def __init__(self, data: bytes) -> None:
         """Read the header of DATA; raise BlockError if it is none."""
         self._data = memoryview(data)
+        self.bytes = len(data)
         with _refusing():
             version, size, crc = _START.unpack_from(data)
             if version != VERSION:

@@ -21,7 +21,7 @@ from stream.errors import BlockError
 
 _SCALES: Final = (0, 1, 2, 3, 4, 6)
 _EXACT: Final = 2.0**53
-_TRIED: Final = 8  # doubles that tell whether a scale is worth a try
+_TRIED: Final = 4  # doubles that tell whether a scale is worth a try
 _MOST_SCALE: Final = 15  # 10**15 is a double
 
 
@@ -161,13 +161,13 @@ def nothing(count: int) -> Column:
 def pack_column(values: list[Any]) -> tuple[Form, bytes]:
     """Return VALUES, scalars and nulls, as bytes and what they are."""
     kinds = set(map(type, values))
+    if not kinds - {type(None)}:
+        return Form(0, None, None), b""
     if type(None) not in kinds:
         kind, packed = _kind(values, kinds)
         return Form(len(values), None, kind), packed
     kinds.discard(type(None))
-    if not kinds:
-        return Form(0, None, None), b""
-    flags, nulls = pack(np.array([value is None for value in values], np.int64))
+    flags, nulls = pack([int(value is None) for value in values])
     present = [value for value in values if value is not None]
     kind, packed = _kind(present, kinds)
     return Form(len(present), flags, kind), nulls + packed
@@ -178,26 +178,29 @@ def _kind(values: list[Any], kinds: set[type]) -> tuple[Kind, bytes]:
         return texts.pack_texts(values)
     if kinds == {int}:
         try:
-            numbers, packed = pack(np.array(values, np.int64))
+            numbers, packed = pack(values)
         except OverflowError:
             return _mixed(values)
         return Whole(numbers), packed
     if kinds == {float}:
-        return _doubles(np.array(values, np.float64))
+        return _doubles(values)
     if kinds == {bool}:
-        numbers, packed = pack(np.array(values, np.int64))
+        numbers, packed = pack(list(map(int, values)))
         return Flag(numbers), packed
     return _mixed(values)
 
 
-def _doubles(values: NDArray[np.float64]) -> tuple[Scaled | Double, bytes]:
-    for scale in _SCALES:
-        if _scaled(values[:_TRIED], scale) is not None:
-            if (whole := _scaled(values, scale)) is None:
-                break
-            numbers, packed = pack(whole)
-            return Scaled(scale, numbers), packed
-    return Double(), np.ascontiguousarray(values, "<f8").view(np.uint8).reshape(-1, 8).T.tobytes()
+def _doubles(values: list[float]) -> tuple[Scaled | Double, bytes]:
+    array = np.array(values, np.float64)
+    scale = next((s for s in _SCALES if all(_has_scale(value, s) for value in values[:_TRIED])), None)
+    if scale is not None and (whole := _scaled(array, scale)) is not None:
+        numbers, packed = pack(whole.tolist())
+        return Scaled(scale, numbers), packed
+    return Double(), np.ascontiguousarray(array, "<f8").view(np.uint8).reshape(-1, 8).T.tobytes()
+
+
+def _has_scale(value: float, scale: int) -> bool:
+    return abs(value) * 10.0**scale < _EXACT and round(value * 10.0**scale) / 10.0**scale == value
 
 
 def _scaled(values: NDArray[np.float64], scale: int) -> Int64s | None:

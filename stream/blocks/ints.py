@@ -9,13 +9,15 @@ All arithmetic is modulo 2**64, so that any int64 is as good as any other.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.errors import BlockError
 
 Int64s = NDArray[np.int64]
@@ -23,6 +25,7 @@ Take = Callable[[int], memoryview]  # the next bytes of a column, that many of t
 
 _WORD: Final = 2**64 - 1
 _BELOW_A_BYTE: Final = (0, 1, 2, 4)
+_TRIED: Final = 9  # values that tell whether differences are worth a try
 
 
 class Ints(msgspec.Struct, array_like=True, frozen=True):
@@ -33,17 +36,38 @@ class Ints(msgspec.Struct, array_like=True, frozen=True):
     first: int | None = None  # None: the values themselves, not their differences
 
 
-def pack(values: Int64s) -> tuple[Ints, bytes]:
-    """Return VALUES in the narrower of both forms."""
-    if not len(values):
-        return Ints(0, 0), b""
-    plain = _above(values)
-    if plain.bits > 1 and len(values) > 1:
-        words = values.view(np.uint64)
-        steps = _above((words[1:] - words[:-1]).view(np.int64))
-        if steps.bits < plain.bits:
-            return Ints(steps.bits, steps.base, int(values[0])), _squeezed(steps.words, steps.bits)
-    return Ints(plain.bits, plain.base), _squeezed(plain.words, plain.bits)
+def pack(values: Sequence[int]) -> tuple[Ints, bytes]:
+    """Return VALUES in the narrower of both forms; OverflowError if one is no int64."""
+    if not values or values.count(values[0]) == len(values):
+        return Ints(0, _int64(values[0]) if values else 0), b""
+    low, high = min(values), max(values)
+    array = np.array(values, np.int64)
+    bits = _bits(high - low)
+    if bits > 1 and _steps_are_smaller(values[:_TRIED], high - low):
+        words = array.view(np.uint64)
+        steps = (words[1:] - words[:-1]).view(np.int64)
+        least, most = int(steps.min()), int(steps.max())
+        if (narrow := _bits(most - least)) < bits:
+            return Ints(narrow, least, values[0]), _squeezed(steps, least, narrow)
+    return Ints(bits, low), _squeezed(array, low, bits)
+
+
+def _int64(value: int) -> int:
+    if not INT64_MIN <= value <= INT64_MAX:
+        raise OverflowError("expected an int64")
+    return value
+
+
+def _bits(most: int) -> int:
+    """Return the bits in which numbers up to MOST are packed."""
+    needed = most.bit_length()
+    return next((bits for bits in _BELOW_A_BYTE if needed <= bits), (needed + 7) // 8 * 8)
+
+
+def _steps_are_smaller(values: Sequence[int], span: int) -> bool:
+    """Tell whether the first VALUES let hope that differences are smaller than SPAN."""
+    steps = [after - before for before, after in pairwise(values)]
+    return 2 * (max(steps) - min(steps)) <= span
 
 
 def unpack(form: Ints, count: int, take: Take) -> Int64s:
@@ -58,24 +82,11 @@ def unpack(form: Ints, count: int, take: Take) -> Int64s:
     return np.cumsum(values, dtype=np.uint64).view(np.int64)
 
 
-class _Above:
-    """Numbers above their smallest, as words, and the bits that the largest needs."""
-
-    def __init__(self, base: int, words: NDArray[np.uint64]) -> None:
-        self.base = base
-        self.words = words
-        needed = int(words.max()).bit_length()
-        self.bits = next((bits for bits in _BELOW_A_BYTE if needed <= bits), (needed + 7) // 8 * 8)
-
-
-def _above(values: Int64s) -> _Above:
-    base = int(values.min())
-    return _Above(base, values.view(np.uint64) - np.uint64(base & _WORD))
-
-
-def _squeezed(words: NDArray[np.uint64], bits: int) -> bytes:
+def _squeezed(values: Int64s, base: int, bits: int) -> bytes:
+    """Return what VALUES are above BASE, in BITS each."""
     if bits == 0:
         return b""
+    words = values.view(np.uint64) - np.uint64(base & _WORD)
     low = np.ascontiguousarray(words, "<u8").view(np.uint8).reshape(len(words), 8)
     if bits >= 8:
         return low[:, : bits // 8].T.tobytes()

@@ -117,13 +117,13 @@ Texts = NumberedTexts | PlainTexts | KeyedTexts
 
 def pack_texts(texts: list[str]) -> tuple[Form, bytes]:
     """Return TEXTS in the form that fits them."""
-    distinct = dict.fromkeys(texts)
+    distinct: dict[str, int] = dict.fromkeys(texts, 0)
     if 2 * len(distinct) > len(texts):
         return _direct(texts)
     entries, written = _direct(list(distinct))
     for code, text in enumerate(distinct):
         distinct[text] = code
-    codes, packed = pack(np.array(list(map(distinct.__getitem__, texts)), np.int64))
+    codes, packed = pack(list(map(distinct.__getitem__, texts)))
     return Keyed(entries, len(distinct), codes), written + packed
 
 
@@ -135,7 +135,7 @@ def _as_plain(texts: Sequence[str]) -> tuple[Plain, bytes]:
     whole = "".join(texts).encode()
     ascii_only = len(whole) == sum(map(len, texts))
     sizes = list(map(len, texts if ascii_only else [text.encode() for text in texts]))
-    lengths, packed = pack(np.array(sizes, np.int64))
+    lengths, packed = pack(sizes)
     return Plain(lengths, len(whole)), packed + whole
 
 
@@ -166,7 +166,7 @@ def _as_numbers(texts: Sequence[str]) -> tuple[Numbered, bytes] | None:
     numbers = _numbers(texts, prefix, scale)
     if numbers is None:
         return None
-    form, packed = pack(np.array(numbers, np.int64))
+    form, packed = pack(numbers)
     return Numbered(prefix, scale, form), packed
 
 
