@@ -2,6 +2,9 @@
 #   make demo     install and run the demo            make test   lint, types, imports and all tests
 #   make wheel    build dist/*.whl                     make bench  measure on this machine
 #   make mutants  break the engine in 90 ways: do the tests notice?
+#   make crash    cut the power at every write, refuse every call to the disk, kill 1,000 writers
+#   make fuzz     MINUTES=10 of inputs by chance for each decoder (ARGS="log graph" chooses)
+#   make soak     10 million events, 30 days of use, five threads for a minute
 #   make clean    remove everything that was made
 # PYTHON=/path/to/python3.11 chooses the interpreter; ARGS="--out out" goes to the command.
 
@@ -14,10 +17,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help demo test lint types pyright imports tests mutants wheel bench clean
+.PHONY: help demo test lint types pyright imports tests mutants crash fuzz soak wheel bench clean
 
 help:
-	@sed -n '2,7s/^# *//p' Makefile
+	@sed -n '2,10s/^# *//p' Makefile
 
 demo: $(VENV)/.demo
 	@$(BIN)/headrace demo $(ARGS)
@@ -43,6 +46,17 @@ tests: $(VENV)/.dev
 # Takes some 20 minutes; `make tests` tries a sample.
 mutants: $(VENV)/.dev
 	$(BIN)/python tests/mutants/run.py $(ARGS)
+
+# All of what tests/crash samples; some ten minutes. ARGS="power faults kill" chooses.
+crash: $(VENV)/.dev
+	$(BIN)/python tests/crash/run.py $(ARGS)
+
+MINUTES ?= 10
+fuzz: $(VENV)/.dev
+	$(BIN)/python tests/fuzz/run.py $(MINUTES) $(ARGS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python tests/soak/run.py $(ARGS)
 
 wheel: $(VENV)/.dev
 	rm -rf dist

@@ -2,7 +2,8 @@
 
 FeatureGraphError
 ├── CompileError        (ValueError)       the graph breaks a rule of the contract
-│   └── UnknownFieldError (AttributeError) a declared class has no such field; names the nearest
+│   ├── UnknownFieldError (AttributeError) a declared class has no such field; names the nearest
+│   └── UnknownWordError  (AttributeError) a value or a stream has no such word; names the nearest
 ├── EventError          (ValueError)       an event is refused
 ├── RequestError        (ValueError)       a query's key, request or candidates have another form
 ├── FeatureOverflowError(ArithmeticError)  a value does not fit its type; names the feature
@@ -39,6 +40,10 @@ class CompileError(FeatureGraphError, ValueError):
 
 class UnknownFieldError(CompileError, AttributeError):
     """Say that a declared class has no such field, and which are like it."""
+
+
+class UnknownWordError(CompileError, AttributeError):
+    """Say that a value or a stream has no such word, and where it stands or which are like it."""
 
 
 class EventError(FeatureGraphError, ValueError):

@@ -14,9 +14,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeAlias, TypeVar, cast, overload
 
 from featuregraph import build, types
-from featuregraph.errors import CompileError
+from featuregraph.errors import CompileError, UnknownWordError
 from featuregraph.ir import Node, Op
 from featuregraph.place import Place, here, placed
+from featuregraph.shown import nearest
 from featuregraph.types import AnyType, Type
 from featuregraph.windows import parse_duration
 
@@ -32,6 +33,12 @@ class Words(Generic[V]):
     """The operators, each of them typed at once; V, what it gives, is Expr for one value, else Windows."""
 
     __slots__ = ()
+
+    if not TYPE_CHECKING:  # type checkers find a slip by themselves, as long as they do not see this
+
+        def __getattr__(self, word: str) -> NoReturn:
+            """Answer a word that values have not; hasattr and getattr work as ever."""
+            refuse_word(self, "a value", word, _value_advice(word))
 
     def _give(self, op: Op, *args: object, **attrs: Any) -> V:
         # Where one value meets Windows on its right, type checkers take the reflected word of Windows.
@@ -260,6 +267,26 @@ class GroupedWindows(Windows):
     def top(self, k: int) -> Windows:
         """Return the K groups with the largest value in each window."""
         return Windows({window: self[window].top(k) for window in self})
+
+
+def refuse_word(owner: object, what: str, word: str, advice: str | None) -> NoReturn:
+    """Raise for a WORD that OWNER, which is WHAT, has not; ADVICE defaults to the nearest words."""
+    if word.startswith("_"):  # Python's own protocols ask for those
+        raise AttributeError(word)
+    with placed():
+        words = [name for name in dir(type(owner)) if not name.startswith("_")]
+        raise UnknownWordError(
+            f"{word}: expected a word of {what}, found none of that name; {advice or nearest(word, words)}"
+        )
+
+
+def _value_advice(word: str) -> str | None:
+    """Return where WORD stands if it is one of groups or streams."""
+    if word in ("lookup", "top"):
+        return "group the rows by group_by(...) before they are aggregated"
+    if word in build.AGGREGATES:
+        return f"aggregate rows, as in fg.rows(Purchase).{word}(...)"
+    return None
 
 
 def each_window(what: str, one: Callable[..., Expr], *args: object) -> Expr | Windows:

@@ -81,6 +81,11 @@ class Span:
         """Return how far back from t the window begins, None for a lifetime."""
         return reach_of(self.window)
 
+    @property
+    def is_endless(self) -> bool:
+        """Tell whether a row that entered never leaves."""
+        return self.window.over is None and self.last is None
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, NoReturn, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar, cast, overload
 
 from featuregraph import build
 from featuregraph.errors import CompileError
-from featuregraph.expr import Expr, GroupedExpr, GroupedWindows, Windows, lift
+from featuregraph.expr import Expr, GroupedExpr, GroupedWindows, Windows, lift, refuse_word
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.place import here, placed
 from featuregraph.schema import Event, EventSchema
@@ -105,6 +105,14 @@ class Aggregates(Generic[V]):
     def __init__(self, streams: Mapping[str, Stream]) -> None:
         """Take the stream of each window by its text; _ALONE where no list of windows was given."""
         self._streams = streams
+
+    if not TYPE_CHECKING:  # as in Words
+
+        def __getattr__(self, word: str) -> NoReturn:
+            """Answer a word that rows have not, or no longer; hasattr and getattr work as ever."""
+            said_late = hasattr(Rows, word) and not word.startswith("_")
+            advice = "say it before last(n) and group_by" if said_late else None
+            refuse_word(self, "rows", word, advice)
 
     @property
     def events(self) -> tuple[str, ...]:

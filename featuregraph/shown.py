@@ -25,7 +25,7 @@ def shown(value: object, longest: int = VALUE_MAX) -> str:
         text = repr(value[: longest + 1]) if isinstance(value, (str, bytes)) else _short.repr(value)
     except Exception:  # noqa: BLE001 - a foreign repr raises what it likes, and the message must be made
         text = f"<{type(value).__name__}>"
-    return text[:longest]
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def bounded(message: str) -> str:

@@ -12,6 +12,7 @@ from typing import cast, overload
 import numpy as np
 
 from featuregraph.errors import RequestError
+from featuregraph.shown import shown
 from featuregraph.vector import FeatureSource, FeatureVector, RecordingSource
 from inference.backend import Array
 from inference.errors import ContractError, ScoreError
@@ -56,6 +57,10 @@ class Ranker:
 
         record: let the source keep the features that each answer is computed from.
         """
+        if not hasattr(source, "extract"):
+            raise ContractError(
+                f"expected a source of features, found {shown(source)}; give an engine with the model's plan"
+            )
         score = model.spec.score
         if not model.spec.ranks or score is None:
             raise ContractError(

@@ -46,15 +46,12 @@ class Binding:
         self.by_track: dict[int, list[int]] = {number: [] for number in layout.tracks}
         for number, span in layout.spans.items():
             self.by_track[span.track].append(number)
-        # The rows of a track may go once every state has taken them.
-        self.keeps_rows = dict.fromkeys(layout.tracks, False)
-        for number, span in layout.spans.items():
-            if (
-                span.window.over is not None
-                or span.last is not None
-                or any(self.kernels[n].scanned for n in self.by_span[number])
-            ):
-                self.keeps_rows[span.track] = True
+        # Each query reads all rows of these: windows without an end of which not all is in states.
+        self.reads_all = {
+            number
+            for number, span in layout.spans.items()
+            if span.is_endless and any(self.kernels[n].scanned for n in self.by_span[number])
+        }
         made = {} if before is None else {r.decoder.scan: r.decoder for r in before.readings.values()}
         self.readings: dict[str, Reading] = {
             event: Reading(made.get(scan) or Decoder(scan, key, unparsable), self._takers(event))

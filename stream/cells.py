@@ -70,9 +70,10 @@ class Running:
     """One state that rows enter and leave; push and pop are None where the window alone says the value.
 
     commutes: rows may enter in any order, and any of them may leave.
+    encode: gives the bytes from which it can be opened again; None where there is nothing to keep.
     """
 
-    __slots__ = ("commutes", "pop", "push", "readable")
+    __slots__ = ("commutes", "encode", "pop", "push", "readable")
 
     def __init__(
         self,
@@ -81,7 +82,9 @@ class Running:
         pop: Callable[[EventRow], None] | None = None,
         *,
         commutes: bool = True,
+        encode: Callable[[], bytes] | None = None,
     ) -> None:
+        self.encode = encode
         self.readable = readable
         self.commutes = commutes
         self.push = push
@@ -127,14 +130,18 @@ class CellKernel:
 
     # ---- entering and leaving
 
-    def running(self, *, forgets: bool) -> Running:
-        """Return a new running state; only for cells that are not scanned. FORGETS: rows leave its window."""
+    def running(self, *, forgets: bool, data: bytes = b"") -> Running:
+        """Return a new running state; only for cells that are not scanned. FORGETS: rows leave its window.
+
+        data: what `encode` gave, for a state that goes on from there; raises ValueError if it did not.
+        """
         if self._counts_rows:
             return Running(RowCount)
-        state = self.aggregate.zero(forgets=forgets)
+        aggregate = self.aggregate
+        state = aggregate.decode(data, forgets=forgets) if data else aggregate.zero(forgets=forgets)
         push, pop = self._take.bind(state.push), self._take.bind(state.pop)
         readable = state if self._items is None else Lists(self._items, state, {})
-        return Running(lambda span: readable, push, pop, commutes=state.commutes)
+        return Running(lambda span: readable, push, pop, commutes=state.commutes, encode=state.encode)
 
 
 class RowCount:

@@ -70,6 +70,8 @@ class Engine:
         """
         if mode not in MODES:
             raise ArgumentError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
+        if not isinstance(log, EventLog):
+            raise ArgumentError(f"expected a log, found {shown(log)}; open it with EventLog(path)")
         self.log = log
         self.key = None if key is None else _key(key)
         self.mode: Mode = mode

@@ -78,7 +78,9 @@ class LogCorruptError(LogError):
     """Say that the file is damaged."""
 
 
-OPENING, CHECKING = "opening the log", "checking"  # what is being done when an error is met
+# What is being done when an error is met.
+OPENING, CHECKING = "opening the log", "checking"
+FLUSHING, CLOSING, FORGETTING = "flushing", "closing", "forgetting"
 _SALVAGE = "save what it still holds with `headrace log export` and start a new log"
 # Advice to check a log helps nobody whose log cannot be opened, or is being checked.
 _DAMAGED = {OPENING: "bring it back from a copy", CHECKING: _SALVAGE}
@@ -91,17 +93,33 @@ def translated(error: sqlite3.Error | UnicodeDecodeError, path: str, doing: str)
         return LogCorruptError(
             f"{path}: expected a sound file while {doing}, found bytes that are no text; {damaged}"
         )
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without the bits that only refine it
+    refined = getattr(error, "sqlite_errorcode", 0)
+    code = refined & 0xFF
     said = str(error).replace("\n", " ")
     if code == _CORRUPT:
         return LogCorruptError(f"{path}: expected a sound file while {doing}, found: {said}; {damaged}")
+    if refined in _UNSYNCED and doing not in (OPENING, FLUSHING, CLOSING):
+        return LogError(
+            f"{path}: expected the disk to sync while {doing}, found: {said}; check the disk and do it again,"
+            " events with an event_id: whether this call was kept shows when the log is opened anew"
+        )
     if code in _MEANING:
         kind, expected, step = _MEANING[code]
-        return kind(f"{path}: expected {expected} while {doing}, found: {said}; {step}")
+        outcome = _OUTCOME.get(doing, "nothing of this call was kept")
+        return kind(f"{path}: expected {expected} while {doing}, found: {said}; {step.format(outcome)}")
     return LogError(f"{path}: expected SQLite to succeed while {doing}, found: {said}; {damaged}")
 
 
 _CORRUPT = 11
+# SQLITE_IOERR_FSYNC and _DIR_FSYNC: what was written before may be found again.
+_UNSYNCED = frozenset({1_034, 1_290})
+_LEFT = "what was taken before is in its write-ahead log, and copied as soon as that can be done"
+# What became of a call that failed; of others nothing is kept.
+_OUTCOME = {
+    FLUSHING: _LEFT,
+    CLOSING: _LEFT,
+    FORGETTING: "then forget again, for the bytes may still be there",
+}
 # Primary result codes of SQLite, by number: not all have a name in the oldest Python we run on.
 _MEANING: dict[int, tuple[type[LogError], str, str]] = {
     5: (LogLockedError, "the file to be free", "let the other process finish, then try again"),
@@ -111,12 +129,8 @@ _MEANING: dict[int, tuple[type[LogError], str, str]] = {
         "a file that may be written",
         "give write permission to it and its folder, or open it with read_only=True",
     ),
-    10: (
-        LogError,
-        "the disk to read and write",
-        "check the disk, its free space and its limits; nothing of this call was kept",
-    ),
-    13: (LogFullError, "free space", "free some space or forget old events; nothing of this call was kept"),
+    10: (LogError, "the disk to read and write", "check the disk, its free space and its limits; {}"),
+    13: (LogFullError, "free space", "free some space or forget old events; {}"),
     14: (
         LogError,
         "a file that can be opened",

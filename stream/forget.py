@@ -1,9 +1,9 @@
 """Taking events out of the file for good (SEMANTICS 8.1).
 
 Steps: 1. rows, sealed events with their hashes, ids kept apart and texts that nothing refers to any more are
-deleted in one transaction (their bytes are overwritten: `secure_delete`), and blocks that held other events
-as well are written anew; 2. free pages are given back; 3. the write-ahead log, which
-still holds the old pages, is copied into the file and cut to nothing.
+deleted in one transaction (their bytes are overwritten: `secure_delete`), which is synced; blocks that held
+other events too are written anew in it; 2. free pages are given back; 3. the write-ahead log, which still
+holds the old pages, is copied into the file and cut to nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from featuregraph.types import IDENTIFIER, TIMESTAMP
 from stream.blocks.runs import EVENT_ID, KEY, TS
 from stream.ledger import Ledger
 from stream.sealer import Sealer
-from stream.store import add_meta, give_back, set_meta, transaction
+from stream.store import add_meta, give_back, set_meta, synced, transaction
 
 _UNUSED: Final = (
     "DELETE FROM text WHERE id NOT IN"
@@ -70,7 +70,7 @@ def forget(
     marks: the largest ids ever given.
     """
     answers = ledger.about(what, value)
-    with transaction(connection):
+    with synced(connection), transaction(connection):
         blocks = [id for (id,) in connection.execute(_BLOCKS[what], (value,)).fetchall()]
         events = sealer.take_out(blocks, _gone(connection, what, value)) if blocks else 0
         rows, apart = (connection.execute(query, (value,)).rowcount for query in _DELETE[what])

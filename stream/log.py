@@ -31,6 +31,9 @@ from stream.clock import Clock, SystemClock
 from stream.damage import Finding
 from stream.errors import (
     CHECKING,
+    CLOSING,
+    FLUSHING,
+    FORGETTING,
     OPENING,
     ArgumentError,
     BlockError,
@@ -48,7 +51,7 @@ from stream.lockfile import LockFile
 from stream.reader import Reader
 from stream.retelling import retold
 from stream.served import Asked, Served
-from stream.store import Sync, connect, meta, set_meta, transaction
+from stream.store import Sync, connect, meta, set_meta, settle, transaction
 from stream.texts import Texts
 
 if TYPE_CHECKING:
@@ -65,7 +68,7 @@ class EventLog:
     path: the file, made if there is none (and not `read_only`).
     sync: when an append returns, "full": the event is on the disk (one sync a call) and survives a power cut;
         "batch": it is with the operating system and survives the death of the process; it reaches the disk
-        some hundred events later, or at `flush` or `close`.
+        some hundred events later, or at `flush`, `forget` or `close`.
     key: the column that owns events (SEMANTICS 1.1); kept in the file. None: the file's own, user_id for a
         new one.
     max_future: how far ahead of the clock an event may be before it is quarantined (1.5); None: any time.
@@ -104,6 +107,7 @@ class EventLog:
         self._lock = RLock()
         self._file = None if read_only else LockFile(self.path)
         self._connection: sqlite3.Connection | None = None
+        self._appender: Appender | None = None
         try:
             self._connection = connect(self.path, self.limits, read_only=read_only, sync=sync)
             with self._using(OPENING) as connection:
@@ -202,7 +206,7 @@ class EventLog:
         quarantine count too.
         """
         what, value = forgetting.asked(before=before, key=key, event_id=event_id)
-        with self._using("forgetting") as connection:
+        with self._using(FORGETTING) as connection:
             writer = self._writer()
             marks = writer.marks()
             removed = forgetting.forget(connection, what, value, marks, writer.sealer, self._ledger)
@@ -223,9 +227,9 @@ class EventLog:
 
     def flush(self) -> None:
         """See to it that all events are on the disk, in the log file itself."""
-        with self._using("flushing") as connection:
+        with self._using(FLUSHING) as connection:
             self._writer()
-            connection.execute("PRAGMA wal_checkpoint(FULL)").fetchone()
+            settle(connection, "FULL")
             self._wiped = self._wiped or forgetting.wipe(connection)
 
     def _writer(self) -> Appender:
@@ -475,7 +479,7 @@ class EventLog:
         )
 
     def close(self) -> None:
-        """Bring all events to the log file and let others write; a closed log may be closed again."""
+        """Bring all events to the disk and let others write; a closed log may be closed again."""
         self._close(remove=False)
 
     def discard(self) -> None:
@@ -489,13 +493,23 @@ class EventLog:
             connection, self._connection = self._connection, None
             try:
                 if connection is not None:
-                    connection.close()  # the last connection copies the write-ahead log into the file
+                    self._part(connection, settled=not remove)
                 for part in ("", "-wal", "-shm") if remove else ():
                     Path(f"{self.path}{part}").unlink(missing_ok=True)
             finally:
                 file, self._file = self._file, None
                 if file is not None:
                     file.release()
+
+    def _part(self, connection: sqlite3.Connection, *, settled: bool) -> None:
+        try:
+            # The last connection to a file does this as it closes, but tells nobody where it fails.
+            if settled and self._appender is not None:
+                settle(connection, "PASSIVE")
+        except sqlite3.Error as error:
+            raise translated(error, self.path, CLOSING) from error
+        finally:
+            connection.close()
 
     def __enter__(self) -> Self:
         return self

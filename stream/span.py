@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from featuregraph.layout import Span
 from featuregraph.types import INT64_MAX, INT64_MIN
@@ -13,6 +14,22 @@ from stream.decode import EventRow
 from stream.rows import TrackRows, cut
 
 NEVER = INT64_MAX + 1  # later than any query
+_MARKS = 2
+_BYTES_A_ROW = 64  # of a mark, for each row that entered since the one before
+_ZERO: Mapping[int, bytes] = MappingProxyType({})
+
+
+class Mark(NamedTuple):
+    """What states without an end were, as they had taken all rows before number `at`."""
+
+    at: int
+    rows: int  # how many
+    states: Mapping[int, bytes]  # by cell
+
+    @property
+    def bytes(self) -> int:
+        """Return the bytes of all states."""
+        return sum(map(len, self.states.values()))
 
 
 class RunningSpan:
@@ -22,6 +39,8 @@ class RunningSpan:
     2. `start` and `end` only grow, but for rows that arrive late before `end`: states that commute take them
        at once, others are built anew.
     3. Before `wake`, and with no row inserted, an advance changes nothing.
+    4. A window without an end whose states do not commute marks them now and then: built anew, they go on
+       from the latest mark before the late row. The rows since the last mark but one are needed for that.
     """
 
     __slots__ = (
@@ -36,6 +55,8 @@ class RunningSpan:
         "dirty",
         "end",
         "kernels",
+        "marks",
+        "reads_all",
         "rows",
         "span",
         "start",
@@ -49,8 +70,13 @@ class RunningSpan:
         rows: TrackRows,
         kernels: Mapping[int, CellKernel],
         states: list[Any],
+        *,
+        reads_all: bool = False,
     ) -> None:
-        """Open the window on ROWS for the cells of KERNELS, by number; STATES is shared by all of the key."""
+        """Open the window on ROWS for the cells of KERNELS, by number; STATES is shared by all of the key.
+
+        reads_all: something else reads all rows of the window at each query.
+        """
         self.span = span
         self._hi = span.window.hi
         self._lo = span.window.lo
@@ -58,6 +84,8 @@ class RunningSpan:
         self.rows = rows
         self.kernels = kernels
         self.states = states
+        self.reads_all = reads_all
+        self.marks: list[Mark] = []  # the latest two, in order
         self._running: dict[int, Running] = {}
         self.start = self.end = 0
         self.dirty = True
@@ -96,27 +124,42 @@ class RunningSpan:
         return changed
 
     def _rebuild(self, t: int) -> None:
-        self.start, self.end = cut(self.rows, self.span, t)
         self._running = {}
-        self._run(self.kernels)
+        if self.marks:
+            mark = self.marks[-1]
+            self.start, self.end = mark.at - mark.rows, bisect_left(self.rows.ts, t + self._hi)
+            self._run(self.kernels, mark.at, mark.states)
+        else:
+            self.start, self.end = cut(self.rows, self.span, t)
+            self._run(self.kernels, self.start)
         self.dirty, self._touched = False, True
 
-    def serve(self, rows: TrackRows, kernels: Mapping[int, CellKernel], t: int) -> None:
+    def serve(
+        self, rows: TrackRows, kernels: Mapping[int, CellKernel], t: int, *, reads_all: bool = False
+    ) -> None:
         """Run the cells of KERNELS over ROWS, which hold those of before, from now on.
 
         The window stands at T, where it was brought. States of cells that ran already go on.
         """
+        self._running = {n: r for n, r in self._running.items() if kernels.get(n) is self.kernels[n]}
+        added = {n: kernel for n, kernel in kernels.items() if n not in self._running}
         if rows is not self.rows:
             self.start, self.end = cut(rows, self.span, t)
-        self._running = {n: r for n, r in self._running.items() if kernels.get(n) is self.kernels[n]}
-        self.rows, self.kernels = rows, kernels
-        self._run({n: kernel for n, kernel in kernels.items() if n not in self._running})
+        if rows is not self.rows or added:
+            self.marks = []
+        self.rows, self.kernels, self.reads_all = rows, kernels, reads_all
+        self._run(added, self.start)
 
-    def _run(self, kernels: Mapping[int, CellKernel]) -> None:
-        """Run KERNELS too, over the rows in the window."""
-        forgets = self._lo is not None or self._last is not None
-        added = {number: kernel.running(forgets=forgets) for number, kernel in kernels.items()}
-        rows = self.rows.rows[self.start : self.end]
+    def _run(
+        self, kernels: Mapping[int, CellKernel], first: int, marked: Mapping[int, bytes] = _ZERO
+    ) -> None:
+        """Run KERNELS too, over the rows of the window from FIRST on, from where they were MARKED."""
+        forgets = not self.span.is_endless
+        added = {
+            number: kernel.running(forgets=forgets, data=marked.get(number, b""))
+            for number, kernel in kernels.items()
+        }
+        rows = self.rows.rows[first : self.end]
         for number, running in added.items():
             self.states[number] = running.readable(self)
             if running.push is not None:
@@ -128,8 +171,38 @@ class RunningSpan:
         self._pops = [one.pop for one in every if one.pop is not None]
         self.commutes = all(one.commutes for one in every)
 
+    def mark(self, least: int) -> None:
+        """Keep what the states are now, if LEAST rows or more entered since they were kept last.
+
+        States that took many bytes wait for more rows, so that a row's share of the work has a bound.
+        """
+        if self.commutes or not self.span.is_endless:
+            return
+        since, held = (self.marks[-1].at, self.marks[-1].bytes) if self.marks else (0, 0)
+        if self.end - since >= max(least, held // _BYTES_A_ROW):
+            states = {n: one.encode() for n, one in self._running.items() if one.encode is not None}
+            self.marks = [*self.marks[-1:], Mark(self.end, self.end - self.start, states)]
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether the states must be built anew from rows that may be gone."""
+        return self.dirty and self.span.is_endless and not self.marks
+
+    @property
+    def needs(self) -> int:
+        """Return the number of the first row that may be read again; those before may go."""
+        if not self.span.is_endless:
+            return self.start
+        if self.reads_all or self.dirty:
+            return 0
+        if self.commutes:
+            return self.end
+        return self.marks[0].at if len(self.marks) == _MARKS else 0
+
     def inserted(self, at: int) -> None:
         """Take note that a row was inserted at number AT, before others."""
+        if self.marks and at < self.marks[-1].at:
+            self.marks = [mark for mark in self.marks if mark.at <= at]
         if self.dirty or at >= self.end:
             return
         if at < self.start:
@@ -141,10 +214,14 @@ class RunningSpan:
         else:
             self.dirty = True
 
-    def take_gone(self, row: EventRow) -> None:
-        """Take a row that belongs among those that were dropped; only where all states commute."""
-        self._take(row)
-        self.start -= 1
+    def take_gone(self, row: EventRow) -> bool:
+        """Take a row that belongs among those that were dropped; tell whether that was possible."""
+        if not self.span.is_endless:
+            return True  # it left long ago
+        if self.commutes:
+            self._take(row)
+            self.start -= 1
+        return self.commutes
 
     def _take(self, row: EventRow) -> None:
         for push in self._pushes:
@@ -155,3 +232,4 @@ class RunningSpan:
         """Take note that the COUNT earliest rows are gone."""
         self.start -= count
         self.end -= count
+        self.marks = [mark._replace(at=mark.at - count) for mark in self.marks]

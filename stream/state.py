@@ -213,10 +213,11 @@ class KeyState(KeyCache):
             running = {n: kernel for n, kernel in kernels.items() if not kernel.scanned}
             old = held.get(number)
             if old is not None and old.span == span and same_rows(before.layout, layout, span.track):
-                old.serve(rows, running, self.t)
+                old.serve(rows, running, self.t, reads_all=number in binding.reads_all)
                 self._spans[number] = old
             else:
-                self._spans[number] = RunningSpan(span, rows, running, self._states)
+                reads_all = number in binding.reads_all
+                self._spans[number] = RunningSpan(span, rows, running, self._states, reads_all=reads_all)
         self._by_track = {
             track: [(number, self._spans[number]) for number in numbers]
             for track, numbers in binding.by_track.items()
@@ -235,16 +236,12 @@ class KeyState(KeyCache):
         if at + 1 < len(rows.rows):
             for _, running in spans:
                 running.inserted(at)
-            if rows.floor is not None and any(running.dirty for _, running in spans):
+            if rows.floor is not None and any(running.is_lost for _, running in spans):
                 self.stale = True  # the window must be folded anew, and its rows are gone
 
     def _insert_gone(self, number: int, row: EventRow) -> None:
         """Take a row that belongs among those that were dropped; where order matters, the log has them."""
-        spans = self._by_track[number]
-        if all(running.commutes for _, running in spans):
-            for _, running in spans:
-                running.take_gone(row)
-        else:
+        if not all(running.take_gone(row) for _, running in self._by_track[number]):
             self.stale = True
 
     def answer(self, asked: Asked, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
@@ -279,9 +276,10 @@ class KeyState(KeyCache):
             if running.advance(t):
                 self._moved[place] = self._age
             wake = min(wake, running.wake)
+            running.mark(self.binding.pace.least_marked)
         if len(self.tracks[number].rows) > self.binding.pace.least_trim:
             self._trim_past(number, t)
-            self._trim_entered(number)
+            self._trim_unread(number, t)
         return wake
 
     def _answer_broken(self, asked: Asked, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
@@ -297,15 +295,15 @@ class KeyState(KeyCache):
             return kernel.broken
         return self._fold_one(number, t, q) if kernel.scanned else self._states[number]
 
-    def _trim_entered(self, number: int) -> None:
-        """Drop rows of a track that no window from now on can take in again."""
-        if self.binding.keeps_rows[number]:
-            return
-        rows, spans = self.tracks[number], self._by_track[number]
-        entered = min(running.end for _, running in spans)
-        if entered > self.binding.pace.least_trim and not any(running.dirty for _, running in spans):
-            rows.floor = rows.rows[entered - 1][:FIRST_SLOT]
-            self._trim(number, entered)
+    def _trim_unread(self, number: int, t: int) -> None:
+        """Drop rows of a track that no window reads from T on: they left, or states have taken them."""
+        rows = self.tracks[number]
+        gone = min(running.needs for _, running in self._by_track[number])
+        if gone > self.binding.pace.least_trim and 4 * gone > len(rows.rows):
+            latest, reach = rows.rows[gone - 1], rows.track.reach
+            if reach is None or latest[0] >= t - reach:
+                rows.floor = latest[:FIRST_SLOT]
+            self._trim(number, gone)
 
     def _trim(self, number: int, count: int) -> None:
         super()._trim(number, count)

@@ -148,6 +148,26 @@ def give_back(connection: sqlite3.Connection, kept_bytes: int = 0) -> None:
         connection.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute() would stop after a page
 
 
+@contextmanager
+def synced(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let what is committed inside be on the disk when it is, whatever the log's `sync`."""
+    (level,) = connection.execute("PRAGMA synchronous").fetchone()
+    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA synchronous = {level}")
+
+
+def settle(connection: sqlite3.Connection, mode: Literal["PASSIVE", "FULL"]) -> None:
+    """Bring all commits to the disk; FULL waits for readers, so that they are in the file itself."""
+    _, frames, copied = connection.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+    if copied < frames:
+        # A reader keeps frames from being copied, and what is not copied is not synced: a synced commit does.
+        with synced(connection), transaction(connection):
+            add_meta(connection, settled=1)
+
+
 def meta(connection: sqlite3.Connection) -> dict[str, int | str | None]:
     """Return all of `meta`."""
     return dict(connection.execute("SELECT name, value FROM meta"))

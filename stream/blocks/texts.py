@@ -121,8 +121,7 @@ def pack_texts(texts: list[str]) -> tuple[Form, bytes]:
     if 2 * len(distinct) > len(texts):
         return _direct(texts)
     entries, written = _direct(list(distinct))
-    for code, text in enumerate(distinct):
-        distinct[text] = code
+    distinct = {text: code for code, text in enumerate(distinct)}
     codes, packed = pack(list(map(distinct.__getitem__, texts)))
     return Keyed(entries, len(distinct), codes), written + packed
 

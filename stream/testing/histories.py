@@ -26,7 +26,7 @@ ENGINES: Sequence[tuple[Mode, str]] = (
 )
 
 
-_OF_NUMBERS = ("sum", "mean", "var", "quantile")
+_OF_NUMBERS = ("sum", "mean", "var", "quantile", "decayed_sum")
 _PLAIN = (
     *_OF_NUMBERS,
     "count",
@@ -44,7 +44,11 @@ _WHERES: Sequence[Json] = (
     {"op": "gt", "args": [{"field": "n"}, {"lit": 1, "type": "int64"}]},
     {"op": "eq", "args": [{"field": "s"}, {"lit": "a", "type": "string"}]},
 )
-_PARAMETERS: Mapping[str, Json] = {"topk": {"k": 2}, "quantile": {"q": 0.5}}
+_PARAMETERS: Mapping[str, Json] = {
+    "topk": {"k": 2},
+    "quantile": {"q": 0.5},
+    "decayed_sum": {"half_life": "7ms"},
+}
 
 
 def _op(name: str, *args: Json, **attrs: Json) -> Json:
@@ -183,14 +187,16 @@ def _versions(rng: Random, count: int) -> list[Json]:
     """Return COUNT graphs, each of some features of one pool; some count the present too."""
     fields = {"n": "int64", "x": "float64", "s": "string"}
     endless = rng.random() < 0.3
+    few = rng.random() < 0.5  # then places in the rows are few, and given up and given again all the time
     pool = {}
-    for place in range(16):
-        where = {"where": rng.choice(_WHERES)} if rng.random() < 0.3 else {}
+    for place in range(6 if few else 16):
+        where = {"where": rng.choice(_WHERES)} if rng.random() < (0.6 if few else 0.3) else {}
         pool[f"f{place}"] = _plain(rng, _window(rng, endless=endless) | where)
     found = []
     for version in range(count):
-        names = sorted(rng.sample(sorted(pool), rng.randint(2, 10)))
-        form = {"format": 1, "graph": f"v{version}", "events": {"view": fields, "tap": fields}}
+        names = sorted(rng.sample(sorted(pool), rng.randint(1, 3) if few else rng.randint(2, 10)))
+        events = {"view": fields, "tap": fields, "other": {}}
+        form = {"format": 1, "graph": f"v{version}", "events": events}
         now = {"include_now": True} if rng.random() < 0.2 else {}
         found.append(form | now | {"features": {name: pool[name] for name in names} | _unlike(version)})
     return found
@@ -198,7 +204,7 @@ def _versions(rng: Random, count: int) -> list[Json]:
 
 def _unlike(version: int) -> Json:
     """Return a feature that no other version has, so that each has an id of its own."""
-    return {"own": {"agg": "count", "stream": {"events": ["view"], "over": f"{100 + version}ms"}}}
+    return {"own": {"agg": "count", "stream": {"events": ["other"], "over": f"{100 + version}ms"}}}
 
 
 def _event(rng: Random, number: int, now: int) -> Json:

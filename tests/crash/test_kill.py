@@ -2,56 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
-from stream.codec import full_decoder
 from stream.log import EventLog
+from stream.testing.killing import killed
 
 pytestmark = pytest.mark.device
 
-ROUNDS = 15
-SCRIPT = Path(__file__).with_name("appending.py")
+ROUNDS = 20
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes are forked")
 @pytest.mark.parametrize("sync", ["batch", "full"])
 def test_no_acknowledged_event_is_lost(tmp_path: Path, sync: str) -> None:
-    """Killed again and again, the log has what was acknowledged, whole calls only, and is sound."""
-    path = tmp_path / "events.db"
-    chance = random.Random(sync)
-    acknowledged: set[int] = set()
-    following = 0
-    for _ in range(ROUNDS):
-        command = [sys.executable, "-c", SCRIPT.read_text(), str(path), sync, str(following)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert process.stdout is not None
-        with process, process.stdout as lines:
-            acknowledged.update(_range(lines.readline()))
-            time.sleep(chance.uniform(0, 0.05))
-            process.kill()
-            acknowledged.update(i for line in lines.read().split() for i in _range(line))
-        with EventLog(path) as log:
-            rows = log.rows_after(0)
-            held = [int(row.event_id or -1) for row in rows]
-            assert acknowledged <= set(held)
-            assert held == list(range(len(held)))
-            decode = full_decoder()
-            calls = {i for row in rows for i in _range(decode(row.payload)["call"].encode())}
-            assert calls == set(held)
-            assert log.check() == []
-            assert [row.id for row in rows] == sorted(row.id for row in rows)
-            following = len(held)
-    assert following > ROUNDS
+    """Killed again and again, a log holds what was acknowledged, whole calls only, right, and goes on.
 
-
-def _range(line: bytes) -> range:
-    first, _, last = line.partition(b"-")
-    return range(int(first), int(last) + 1)
+    `make crash` kills 1,000 processes.
+    """
+    found = killed(ROUNDS, sync, f"test {random.random()}", tmp_path)
+    assert found.rounds == ROUNDS
+    assert found.steps > ROUNDS // 2
+    assert found.inside
 
 
 @pytest.mark.parametrize("moment", range(6))

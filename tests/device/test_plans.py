@@ -12,7 +12,7 @@ import pytest
 import featuregraph as fg
 from featuregraph import CompileError, RequestError
 from featuregraph.layout import lay_out
-from stream import installed
+from stream import ArgumentError, Engine, installed
 
 pytestmark = pytest.mark.device
 
@@ -85,6 +85,12 @@ def test_an_unknown_plan_is_one_line(device: Any) -> None:
         for odd in strange:
             with pytest.raises(RequestError, match="install it first"):
                 call(odd)
+
+
+def test_an_engine_stands_on_an_open_log() -> None:
+    """A path is none; the message says how to make one of it."""
+    with pytest.raises(ArgumentError, match=r"expected a log, found 'events\.db'; open it"):
+        Engine("events.db")  # type: ignore[arg-type]
 
 
 def test_a_plan_of_another_key_is_refused(device: Any) -> None:

@@ -77,6 +77,58 @@ def test_a_late_event_after_a_trim(log: EventLog, mode: Any) -> None:
     assert engine.extract(graph_id, at_ms=30_001).values == expected(events, 30_001)
 
 
+class Ordered:
+    """Lifetime features that care for the order of rows, whose rows may go all the same."""
+
+    first = fg.rows(Tick).first(Tick.x)
+    last = fg.rows(Tick).last(Tick.x % 5)
+    top = fg.rows(Tick).topk(Tick.x % 3, 2)
+    seen = fg.rows(Tick).sequence(4, {"x": Tick.x})
+    kinds = fg.rows(Tick).group_by(Tick.x % 4).last(Tick.x)
+    latest = fg.rows(Tick).last(3).sum(Tick.x)
+
+
+def test_a_late_event_is_repaired_without_the_log(log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    """States that do not commute are built anew from a mark of theirs, where the event is not too late."""
+    graph = fg.Graph("ordered", Ordered)
+    engine = Engine(log, key="u", mode="incremental")
+    graph_id = engine.install(graph.compile())
+    events: list[dict[str, Any]] = []
+    for start in range(0, 4_000, 100):
+        events += [tick(10 * i) for i in range(start, start + 100)]
+        engine.append_many(events[start:])
+        engine.extract(graph_id, at_ms=10 * start + 1_000)
+    held = engine._kept.peek("u")
+    assert held is not None
+    assert all(len(rows.rows) < 1_500 for rows in held.tracks.values())
+    reads: list[Any] = []
+    scan = log.scan_columns
+
+    def counted(*args: Any, **more: Any) -> Any:
+        reads.append(args)
+        return scan(*args, **more)
+
+    monkeypatch.setattr(log, "scan_columns", counted)
+    for back in (5, 995, 2_005, 3_995):
+        events.append(tick(40_000 - back))
+        engine.append(events[-1])
+        found: dict[str, Any] = engine.extract(graph_id, at_ms=40_000 + back).values
+        events.sort(key=lambda event: event["ts_ms"])
+        wanted = {
+            n: reference.value(graph, n, events[-300:], "u", 40_000 + back)
+            for n in ("last", "seen", "latest")
+        }
+        assert {n: found[n] for n in wanted} == wanted
+        assert found["kinds"] == {
+            k: max(e["ts_ms"] for e in events if e["ts_ms"] % 4 == k) for k in found["kinds"]
+        }
+    assert not reads
+    late = tick(5)
+    engine.append(late)
+    assert engine.extract(graph_id, at_ms=50_000)["first"] == 0
+    assert len(reads) == 1, "too late: the rows around it are gone"
+
+
 def test_an_interrupt_leaves_no_half_state(log: EventLog, monkeypatch: pytest.MonkeyPatch) -> None:
     """An extraction that is interrupted between two states counts nothing twice afterwards."""
     engine = Engine(log, key="u", mode="incremental")

@@ -122,6 +122,12 @@ def test_only_a_ranking_model_ranks(fake: Make, source: FakeSource) -> None:
             Ranker(model, source)
 
 
+def test_what_extracts_nothing_is_no_source(fake: Make) -> None:
+    """It is refused when the ranker is made, not at the first request."""
+    with pytest.raises(ContractError, match=r"expected a source of features, found 'events\.db'; give an en"):
+        Ranker(fake(by_id), source="events.db")  # type: ignore[call-overload]
+
+
 def test_a_column_of_scores_ranks(fake: Make, source: FakeSource) -> None:
     """Scores of the shape [C, 1] are scores."""
     model = fake(

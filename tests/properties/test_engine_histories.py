@@ -65,7 +65,7 @@ def test_filtered_histories(seed: int, tightly: bool) -> None:
     played(filtered_history(Random(seed)), TIGHT if tightly else PACE)
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**48), tightly=st.booleans())
 def test_changing_histories(seed: int, tightly: bool) -> None:
     """So it does where plans that share features come and go: what is kept of a key moves over."""

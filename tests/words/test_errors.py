@@ -278,6 +278,58 @@ def test_a_misspelt_attribute_is_an_attribute_error() -> None:
         Buy.quantty  # type: ignore[attr-defined]  # noqa: B018 - the access is the test
 
 
+ABSENT: list[tuple[Callable[[], object], str]] = [
+    (
+        lambda: looks.count().lookup("a"),  # type: ignore[attr-defined]
+        (
+            "lookup: expected a word of a value, found none of that name; "
+            "group the rows by group_by(...) before they are aggregated"
+        ),
+    ),
+    (
+        lambda: Look.quantity.mean(1),  # type: ignore[attr-defined]
+        (
+            "mean: expected a word of a value, found none of that name; "
+            "aggregate rows, as in fg.rows(Purchase).mean(...)"
+        ),
+    ),
+    (
+        lambda: Look.quantity.fil(0),  # type: ignore[attr-defined]
+        "fil: expected a word of a value, found none of that name; did you mean 'fill'?",
+    ),
+    (
+        lambda: looks.over(["1h", "1d"]).count().top(3),  # type: ignore[attr-defined]
+        (
+            "top: expected a word of a value, found none of that name; "
+            "group the rows by group_by(...) before they are aggregated"
+        ),
+    ),
+    (
+        lambda: looks.last(3).over("1d"),  # type: ignore[attr-defined]
+        "over: expected a word of rows, found none of that name; say it before last(n) and group_by",
+    ),
+    (
+        lambda: looks.group(Look.quantity),  # type: ignore[attr-defined]
+        "group: expected a word of rows, found none of that name; did you mean 'group_by'?",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "message"), ABSENT, ids=[message[:30] for _, message in ABSENT])
+def test_a_word_that_is_none_is_answered(refused: Refused, words: Callable[[], object], message: str) -> None:
+    """With where it stands, or the nearest; to Python it is a missing attribute like any other."""
+    assert refused(words) == message
+    with pytest.raises(AttributeError):
+        words()
+
+
+def test_what_python_asks_for_by_itself_is_no_word() -> None:
+    """copy, pickle and the like look for names with an underscore."""
+    for value in (Look.quantity, looks):
+        assert getattr(value, "__array__", None) is None
+        assert not hasattr(value, "shape")
+
+
 def test_the_deepest_expression_is_the_deepest(refused: Refused) -> None:
     """One word more is refused, not met by the interpreter's limit later."""
     value = deep()

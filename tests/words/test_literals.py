@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import featuregraph as fg
+from featuregraph.shown import shown
 
 Refused = Callable[[Callable[[], object]], str]
 
@@ -154,3 +155,8 @@ def test_one_text_for_every_row_is_said_with_lit() -> None:
     tea = PAGES.where(Page.category == "tea").group_by(fg.lit("all")).count()
     events = [{"event": "page", "ts_ms": 1, "user_id": "u", "category": kind} for kind in ("tea", "jam")]
     assert fg.reference.value(fg.Graph("g", {"tea": tea}), "tea", events, "u", 2) == {"all": 1}
+
+
+def test_what_is_cut_says_so() -> None:
+    """A value in a message is as long as it may be, and a cut one ends in dots."""
+    assert [shown("a" * n, 8) for n in (6, 7)] == ["'aaaaaa'", "'aaaa..."]

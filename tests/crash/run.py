@@ -1,0 +1,99 @@
+"""Cut the power at every write, refuse every call, kill 1,000 processes: all of what tests/crash samples.
+
+    python tests/crash/run.py [power] [faults] [kill]     all three by default; some ten minutes
+
+Prints what was done; ends with exit code 1 at the first log that is not what it must be.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+
+from stream.testing.disk import Operation
+from stream.testing.faults import possible, suffer
+from stream.testing.killing import killed
+from stream.testing.lives import LIVES
+from stream.testing.recording import record, strace
+from stream.testing.survivors import LOG, power_cuts
+
+KILLS = 1_000
+SYNCS = ("full", "batch")
+
+
+def recorded(life: int, folder: Path) -> Sequence[Operation]:
+    """Return what the process of a LIFE did to its files."""
+    log = folder / "log"
+    log.mkdir()
+    command = [sys.executable, "-m", "stream.testing.lives", str(log / LOG), str(life)]
+    return record(command, log, folder / "trace")
+
+
+def power(folder: Path) -> None:
+    """Open every content that the disk may hold at every boundary of every life."""
+    for number, life in enumerate(LIVES):
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            operations = recorded(number, Path(place))
+            survey = power_cuts(life, operations, Path(place) / "log")
+        say(
+            f"power, {life.name}: {survey.boundaries} boundaries, {survey.opened} contents opened;"
+            f" of the calls done at most {survey.steps_lost} were lost"
+        )
+
+
+def faults(folder: Path) -> None:
+    """Refuse each call of two lives, once and for good."""
+    for number in (0, 1):
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            all_faults = possible(recorded(number, Path(place)))
+            told = [suffer(number, fault, Path(place) / "log") for fault in all_faults]
+        refused = sum(len(one.errors) for one in told)
+        say(
+            f"faults, {LIVES[number].name}: {len(told)} faults, {refused} calls refused in one line,"
+            " none lost"
+        )
+
+
+def kill(folder: Path) -> None:
+    """Kill 1,000 writing processes, half of them with each `sync`."""
+    for sync in SYNCS:
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            found = killed(KILLS // len(SYNCS), sync, f"run {Random().random()}", Path(place))
+        say(
+            f"kill, {sync}: {found.rounds} kills, {found.inside} inside a step, {found.making} before the log"
+            f" was open; {found.steps} steps and {found.events} events survived, none that was taken was lost"
+        )
+
+
+PARTS: dict[str, Callable[[Path], None]] = {"power": power, "faults": faults, "kill": kill}
+
+
+def say(line: str) -> None:
+    """Write LINE for people, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Run the parts that are named; return the exit code."""
+    for name in sys.argv[1:] or PARTS:
+        if name != "kill" and strace() is None:
+            say(f"{name}: skipped, strace is not installed or may not trace here")
+            continue
+        began = time.perf_counter()
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                PARTS[name](Path(folder))
+            except AssertionError as error:
+                say(f"{name}: FAILED: {error}")
+                return 1
+        say(f"{name}: {time.perf_counter() - began:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

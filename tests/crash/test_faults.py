@@ -1,0 +1,26 @@
+"""A disk that refuses a call, or all calls from one on: one line, and nothing that was done is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from stream.testing.disk import Operation
+from stream.testing.faults import possible, suffer
+
+pytestmark = pytest.mark.device
+
+TRIED = 5
+Recorded = Callable[[int], Sequence[Operation]]
+
+
+@pytest.mark.parametrize("life", [0, 1])
+def test_calls_are_refused(life: int, recorded: Recorded, tmp_path: Path) -> None:
+    """A sample of the faults; `make crash` tries every one."""
+    failed = 0
+    for fault in Random(life).sample(possible(recorded(life)), TRIED):
+        failed += bool(suffer(life, fault, tmp_path).errors)
+    assert failed > TRIED // 2
