@@ -1,6 +1,6 @@
 """The tables of a log file, and the steps from each format to the next.
 
-Events live in two forms (docs/adr/0010): the latest as rows, the others in sealed blocks.
+Events live in two forms (docs/adr/0015): the latest as rows, the others in sealed blocks.
 `event` is the row tail of the log: one row an event, in the order of arrival, with
 - `position`: (user, ts_ms, seq) is unique (SEMANTICS 1.2); user 0 stands for null, which is a value here,
 - `identity`: an event_id is known once per key (1.3),
