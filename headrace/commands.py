@@ -30,7 +30,7 @@ START, GRAPH, LOG, BENCH = "Start here", "Graphs and values", "Device logs", "Me
 COMMANDS: tuple[Command, ...] = (
     _row(START, "demo", "headrace.demo:command", "Rank real baskets by exact features and say the cost."),
     _row(START, "doctor", "headrace.doctor:command", "Say what is wrong here and how to mend it."),
-    _row(GRAPH, "explain", "featuregraph.cli:explain", "Show what a graph shares, scans and keeps."),
+    _row(GRAPH, "explain", "headrace.explain:command", "Show what a graph shares, scans and keeps."),
     _row(GRAPH, "why", "stream.backfill.cli:why", "Show the rows behind one value, each with its clause."),
     _row(GRAPH, "replay", "stream.backfill.cli:replay", "Compute features for recorded events and queries."),
     _row(

@@ -1,7 +1,7 @@
 """What steps cost a query: operators, rows read, values decoded, rows tested; and what a state holds.
 
-The operators are those of AutoFeature (Retrieve, Decode, Filter, Compute). Rows that are dropped before they
-are decoded count as decoded here: how many there are is known only when they are read.
+The operators are those of AutoFeature (Retrieve, Decode, Filter, Compute). Where no events are at hand, rows
+that are dropped before they are decoded count as decoded, and all rows pass a filter.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from featuregraph.explain.load import Load
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.pushdown import COLUMNS
-from featuregraph.steps import Compute, Read, Steps
+from featuregraph.steps import Compute, Read, Steps, reach_of
 
 BYTES_PER_VALUE = 64  # of a state, measured on CPython 3.11, an average
 
@@ -51,7 +51,7 @@ def cost_of(steps: Steps, declared: Mapping[str, int], load: Load) -> Cost:
 def values_of(steps: Steps, read: Read, declared: Mapping[str, int], load: Load) -> int:
     """Return how many values READ decodes."""
     return sum(
-        load.rows(event, read.reach)
+        load.rows(event, read.reach, read.early)
         * (declared.get(event, 0) if steps.carried is None else len(fields_of(steps, event)))
         for event in read.events
     )
@@ -126,18 +126,15 @@ def kept_of(steps: Steps, compute: Compute, load: Load, *, scanned: bool) -> Kep
     if scanned:
         return NOTHING
     agg, span = compute.agg, steps.ranges[compute.range]
-    rows = sum(load.rows(event, read.reach) for read in _narrowed(steps, compute) for event in read.events)
+    where = steps.filters[span.filter].where
+    wheres = () if where is None else (where,)
+    reach = reach_of(span.window)
+    rows = sum(load.rows(event, reach, wheres) for read in steps.reads_of(compute) for event in read.events)
     rows = rows if span.last is None else min(rows, span.last)
     form = _sequence(agg) if agg["agg"] == "sequence" else _FORMS[agg["agg"]][_never_leaves(agg)]
     if agg.role("by") is not None:
         return Kept(f"table of groups, each {_article(form.words)}", 1 + rows * (2 + form.values(1)))
     return Kept(form.words, form.values(rows))
-
-
-def _narrowed(steps: Steps, compute: Compute) -> list[Read]:
-    """Return the reads of COMPUTE as far back as its window."""
-    over, offset = compute.agg["over"], compute.agg["offset"]
-    return [read._replace(reach=None if over is None else over + offset) for read in steps.reads_of(compute)]
 
 
 def _never_leaves(agg: Node) -> bool:
