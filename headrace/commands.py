@@ -39,7 +39,12 @@ COMMANDS: tuple[Command, ...] = (
         "stream.backfill.cli:verify",
         "Compare every executor with the reference, cell by cell.",
     ),
-    _row(LOG, "log stats", "stream.cli:log_stats", "Count the events, bytes and quarantined rows of a log."),
+    _row(
+        LOG,
+        "log stats",
+        "stream.cli:log_stats",
+        "Count the events, blocks, bytes and quarantined rows of a log.",
+    ),
     _row(LOG, "log import", "stream.cli:log_import", "Append recorded events to a log."),
     _row(LOG, "log export", "stream.cli:log_export", "Write the events of a log to a file."),
     _row(LOG, "log check", "stream.cli:log_check", "Read a whole log and report what is damaged."),
