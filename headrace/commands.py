@@ -53,7 +53,7 @@ COMMANDS: tuple[Command, ...] = (
         BENCH,
         "bench device",
         "headrace.bench.cli:device",
-        "Time the engine beside its baselines, in one run.",
+        "Time the device engine against what one would write in its place.",
     ),
 )
 
