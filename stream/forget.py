@@ -15,6 +15,7 @@ from featuregraph.convert import converter
 from featuregraph.errors import EventError
 from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, TIMESTAMP
+from stream import snapshots
 from stream.ledger import Ledger
 from stream.store import add_meta, set_meta, synced, transaction
 
@@ -66,6 +67,7 @@ def forget(
             connection.execute(_UNUSED)
             set_meta(connection, **marks)
             add_meta(connection, generation=1)
+            snapshots.drop(connection)
         ledger.forget(what, value, answers, events=events)
     return events + apart
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from featuregraph.layout import FIRST_SLOT, Span, Track
 from featuregraph.scalar import OVERFLOW
 from stream.decode import EventRow
+from stream.snapshot import Position
 
 
 class TrackRows:
@@ -25,7 +26,7 @@ class TrackRows:
         self.rows: list[EventRow] = []
         self.ts: list[int] = []
         self.broken: list[int] = []
-        self.floor: tuple[int, int, str] | None = None
+        self.floor: Position | None = None
 
     def extend(self, rows: list[EventRow], place: int | None) -> None:
         """Take those ROWS of one event, in total order, whose filter's value at PLACE holds.
@@ -77,6 +78,12 @@ class TrackRows:
         """Drop the COUNT earliest rows."""
         del self.rows[:count]
         del self.ts[:count]
+
+
+def position_of(row: EventRow) -> Position:
+    """Return where ROW stands in the total order."""
+    position: Position = row[:FIRST_SLOT]
+    return position
 
 
 def cut(rows: TrackRows, span: Span, t: int) -> tuple[int, int]:

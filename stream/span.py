@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -11,7 +11,8 @@ from featuregraph.layout import Span
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.cells import CellKernel, Running
 from stream.decode import EventRow
-from stream.rows import TrackRows, cut
+from stream.rows import TrackRows, cut, position_of
+from stream.snapshot import Position
 
 NEVER = INT64_MAX + 1  # later than any query
 _MARKS = 2
@@ -46,6 +47,7 @@ class RunningSpan:
     __slots__ = (
         "_hi",
         "_last",
+        "_least_marked",
         "_lo",
         "_pops",
         "_pushes",
@@ -70,11 +72,13 @@ class RunningSpan:
         rows: TrackRows,
         kernels: Mapping[int, CellKernel],
         states: list[Any],
+        least_marked: int,
         *,
         reads_all: bool = False,
     ) -> None:
         """Open the window on ROWS for the cells of KERNELS, by number; STATES is shared by all of the key.
 
+        least_marked: after how many rows to mark states.
         reads_all: something else reads all rows of the window at each query.
         """
         self.span = span
@@ -84,6 +88,7 @@ class RunningSpan:
         self.rows = rows
         self.kernels = kernels
         self.states = states
+        self._least_marked = least_marked
         self.reads_all = reads_all
         self.marks: list[Mark] = []  # the latest two, in order
         self._running: dict[int, Running] = {}
@@ -130,8 +135,10 @@ class RunningSpan:
             self.start, self.end = mark.at - mark.rows, bisect_left(self.rows.ts, t + self._hi)
             self._run(self.kernels, mark.at, mark.states)
         else:
-            self.start, self.end = cut(self.rows, self.span, t)
+            self.start, end = cut(self.rows, self.span, t)
+            self.end = max(self.start, end - self._least_marked) if self.span.is_endless else end
             self._run(self.kernels, self.start)
+            self._mark_before(end)
         self.dirty, self._touched = False, True
 
     def serve(
@@ -170,18 +177,32 @@ class RunningSpan:
         self._pushes = [one.push for one in every if one.push is not None]
         self._pops = [one.pop for one in every if one.pop is not None]
         self.commutes = all(one.commutes for one in every)
+        if self.commutes:
+            self.marks = []  # late rows are taken as they come, and marks would not know of them
 
-    def mark(self, least: int) -> None:
-        """Keep what the states are now, if LEAST rows or more entered since they were kept last.
+    def _mark_before(self, end: int) -> None:
+        """Keep what the states are, so that the rows from here to END, which now enter, may be late ones."""
+        if self.start < self.end < end and not self.commutes:
+            self.marks = [self._mark()]
+        for push in self._pushes:
+            for row in self.rows.rows[self.end : end]:
+                push(row)
+        self.end = end
+
+    def mark(self) -> None:
+        """Keep what the states are now, if enough rows entered since they were kept last.
 
         States that took many bytes wait for more rows, so that a row's share of the work has a bound.
         """
         if self.commutes or not self.span.is_endless:
             return
         since, held = (self.marks[-1].at, self.marks[-1].bytes) if self.marks else (0, 0)
-        if self.end - since >= max(least, held // _BYTES_A_ROW):
-            states = {n: one.encode() for n, one in self._running.items() if one.encode is not None}
-            self.marks = [*self.marks[-1:], Mark(self.end, self.end - self.start, states)]
+        if self.end - since >= max(self._least_marked, held // _BYTES_A_ROW):
+            self.marks = [*self.marks[-1:], self._mark()]
+
+    def _mark(self) -> Mark:
+        states = {n: one.encode() for n, one in self._running.items() if one.encode is not None}
+        return Mark(self.end, self.end - self.start, states)
 
     @property
     def is_lost(self) -> bool:
@@ -198,6 +219,38 @@ class RunningSpan:
         if self.commutes:
             return self.end
         return self.marks[0].at if len(self.marks) == _MARKS else 0
+
+    def saved(self) -> tuple[Position, int, Mapping[int, bytes]] | None:
+        """Return from where another window like this may go on: a position, the rows up to it, the states.
+
+        Of a window without an end that is its earliest mark, so that late rows are repaired there too; of the
+        latest N the earliest row. None where all rows are needed.
+        """
+        rows = self.rows
+        if self.span.is_endless:
+            mark = self.marks[0] if self.marks else self._mark()
+            position = position_of(rows.rows[mark.at - 1]) if mark.at > 0 else rows.floor
+            return None if position is None or self.reads_all else (position, mark.rows, mark.states)
+        # With fewer than N rows, one that comes late belongs among them, however late.
+        full = self.end - self.start == self._last
+        return (position_of(rows.rows[self.start]), 0, _ZERO) if full else None
+
+    def resume(self, t: int, position: Position, rows: int, states: Mapping[int, bytes]) -> None:
+        """Stand at T, from STATES that had taken ROWS rows up to that at POSITION.
+
+        Raises:
+            ValueError: there is no such row, or a state is none.
+        """
+        held = self.rows.rows
+        at = bisect_right(held, position, key=position_of)
+        if not at or position_of(held[at - 1]) != position:
+            raise ValueError(f"expected a row at {position}, found none; read the events")
+        self.start, self.end = at - rows, max(at, bisect_left(self.rows.ts, t + self._hi))
+        self._run(self.kernels, at, states)
+        if any((one.encode is None) != (n not in states) for n, one in self._running.items()):
+            raise ValueError("expected a state per aggregate, found one too few; read the events")
+        self.marks = [] if self.commutes else [Mark(at, rows, states)]
+        self.dirty, self._touched = False, True
 
     def inserted(self, at: int) -> None:
         """Take note that a row was inserted at number AT, before others."""

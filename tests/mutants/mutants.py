@@ -137,6 +137,13 @@ MUTANTS = [
     Mutant("featuregraph/passes.py", "return () if None in distinct else tuple(", "return tuple(", "rows dropped that a track without a filter keeps"),
     Mutant("stream/decode.py", '" or ".join(f"{text} is True or {text} is {overflow}" for', '" or ".join(f"{text} is True" for', "a filter that overflows drops its row"),
     Mutant("stream/decode.py", 'kept = " or ".join(', 'kept = " and ".join(', "rows dropped that one of two filters keeps"),
+    # ---- states saved in the log file
+    Mutant("stream/state.py", "if one[ID] <= last_id)", "if one[ID])", "rows that came since a snapshot taken twice"),
+    Mutant("stream/engine.py", "                    if row.key == key:\n                        kept.push(row)", "                    kept.push(row)", "rows of other keys taken after a restart"),
+    Mutant("stream/span.py", "full = self.end - self.start == self._last", "full = True", "a late event lost that belongs among fewer than N rows"),
+    Mutant("stream/state.py", "        return min(times)", "        return max(times)", "a window beside a lifetime begins too late after a restart"),
+    Mutant("stream/snapshot.py", 'or places == cell.places:', "or True:", "rows in a saved state read where they stood before"),
+    Mutant("stream/span.py", "            self.marks = []  # late rows", "            pass  # late rows", "marks kept of states that commute"),
     # ---- marks of states that do not commute
     Mutant("stream/span.py", "if mark.at <= at]", "if mark.at <= at + 1]", "a mark kept that lacks a late row"),
     Mutant("stream/span.py", "return self.dirty and self.span.is_endless and not self.marks", "return False", "a window built anew from rows that were dropped"),
