@@ -3,6 +3,8 @@
 #   make wheel    build dist/*.whl                     make bench  measure on this machine
 #   make mutants  break the engine in 90 ways: do the tests notice?
 #   make crash    cut the power at every write, refuse every call to the disk, kill 1,000 writers
+#   make fuzz     MINUTES=10 of inputs by chance for each decoder (ARGS="log graph" chooses)
+#   make soak     10 million events, 30 days of use, five threads for a minute
 #   make clean    remove everything that was made
 # PYTHON=/path/to/python3.11 chooses the interpreter; ARGS="--out out" goes to the command.
 
@@ -15,10 +17,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help demo test lint types pyright imports tests mutants crash wheel bench clean
+.PHONY: help demo test lint types pyright imports tests mutants crash fuzz soak wheel bench clean
 
 help:
-	@sed -n '2,8s/^# *//p' Makefile
+	@sed -n '2,10s/^# *//p' Makefile
 
 demo: $(VENV)/.demo
 	@$(BIN)/headrace demo $(ARGS)
@@ -49,11 +51,18 @@ mutants: $(VENV)/.dev
 crash: $(VENV)/.dev
 	$(BIN)/python tests/crash/run.py $(ARGS)
 
+MINUTES ?= 10
+fuzz: $(VENV)/.dev
+	$(BIN)/python tests/fuzz/run.py $(MINUTES) $(ARGS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python tests/soak/run.py $(ARGS)
+
 wheel: $(VENV)/.dev
 	rm -rf dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
-bench: $(VENV)/.demo
+bench: $(VENV)/.bench
 	@$(BIN)/headrace bench device $(ARGS)
 
 clean:
@@ -63,6 +72,11 @@ clean:
 $(VENV)/.demo: pyproject.toml $(VENV)/.made
 	@echo "installing headrace with what the demo needs"
 	@$(PIP) install -e '.[replay]'
+	@touch $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.made
+	@echo "installing headrace with what its measurements draw with"
+	@$(PIP) install -e '.[replay,bench]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.made

@@ -69,7 +69,9 @@ def draw(report: Report) -> None:
         f"done in {report.seconds:.0f} s"
     )
     if report.out is not None:
-        say(f"served: {report.out}/graph.json, events.parquet, queries.parquet, features.parquet")
+        from headrace.retail.record import FILES, again
+
+        say(f"served: {', '.join(FILES)} in {report.out}\ncompute them again:\n  {again(report.out)}")
 
 
 def _spread(spread: Spread) -> list[object]:

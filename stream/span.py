@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from featuregraph.layout import Span
 from featuregraph.types import INT64_MAX, INT64_MIN
-from stream.cells import CellKernel, Running
+from stream.cells import CellKernel, Move, Running
 from stream.decode import EventRow
-from stream.rows import TrackRows, cut, position_of
+from stream.rows import KeptRows, cut
 from stream.snapshot import Position
 
 NEVER = INT64_MAX + 1  # later than any query
+_AT_ONCE = 1024  # rows that are made of columns for a state that is built
 _MARKS = 2
 _BYTES_A_ROW = 64  # of a mark, for each row that entered since the one before
 _ZERO: Mapping[int, bytes] = MappingProxyType({})
@@ -45,11 +46,12 @@ class RunningSpan:
     """
 
     __slots__ = (
+        "_enters",
         "_hi",
         "_last",
         "_least_marked",
+        "_leaves",
         "_lo",
-        "_pops",
         "_pushes",
         "_running",
         "_touched",
@@ -69,7 +71,7 @@ class RunningSpan:
     def __init__(
         self,
         span: Span,
-        rows: TrackRows,
+        rows: KeptRows,
         kernels: Mapping[int, CellKernel],
         states: list[Any],
         least_marked: int,
@@ -103,13 +105,19 @@ class RunningSpan:
         if self.dirty:
             self._rebuild(t)
         changed, self._touched = self._touched, False
-        ts, rows = self.rows.ts, self.rows.rows
+        ts = self.rows.ts
         start, end, n = self.start, self.end, len(ts)
         if end < n and ts[end] < t + self._hi:
             until = bisect_left(ts, t + self._hi, end)
-            for push in self._pushes:
-                for row in rows[end:until]:
-                    push(row)
+            rows = self.rows
+            if end >= rows.packed:
+                entering = rows.loose[end - rows.packed : until - rows.packed]
+                for push in self._pushes:
+                    for row in entering:
+                        push(row)
+            else:
+                for enter in self._enters:
+                    enter(rows, end, until)
             self.end = end = until
             changed = True
         leave = start
@@ -118,15 +126,17 @@ class RunningSpan:
         if self._last is not None and end - leave > self._last:
             leave = end - self._last
         if leave > start:
-            for pop in self._pops:
-                for row in rows[start:leave]:
-                    pop(row)
-            self.start = leave
+            self._leave(start, leave)
             changed = True
         self.wake = ts[end] - self._hi + 1 if end < n else NEVER
         if self._lo is not None and leave < end:
             self.wake = min(self.wake, ts[leave] - self._lo + 1)
         return changed
+
+    def _leave(self, start: int, end: int) -> None:
+        for leave in self._leaves:
+            leave(self.rows, start, end)
+        self.start = end
 
     def _rebuild(self, t: int) -> None:
         self._running = {}
@@ -142,7 +152,7 @@ class RunningSpan:
         self.dirty, self._touched = False, True
 
     def serve(
-        self, rows: TrackRows, kernels: Mapping[int, CellKernel], t: int, *, reads_all: bool = False
+        self, rows: KeptRows, kernels: Mapping[int, CellKernel], t: int, *, reads_all: bool = False
     ) -> None:
         """Run the cells of KERNELS over ROWS, which hold those of before, from now on.
 
@@ -166,27 +176,30 @@ class RunningSpan:
             number: kernel.running(forgets=forgets, data=marked.get(number, b""))
             for number, kernel in kernels.items()
         }
-        rows = self.rows.rows[first : self.end]
         for number, running in added.items():
             self.states[number] = running.readable(self)
-            if running.push is not None:
-                for row in rows:
-                    running.push(row)
+            if running.enter is not None:
+                self._enter(running.enter, first, self.end)
         self._running |= added
         every = self._running.values()
         self._pushes = [one.push for one in every if one.push is not None]
-        self._pops = [one.pop for one in every if one.pop is not None]
+        self._enters = [one.enter for one in every if one.enter is not None]
+        self._leaves = [one.leave for one in every if one.leave is not None]
         self.commutes = all(one.commutes for one in every)
         if self.commutes:
             self.marks = []  # late rows are taken as they come, and marks would not know of them
+
+    def _enter(self, enter: Move, start: int, end: int) -> None:
+        """Let the rows from START to before END enter one state, some at a time."""
+        for one in range(start, end, _AT_ONCE):
+            enter(self.rows, one, min(one + _AT_ONCE, end))
 
     def _mark_before(self, end: int) -> None:
         """Keep what the states are, so that the rows from here to END, which now enter, may be late ones."""
         if self.start < self.end < end and not self.commutes:
             self.marks = [self._mark()]
-        for push in self._pushes:
-            for row in self.rows.rows[self.end : end]:
-                push(row)
+        for enter in self._enters:
+            self._enter(enter, self.end, end)
         self.end = end
 
     def mark(self) -> None:
@@ -229,11 +242,11 @@ class RunningSpan:
         rows = self.rows
         if self.span.is_endless:
             mark = self.marks[0] if self.marks else self._mark()
-            position = position_of(rows.rows[mark.at - 1]) if mark.at > 0 else rows.floor
+            position = rows.position(mark.at - 1) if mark.at > 0 else rows.floor
             return None if position is None or self.reads_all else (position, mark.rows, mark.states)
         # With fewer than N rows, one that comes late belongs among them, however late.
         full = self.end - self.start == self._last
-        return (position_of(rows.rows[self.start]), 0, _ZERO) if full else None
+        return (rows.position(self.start), 0, _ZERO) if full else None
 
     def resume(self, t: int, position: Position, rows: int, states: Mapping[int, bytes]) -> None:
         """Stand at T, from STATES that had taken ROWS rows up to that at POSITION.
@@ -241,9 +254,8 @@ class RunningSpan:
         Raises:
             ValueError: there is no such row, or a state is none.
         """
-        held = self.rows.rows
-        at = bisect_right(held, position, key=position_of)
-        if not at or position_of(held[at - 1]) != position:
+        at = self.rows.after(position)
+        if not at or self.rows.position(at - 1) != position:
             raise ValueError(f"expected a row at {position}, found none; read the events")
         self.start, self.end = at - rows, max(at, bisect_left(self.rows.ts, t + self._hi))
         self._run(self.kernels, at, states)
@@ -252,8 +264,8 @@ class RunningSpan:
         self.marks = [] if self.commutes else [Mark(at, rows, states)]
         self.dirty, self._touched = False, True
 
-    def inserted(self, at: int) -> None:
-        """Take note that a row was inserted at number AT, before others."""
+    def inserted(self, at: int, row: EventRow) -> None:
+        """Take note that ROW was inserted at number AT, before others."""
         if self.marks and at < self.marks[-1].at:
             self.marks = [mark for mark in self.marks if mark.at <= at]
         if self.dirty or at >= self.end:
@@ -262,7 +274,7 @@ class RunningSpan:
             self.start += 1
             self.end += 1
         elif self.commutes:
-            self._take(self.rows.rows[at])
+            self._take(row)
             self.end += 1
         else:
             self.dirty = True

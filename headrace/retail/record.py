@@ -1,10 +1,8 @@
-"""What was served, as files, so that anyone can compute it again.
-
-headrace replay DIR/events.parquet DIR/queries.parquet --graph DIR/graph.json -o again.parquet
-"""
+"""What was served, as files, so that anyone can compute it again."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +16,12 @@ from stream.atomic import naming
 
 FILES = ("graph.json", "events.parquet", "queries.parquet", "features.parquet")
 GROUP = 64  # queries in one row group: all candidates of a query are in its row
+
+
+def again(folder: Path) -> str:
+    """Return the command that computes the features in FOLDER again, on two lines to fit a terminal."""
+    graph, events, queries, _ = (shlex.quote(str(folder / name)) for name in FILES)
+    return f"headrace replay {events} {queries} \\\n    --graph {graph} -o again.parquet"
 
 
 class Record:

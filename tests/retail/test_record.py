@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
 from importlib.resources import as_file, files
 from itertools import islice
 from pathlib import Path
@@ -11,9 +13,10 @@ import pytest
 import inference
 from featuregraph import Graph, reference
 from featuregraph.values import same
+from headrace.cli import main
 from headrace.errors import UsageError
 from headrace.retail import serving
-from headrace.retail.record import FILES, Record
+from headrace.retail.record import FILES, Record, again
 from headrace.retail.slice import load
 
 pq = pytest.importorskip("pyarrow.parquet", reason="--out writes Parquet: extra `replay`")
@@ -45,11 +48,22 @@ def test_anyone_can_compute_it_again(served: Path, as_known: bool) -> None:
     """From graph, events and queries the reference gives the features table, cell for cell."""
     graph = Graph.from_json((served / "graph.json").read_text(encoding="utf-8"))
     events, queries = (pq.read_table(served / name) for name in ("events.parquet", "queries.parquet"))
-    again = reference.evaluate(graph, events, queries, as_known=as_known)
+    found = reference.evaluate(graph, events, queries, as_known=as_known)
     features = pq.read_table(served / "features.parquet")
-    assert again.schema.names == features.schema.names
+    assert found.schema.names == features.schema.names
     for name in features.schema.names:
-        assert same(again[name].to_pylist(), features[name].to_pylist()), name
+        assert same(found[name].to_pylist(), features[name].to_pylist()), name
+
+
+def test_the_command_that_the_demo_tells_computes_it_again(
+    served: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is printed, whatever the folder is called."""
+    folder = tmp_path / "what I served"
+    shutil.copytree(served, folder)
+    monkeypatch.chdir(tmp_path)
+    assert main(shlex.split(again(folder).replace("\\\n", ""))[1:]) == 0
+    assert pq.read_table("again.parquet").equals(pq.read_table(folder / "features.parquet"))
 
 
 def test_what_is_there_stays(served: Path) -> None:
