@@ -22,9 +22,10 @@ from featuregraph.convert import BAD, converter
 from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
 from stream.binding import Binding
+from stream.blocks.runs import Found
 from stream.cache import WEIGH_EVERY, Kept
 from stream.declared import Unknown
-from stream.decode import TS, Decoder, Stored, Unparsable
+from stream.decode import ID, TS, Decoder, Unparsable
 from stream.errors import ArgumentError, LogError
 from stream.event import COLUMNS, Receipt, Row
 from stream.installed import Installed, Together
@@ -33,7 +34,7 @@ from stream.pace import PACE, Pace
 from stream.served import Asked, public
 from stream.sizes import parse_size
 from stream.snapshot import FORMAT, Snapshot, pack, unpack
-from stream.state import Fetch, KeyCache, KeyRows, KeyState
+from stream.state import Fetch, FetchSince, KeyCache, KeyRows, KeyState
 
 Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -414,7 +415,7 @@ class Engine:
             if saved.generation != self._generation or saved.t > t or not 0 <= since <= self._pace.most_taken:
                 return None
             kept = KeyState(self._together.binding, saved.t)
-            kept.resume(saved, self._fetch(key, saved.t, INT64_MAX + 1))
+            kept.resume(saved, self._fetch_until(key, saved.last_id))
             for found in self._since(saved.last_id):
                 for row in found:
                     if row.key == key:
@@ -425,31 +426,41 @@ class Engine:
 
     def _scan(self, key: str, binding: Binding, t: int, *, known_from: int | None = None) -> KeyRows:
         """Return the rows that BINDING needs at T, read from the log; as known, from KNOWN_FROM on."""
-        fetch = self._fetch(key, t, t + 1)
+        fetch = self._fetch(key, t, t + 1) if known_from is None else self._fetch_known(key, t, known_from)
         found = KeyRows(binding)
         with self._decoding():
-            found.load(fetch if known_from is None else self._known(fetch, t, known_from), t)
+            found.load(fetch, t)
         return found
 
     def _fetch(self, key: str, t: int, hi: int) -> Fetch:
         """Return the function that reads the rows of KEY before HI which a query at T reaches."""
 
-        def fetch(decoder: Decoder, *more: str, since: int | None = None) -> Sequence[Stored]:
-            lo = INT64_MIN if decoder.reach is None else max(t - decoder.reach, INT64_MIN)
-            lo = lo if since is None else since
-            return self.log.scan_columns(key, (decoder.event,), lo, hi, (*decoder.columns, *more))
+        def fetch(decoder: Decoder) -> Found:
+            return self.log.scan_runs(key, decoder.event, _begin(decoder, t), hi, decoder.columns)
 
         return fetch
 
-    @staticmethod
-    def _known(fetch: Fetch, t: int, start: int) -> Fetch:
-        """Return FETCH without what was not known at T or lies before START (SEMANTICS 3.5)."""
+    def _fetch_until(self, key: str, last_id: int) -> FetchSince:
+        """Return the function that reads the rows of KEY from a time on that had arrived up to LAST_ID."""
 
-        def known(decoder: Decoder) -> Sequence[Stored]:
-            rows = fetch(decoder, "known_ms")
-            return [r for r in rows if (r[-1] is None or r[-1] <= t) and r[TS] >= start]
+        def fetch(decoder: Decoder, since: int) -> Found:
+            event, columns, hi = decoder.event, decoder.columns, INT64_MAX + 1
+            if last_id == self._cursor:
+                return self.log.scan_runs(key, event, since, hi, columns)
+            rows = self.log.scan_columns(key, (event,), since, hi, columns)
+            return Found([row for row in rows if row[ID] <= last_id])
 
-        return known
+        return fetch
+
+    def _fetch_known(self, key: str, t: int, start: int) -> Fetch:
+        """Return `_fetch` without what was not known at T or lies before START (SEMANTICS 3.5)."""
+
+        def fetch(decoder: Decoder) -> Found:
+            columns = (*decoder.columns, "known_ms")
+            rows = self.log.scan_columns(key, (decoder.event,), _begin(decoder, t), t + 1, columns)
+            return Found([r for r in rows if (r[-1] is None or r[-1] <= t) and r[TS] >= start])
+
+        return fetch
 
     def _who(self, key: object) -> str:
         if key is None and self.key is None:
@@ -513,6 +524,11 @@ class Engine:
     def memory_budget(self, budget: str | int) -> None:
         with self._lock:
             self._kept.resize(parse_size(budget))
+
+
+def _begin(decoder: Decoder, t: int) -> int:
+    """Return from when on a query at T reaches the events of DECODER."""
+    return INT64_MIN if decoder.reach is None else max(t - decoder.reach, INT64_MIN)
 
 
 def _key(key: object) -> str:

@@ -17,7 +17,7 @@ import msgspec
 
 from featuregraph.ir import Node
 from featuregraph.layout import Layout
-from featuregraph.steps import row_parts
+from featuregraph.steps import static_parts
 
 FORMAT: Final = 1  # of these bytes and of what they mean; that of states stands in them
 _CRC_BYTES: Final = 4
@@ -71,8 +71,12 @@ def unpack(data: bytes) -> Snapshot:
 
 
 def places_of(agg: Node, layout: Layout) -> tuple[int, ...]:
-    """Return where in the rows of LAYOUT the values stand that AGG reads, in an order that is AGG's own."""
-    return tuple(layout.places[part] for part in row_parts(agg))
+    """Return where in the rows of LAYOUT the values stand that AGG reads, in an order that is AGG's own.
+
+    Its filter is not read again.
+    """
+    read = (arg for role, arg in zip(agg["roles"], agg.args, strict=True) if role != "where")
+    return tuple(layout.places[part] for arg in read for part in static_parts(arg))
 
 
 def fitted(cell: SavedCell, aggregate: Any, places: tuple[int, ...]) -> bytes:

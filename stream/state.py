@@ -13,9 +13,10 @@ from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import Answers, Asked
 from stream.binding import Binding, Reading, same_rows
+from stream.blocks.runs import Found
 from stream.cells import Readable
 from stream.columns import Dictionary
-from stream.decode import ID, EventRow, Stored
+from stream.decode import Decoder, EventRow
 from stream.event import Row
 from stream.migration import between
 from stream.rows import Batch, KeptRows, ScannedRows, cut
@@ -24,8 +25,9 @@ from stream.span import NEVER, RunningSpan
 
 _SPAN_BYTES, _CELL_BYTES = 900, 1300  # of the objects and functions around a state, measured on CPython 3.11
 
-# The decoder's columns, and perhaps more, of the rows of its event in total order; since=: from when on.
-Fetch = Callable[..., Sequence[Stored]]
+# What the log has of the decoder's event; of a time since when.
+Fetch = Callable[[Decoder], Found]
+FetchSince = Callable[[Decoder, int], Found]
 _EVER: Mapping[int, int] = MappingProxyType({})
 
 
@@ -69,13 +71,7 @@ class KeyRows:
 
 def _read(reading: Reading, fetch: Fetch) -> list[EventRow]:
     """Return the rows of one event, in total order."""
-    return list(filter(None, map(reading.decoder.row, fetch(reading.decoder))))
-
-
-def _read_until(reading: Reading, fetch: Fetch, since: int, last_id: int) -> list[EventRow]:
-    """Return the rows of one event from the time SINCE on that had arrived up to the one of LAST_ID."""
-    stored = (one for one in fetch(reading.decoder, since=since) if one[ID] <= last_id)
-    return list(filter(None, map(reading.decoder.row, stored)))
+    return reading.decoder.load(fetch(reading.decoder))
 
 
 def _fill(
@@ -250,7 +246,7 @@ class KeyState(KeyCache):
                 found.append(SavedCell(agg.id, now, position, taken, places, states.get(cell, b"")))
         return found
 
-    def resume(self, snapshot: Snapshot, fetch: Fetch) -> None:
+    def resume(self, snapshot: Snapshot, fetch: FetchSince) -> None:
         """Become what was saved, with the rows that had arrived then; those since are still to be pushed.
 
         Raises:
@@ -266,7 +262,7 @@ class KeyState(KeyCache):
         if not since:
             raise ValueError("expected states of these aggregates, found none; read the events")
         read = (
-            (event, _read_until(reading, fetch, self._begin(reading, since), snapshot.last_id))
+            (event, reading.decoder.load(fetch(reading.decoder, self._begin(reading, since))))
             for event, reading in binding.readings.items()
         )
         tracks = {number: self._rows(number) for number in layout.tracks}

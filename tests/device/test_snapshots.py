@@ -9,6 +9,7 @@ import pytest
 
 import featuregraph as fg
 from stream import Engine, EventLog, LogError
+from stream.decode import Decoder
 from stream.snapshot import FORMAT, Snapshot, pack, unpack
 
 pytestmark = pytest.mark.device
@@ -64,15 +65,16 @@ def rows_read(device: Any, t: int) -> int:
     """Return how many rows are read from the log for the first query after a restart, which is checked."""
     device.restart()
     found: list[Any] = []
-    scan = device.log.scan_columns
+    load = Decoder.load
 
-    def counted(*args: Any, **more: Any) -> Any:
-        rows = scan(*args, **more)
+    def counted(decoder: Decoder, *args: Any) -> Any:
+        rows = load(decoder, *args)
         found.extend(rows)
         return rows
 
-    device.log.scan_columns = counted
-    device.check(t)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Decoder, "load", counted)
+        device.check(t)
     return len(found)
 
 
