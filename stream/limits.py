@@ -26,6 +26,6 @@ class Limits:
     max_counted: int = 256  # names, of unparsable or undeclared fields, that are counted one by one
     cached_texts: int = 65_536  # keys and names held in memory
     cache_bytes: int = 4 * MIB  # pages of the file held in memory; more makes scans of long histories faster
-    free_bytes: int = MIB  # of the file, kept for the next rows when others were sealed
+    free_bytes: int = 128 * KIB  # of the file, kept for the next rows when others were sealed
     busy_ms: int = 5_000  # to wait for another process that holds the file for a moment
     sealing: Sealing = SEALING  # when rows become blocks
