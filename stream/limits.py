@@ -23,6 +23,7 @@ class Limits:
     max_served: int = 10_000  # answers kept with record=True: the oldest go first
     max_served_bytes: int = 16 * MIB  # and their size together, with that of their plans
     max_served_each: int = MIB  # of one answer: a larger one is given, and not kept
+    max_handed_over: int = 100_000  # events of other processes that wait for the writer
     max_counted: int = 256  # names, of unparsable or undeclared fields, that are counted one by one
     cached_texts: int = 65_536  # keys and names held in memory
     cache_bytes: int = 4 * MIB  # pages of the file held in memory; more makes scans of long histories faster
