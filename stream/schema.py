@@ -104,7 +104,12 @@ CREATE TABLE known (
 ) WITHOUT ROWID;
 """
 
+# What was computed of a key (stream.snapshot): a hint, which may be dropped at any time.
 _FORMAT_4: Final = """
+CREATE TABLE snapshot (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
+"""
+
+_FORMAT_5: Final = """
 CREATE TABLE inbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     event BLOB NOT NULL,
@@ -113,5 +118,5 @@ CREATE TABLE inbox (
 """
 
 # Step i brings a file from format i to format i + 1, in one transaction; an empty file has format 0.
-STEPS: Final = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4)
+STEPS: Final = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5)
 FORMAT: Final = len(STEPS)

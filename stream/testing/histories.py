@@ -81,7 +81,7 @@ class History:
 
     Steps: {"append": [EVENT, ...], "by": ENGINE | None}, {"clock": MS},
     {"forget": {...}, "by": ENGINE | None}, {"ask": QUERY, "graph": N}, {"restart": true}, {"remove": N},
-    {"install": N}, {"upgrade": [N, M]}; ENGINE is a place in `ENGINES`, None the log itself.
+    {"crash": true}, {"install": N}, {"upgrade": [N, M]}; ENGINE is a place in `ENGINES`, None the log itself.
     """
 
     graphs: Sequence[Json]
@@ -167,6 +167,8 @@ def changing_history(rng: Random, *, events: int = 60) -> History:
         steps += [{"ask": asked, "graph": n} for n in range(len(forms)) if rng.random() < 0.6]
         if rng.random() < 0.05:
             steps.append({"forget": {"event_id": rng.randrange(number)}, "by": rng.choice((None, 3))})
+        if rng.random() < 0.15:
+            steps.append(rng.choice(({"restart": True}, {"crash": True})))
     return History(forms, steps)
 
 
