@@ -152,7 +152,9 @@ MUTANTS = [
     # ---- filters before decoding
     Mutant("featuregraph/pushdown.py", "        elif not all(node.op in _SAFE for node in inner):\n            break", "        else:\n            continue", "a filter's overflow hidden by a test of a column after it"),
     Mutant("featuregraph/pushdown.py", "        if found is None:\n            return ()", "        if found is None:\n            continue", "rows dropped that a filter on attributes keeps"),
-    Mutant("featuregraph/pushdown.py", 'if all(node.op is not Op.FIELD or node["name"] in COLUMNS for node in inner):', 'if any(node.op is not Op.FIELD or node["name"] in COLUMNS for node in inner):', "a test of a column and an attribute taken for one of columns"),
+    Mutant("featuregraph/pushdown.py", "if all(map(holds, inner)):", "if any(map(holds, inner)):", "a test of a column and an attribute taken for one of columns"),
+    Mutant("featuregraph/pushdown.py", "*(Op.LIT, Op.FIELD, Op.EVENT_NAME, Op.TS, Op.REQUEST, Op.NOW),", "*(Op.LIT, Op.FIELD, Op.EVENT_NAME, Op.TS, Op.REQUEST, Op.NOW, Op.ADD),", "an overflow of a sum hidden by a test after it"),
+    Mutant("featuregraph/passes.py", "return None if where is None else static_part(where)", "return None if where is None else (where.args or (where,))[0]", "half of or, or what waits for the query, drops rows"),
     Mutant("featuregraph/pushdown.py", "    if where.op is not Op.AND:\n", "    if where.op not in (Op.AND, Op.OR):\n", "one half of or taken for the whole"),
     Mutant("featuregraph/passes.py", "waits = one.where is not None and not static[one.where]", "waits = False", "a filter that waits for the query applied to rows as they come"),
     Mutant("featuregraph/passes.py", "kept = one._replace(where=None) if waits else one", "kept = one._replace(where=None)", "rows that pass a filter taken for all rows"),
