@@ -19,7 +19,7 @@ from stream.columns import Dictionary
 from stream.decode import Decoder, EventRow
 from stream.event import Row
 from stream.migration import between
-from stream.rows import Batch, KeptRows, ScannedRows, cut
+from stream.rows import Batch, KeptRows, Rows, ScannedRows, cut
 from stream.snapshot import SavedCell, Snapshot, fitted, places_of
 from stream.span import NEVER, RunningSpan
 
@@ -221,6 +221,7 @@ class KeyState(KeyCache):
         self._states: list[Any] = []  # by cell
         self._spans: dict[int, RunningSpan] = {}
         self._by_track: dict[int, list[tuple[int, RunningSpan]]] = {}
+        self._filtered: list[Rows] = []  # those whose filter may overflow
         self._wakes: dict[int, int] = {}  # by track: from when on a span of it may move
         self._trims: dict[int, int] = {}  # by track: with more rows than these, some may be trimmed
         self._age = 0  # how often spans were brought on
@@ -353,6 +354,7 @@ class KeyState(KeyCache):
             track: [(number, self._spans[number]) for number in numbers]
             for track, numbers in binding.by_track.items()
         }
+        self._filtered = [rows for rows in self.tracks.values() if rows.track.where is not None]
         self._wakes = dict.fromkeys(layout.tracks, INT64_MIN)
         self._trims = dict.fromkeys(layout.tracks, binding.pace.least_trim)
         self._moved = [self._age] * (1 + max(layout.spans, default=-1))
@@ -383,7 +385,7 @@ class KeyState(KeyCache):
         """
         self.t = t
         self._bring(t)
-        if any(rows.broken for rows in self.tracks.values()):
+        if any(rows.broken for rows in self._filtered):
             return self._answer_broken(asked, t, q)
         answers = self._answers.get(asked.plan.id)
         if answers is None:
