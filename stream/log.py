@@ -19,7 +19,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, Self
 from weakref import WeakSet
 
 from featuregraph.errors import EventError
@@ -64,6 +64,14 @@ if TYPE_CHECKING:
 DEFAULT_KEY: Final = "user_id"
 _MOST_TRIMS: Final = 4  # to come below a size that is estimated
 _NO_KEY: Final = frozenset({"", "event", "ts_ms", "seq", "known_ms", "attrs"})
+
+
+class Standing(NamedTuple):
+    """Where a log stands at one moment; see the properties of these names."""
+
+    generation: int
+    last_id: int
+    known_ms: int | None
 
 
 class Keeper(Protocol):
@@ -419,6 +427,15 @@ class EventLog:
         """The number of events held; takes time in proportion to it."""
         with self._reading():
             return self._reader.count()
+
+    def standing(self) -> Standing:
+        """Return where the log stands, in one call: what a query asks each time."""
+        with self._using("reading"):
+            self._follow()
+            writer, reader = self._appender, self._reader
+            if writer is not None:
+                return Standing(writer.generation, writer.last_id, writer.known_ms)
+            return Standing(self._generation_seen, reader.last_id(), reader.known_ms())
 
     @property
     def last_id(self) -> int:
