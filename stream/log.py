@@ -430,8 +430,8 @@ class EventLog:
 
     def standing(self) -> Standing:
         """Return where the log stands, in one call: what a query asks each time."""
-        with self._using("reading"):
-            self._follow()
+        with self._using("reading") as connection:
+            self._follow(connection)
             writer, reader = self._appender, self._reader
             if writer is not None:
                 return Standing(writer.generation, writer.last_id, writer.known_ms)
