@@ -211,6 +211,23 @@ class Engine:
         with self._lock:
             return self.log.forget(**what)
 
+    def trim(self) -> int:
+        """Remove from the log what no query of an installed plan can see from now on; return how many went.
+
+        The widest window with its offset decides (SEMANTICS 1.6); events of which a plan reads the whole life
+        stay. Now is the clock, or the latest event where the clock is ahead of it. Without a plan that has a
+        window, all stays.
+        """
+        with self._lock:
+            reaches = {scan.event: scan.reach for scan in self._together.binding.layout.scans.values()}
+            widest = max((reach for reach in reaches.values() if reach is not None), default=None)
+            latest = self.log.latest_ms
+            if widest is None or latest is None:
+                return 0
+            before = max(min(self.log.clock.now_ms(), latest) - widest, INT64_MIN)
+            whole = [name for name, reach in reaches.items() if reach is None]
+            return self.log.trim(before=before, keep=whole)
+
     def save(self) -> None:
         """Save states in the log file, so that a restart reads no lifetime of events again.
 

@@ -73,6 +73,7 @@ MUTANTS = [
     Mutant("stream/appender.py", "self.sealer.last_ms is not None and ts_ms <= self.sealer.last_ms", "False", "positions of sealed events given again"),
     Mutant("stream/decode.py", "            rows.sort()  # runs", "            pass  # runs", "sealed events and rows of the tail out of order"),
     Mutant("stream/forget.py", "bool(event[TS] < value)", "bool(event[TS] <= value)", "forget takes the sealed event at its bound too"),
+    Mutant("stream/sealer.py", "removed += len(leaving)", "removed += len(rows)", "forget counts what stays"),
     Mutant("stream/blocks/fields.py", "(data.array + 0.0).tolist()", "data.array.tolist()", "-0.0 kept, of sealed doubles"),
     Mutant("stream/blocks/fields.py", "factor = 10 ** (type.scale - scale)", "factor = 1", "sealed decimals at the scale of their text"),
     Mutant("stream/reader.py", "        found.append(self.shelf.latest(key))\n", "", "the latest sealed event unknown"),
