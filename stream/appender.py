@@ -144,7 +144,9 @@ class Appender:
         try:
             # Beyond int64 there is no position left; SQLite could not even take the number.
             new = seq <= INT64_MAX and self._connection.execute(_INSERT, values).rowcount
-        except sqlite3.IntegrityError:
+        except sqlite3.IntegrityError as error:
+            if draft.seq is None or "event.seq" not in str(error):
+                raise  # an id or seq that the log found free is not: the file is damaged
             new = False
         if not new:
             self._check_known(draft, call, key)
