@@ -62,7 +62,7 @@ wheel: $(VENV)/.dev
 	rm -rf dist
 	$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
-bench: $(VENV)/.demo
+bench: $(VENV)/.bench
 	@$(BIN)/headrace bench device $(ARGS)
 
 clean:
@@ -72,6 +72,11 @@ clean:
 $(VENV)/.demo: pyproject.toml $(VENV)/.made
 	@echo "installing headrace with what the demo needs"
 	@$(PIP) install -e '.[replay]'
+	@touch $@
+
+$(VENV)/.bench: pyproject.toml $(VENV)/.made
+	@echo "installing headrace with what its measurements draw with"
+	@$(PIP) install -e '.[replay,bench]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.made

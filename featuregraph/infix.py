@@ -82,6 +82,17 @@ def name_of(name: str) -> str:
     return name if plain else f"`{name}`"
 
 
+def aggregate_text(agg: Node) -> str:
+    """Return what AGG computes, without its stream: `sum(unit_price * quantity) by item_id`."""
+
+    def part(node: Node) -> Text:
+        return infix(node), _ATOM
+
+    by = agg.role("by")
+    grouped = "" if by is None else f" by {infix(by)}"
+    return f"{agg['agg']}({', '.join(_arguments(agg, part))}){grouped}"
+
+
 def stream_text(agg: Node, write: Callable[[Node], str] | None = None) -> str:
     """Return which rows AGG reads, without the window: `purchase or view where quantity > 0`."""
     events = events_text(agg["events"])

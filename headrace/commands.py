@@ -44,7 +44,12 @@ COMMANDS: tuple[Command, ...] = (
     _row(LOG, "log export", "stream.cli:log_export", "Write the events of a log to a file."),
     _row(LOG, "log check", "stream.cli:log_check", "Read a whole log and report what is damaged."),
     _row(LOG, "log forget", "stream.cli:log_forget", "Remove events from a log, with their bytes."),
-    _row(BENCH, "bench device", "headrace.bench:device", "Time extraction in every engine mode, in one run."),
+    _row(
+        BENCH,
+        "bench device",
+        "headrace.bench.cli:device",
+        "Time the engine beside its baselines, in one run.",
+    ),
 )
 
 # What `headrace WORD --help` says of a word that only groups others.
@@ -58,6 +63,7 @@ EXTRAS: dict[str, str] = {
     "pyarrow": "replay",
     "networkx": "replay",
     "onnx": "build",
+    "matplotlib": "bench",
     "torch": "train",
     "faust": "kafka",
     "aiokafka": "kafka",

@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 from featuregraph import FeatureOverflowError, Plan
+from featuregraph.aggregates.weight import weigh
 from featuregraph.convert import owned
 from featuregraph.layout import Layout
 from featuregraph.refresh import NEVER_READ, Place, is_settled, refresher
 from stream.cells import Readable
+
+_VALUE_BYTES = 24
 
 Fold = Callable[[int, int, Mapping[str, Any]], Readable]
 
@@ -69,7 +73,10 @@ class Answers:
         return found
 
     @property
-    def size(self) -> int:
-        """Return about how many values are held."""
-        held = self._values
-        return len(held) + sum(len(held[name] or ()) for name, _ in self._asked.copies)
+    def weight(self) -> int:
+        """Return about how many bytes of memory are held."""
+        values = self._values.values()
+        inner = sum(
+            sys.getsizeof(value) + weigh(value) for value in values if value.__class__ in (list, dict)
+        )
+        return sys.getsizeof(self._values) + _VALUE_BYTES * len(values) + inner

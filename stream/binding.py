@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from featuregraph.build import TS
+from featuregraph.ir import Node
 from featuregraph.layout import Layout
-from featuregraph.steps import row_parts
+from featuregraph.steps import row_parts, static_parts
 from stream.cells import CellKernel
 from stream.decode import Decoder, Unparsable
 from stream.pace import PACE, Pace
@@ -52,6 +54,9 @@ class Binding:
             for number, span in layout.spans.items()
             if span.is_endless and any(self.kernels[n].scanned for n in self.by_span[number])
         }
+        self.has_ties = key != "user_id"  # then users order rows at one position
+        # By track: the places of its rows that aggregates read, and the node that stands there.
+        self.kept = {number: self._kept_of(number) for number in layout.tracks}
         made = {} if before is None else {r.decoder.scan: r.decoder for r in before.readings.values()}
         self.readings: dict[str, Reading] = {
             event: Reading(made.get(scan) or Decoder(scan, key, unparsable), self._takers(event))
@@ -64,6 +69,16 @@ class Binding:
             return before.kernels[number]
         filtered = layout.tracks[layout.spans[cell.span].track].where is not None
         return CellKernel(cell, layout.places, filtered=filtered)
+
+    def _kept_of(self, track: int) -> dict[int, Node]:
+        layout = self.layout
+        aggs = [layout.cells[n].agg for span in self.by_track[track] for n in self.by_span[span]]
+        # The filter of a track is not asked again, but its node may be read as something else too.
+        filtered = layout.tracks[track].where is not None
+        roles = [pair for agg in aggs for pair in zip(agg["roles"], agg.args, strict=True)]
+        read = [arg for role, arg in roles if not (filtered and role == "where")]
+        parts = [part for arg in read for part in static_parts(arg) if part is not TS]
+        return {layout.places[part]: part for part in parts}
 
     def _takers(self, event: str) -> tuple[tuple[int, int | None], ...]:
         places = self.layout.places

@@ -77,6 +77,7 @@ class Kept:
         """Weigh what is kept of KEY, and drop keys until the rest fits."""
         cache = self._caches.get(key)
         if cache is not None:
+            cache.tidy()
             weight = cache.bytes
             self.bytes += weight - self._weights.get(key, 0)
             self._weights[key] = weight

@@ -1,8 +1,8 @@
 """Aggregates bound to the rows of a track: what to take from a row, and what to read from the state.
 
-A `CellKernel` is made once per cell and layout. `fold(rows, t, q)` computes a state from rows at hand (naive,
-fused, cached); `running()` gives a state that rows enter and leave (incremental). Both give the same readable
-thing: `value(t)`, and for groups `lookup(key, t)` and `top(k, t)`.
+A `CellKernel` is made once per cell and layout. `fold(rows, start, end, t, q)` computes a state from rows at
+hand (naive, fused, cached); `running(rows)` gives a state that rows enter and leave (incremental). Both give
+the same readable thing: `value(t)`, and for groups `lookup(key, t)` and `top(k, t)`.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from featuregraph.aggregates import NO_KEY, Grouped, aggregate_for
+from featuregraph.build import TS
 from featuregraph.codegen import Source
 from featuregraph.ir import Node, Op
 from featuregraph.layout import Cell
 from featuregraph.scalar import OVERFLOW
 from stream.decode import EventRow, row_function, row_source
+from stream.rows import Rows
 
 if TYPE_CHECKING:
     from stream.span import RunningSpan
+
+Move = Callable[[Rows, int, int], None]
 
 
 class Readable(Protocol):
@@ -67,19 +71,21 @@ class Broken:
 
 
 class Running:
-    """One state that rows enter and leave; push and pop are None where the window alone says the value.
+    """One state that rows enter and leave; push, enter and leave are None where the window says the value.
 
+    push(row) takes one row; enter(rows, start, end) and leave(rows, start, end) take those numbers of ROWS.
     commutes: rows may enter in any order, and any of them may leave.
     encode: gives the bytes from which it can be opened again; None where there is nothing to keep.
     """
 
-    __slots__ = ("commutes", "encode", "pop", "push", "readable")
+    __slots__ = ("commutes", "encode", "enter", "leave", "push", "readable")
 
     def __init__(
         self,
         readable: Callable[[RunningSpan], Any],
         push: Callable[[EventRow], None] | None = None,
-        pop: Callable[[EventRow], None] | None = None,
+        enter: Move | None = None,
+        leave: Move | None = None,
         *,
         commutes: bool = True,
         encode: Callable[[], bytes] | None = None,
@@ -88,7 +94,8 @@ class Running:
         self.readable = readable
         self.commutes = commutes
         self.push = push
-        self.pop = pop
+        self.enter = enter
+        self.leave = leave
 
 
 class CellKernel:
@@ -105,23 +112,38 @@ class CellKernel:
         self._last: int | None = agg["last"] if self._where is not None else None
         self._take = Take(self.aggregate, agg, places)
         self._items = Items(agg, places) if agg["agg"] == "sequence" else None
+        # Of a sequence without keys, only so many rows can be seen.
+        self._latest: int | None = (
+            agg["n"] if self._items is not None and agg.role("distinct") is None else None
+        )
         self._counts_rows = agg["agg"] == "count" and agg["roles"] in ((), ("where",))
 
     # ---- from rows at hand
 
-    def fold(self, rows: Sequence[EventRow], t: int, q: Mapping[str, Any]) -> Readable:
-        """Return the readable state of ROWS, a span's rows in total order, at T with the request values Q."""
+    def fold(self, rows: Rows, start: int, end: int, t: int, q: Mapping[str, Any]) -> Readable:
+        """Return the readable state of ROWS from START to END, a span, at T with the request values Q."""
         if self._where is not None:
-            where = self._where
-            verdicts = [where(row, t, q) for row in rows]
-            if any(v is OVERFLOW for v in verdicts):
-                return self.broken
-            rows = [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is True]
-            if self._last is not None:
-                rows = rows[-self._last :]
+            return self._fold_filtered(rows.between(start, end), t, q)
+        if self._counts_rows:
+            return Fixed(end - start)
+        if self._latest is not None:
+            start = max(start, end - self._latest)
+        return self._folded(self._take.of_range(rows, start, end, t, q), t, q)
+
+    def _fold_filtered(self, rows: Sequence[EventRow], t: int, q: Mapping[str, Any]) -> Readable:
+        where = self._where
+        assert where is not None
+        verdicts = [where(row, t, q) for row in rows]
+        if any(v is OVERFLOW for v in verdicts):
+            return self.broken
+        rows = [row for row, verdict in zip(rows, verdicts, strict=True) if verdict is True]
+        if self._last is not None:
+            rows = rows[-self._last :]
         if self._counts_rows:
             return Fixed(len(rows))
-        taken = self._take.many(rows, t, q)
+        return self._folded(self._take.of_rows(rows, t, q), t, q)
+
+    def _folded(self, taken: Sequence[Any], t: int, q: Mapping[str, Any]) -> Readable:
         if self._items is not None:
             return Lists(self._items, self.aggregate.fold(taken, forgets=False), q)
         if isinstance(self.aggregate, Grouped):
@@ -139,16 +161,18 @@ class CellKernel:
             return Running(RowCount)
         aggregate = self.aggregate
         state = aggregate.decode(data, forgets=forgets) if data else aggregate.zero(forgets=forgets)
-        push, pop = self._take.bind(state.push), self._take.bind(state.pop)
+        push, enter, leave = self._take.bound(state.push, state.pop)
         readable = state if self._items is None else Lists(self._items, state, {})
-        return Running(lambda span: readable, push, pop, commutes=state.commutes, encode=state.encode)
+        return Running(
+            lambda span: readable, push, enter, leave, commutes=state.commutes, encode=state.encode
+        )
 
 
 class RowCount:
     """count() of a running window: its length."""
 
     __slots__ = ("_span",)
-    size = 1
+    weight = 48  # of the object, whatever it counts
 
     def __init__(self, span: RunningSpan) -> None:
         self._span = span
@@ -158,31 +182,53 @@ class RowCount:
         return self._span.end - self._span.start
 
 
+class Part:
+    """One of the values that a row gives: what stands at a place of it, or a literal."""
+
+    __slots__ = ("_literal", "_place")
+
+    def __init__(self, node: Node | None, places: Mapping[Node, int], default: Any = None) -> None:
+        self._place = None if node is None or node.op is Op.LIT else places[node]
+        self._literal = default if node is None else node.get("value")
+
+    def of(self, rows: Rows, start: int, end: int) -> Sequence[Any]:
+        """Return the values of ROWS from START to before END."""
+        if self._place is None:
+            return [self._literal] * (end - start)
+        return rows.values(self._place, start, end)
+
+
 class Take:
     """What one row gives to a state, compiled for one row and for many."""
 
     def __init__(self, aggregate: Any, agg: Node, places: Mapping[Node, int]) -> None:
-        self._source = row_source([arg for arg in agg.args if arg is not agg.role("where")], places)
+        nodes = [arg for arg in agg.args if arg is not agg.role("where")]
+        self._source = row_source(nodes, places)
+        self._takes = aggregate.takes
         self._grouped = isinstance(aggregate, Grouped)
-        what = self._what(aggregate.takes, agg)
-        by = agg.role("by")
+        by, x = agg.role("by"), agg.role("distinct" if self._takes == "key_row" else "x")
+        default = NO_KEY if self._takes == "key_row" else None
+        what = self._what(x, default)
         self._arguments = f"{self._source.add([by])[0]}, {what}" if by is not None else what
-        self.many = self._many()
+        self.of_rows = self._many()
+        # Whether a part has no place in the row, since it waits for the query.
+        self._waits = any(n is not None and n.op is not Op.LIT and n not in places for n in (by, x))
+        if not self._waits:
+            self._by = Part(by, places)
+            self._x = Part(x, places, default)
+            self._ts = Part(TS, places)
 
-    def _what(self, takes: str, agg: Node) -> str:
-        match takes:
+    def _what(self, x: Node | None, default: object) -> str:
+        value = self._source.add([x])[0] if x is not None else self._source.bind(default, "c")
+        match self._takes:
             case "ts":
                 return "r[0]"
             case "ts_x":
-                return f"(r[0], {self._role(agg, 'x', None)})"
+                return f"(r[0], {value})"
             case "key_row":
-                return f"({self._role(agg, 'distinct', NO_KEY)}, r)"
+                return f"({value}, r)"
             case _:
-                return self._role(agg, "x", None)
-
-    def _role(self, agg: Node, name: str, default: object) -> str:
-        node = agg.role(name)
-        return self._source.add([node])[0] if node is not None else self._source.bind(default, "c")
+                return value
 
     def _many(self) -> Callable[[Sequence[EventRow], int, Mapping[str, Any]], list[Any]]:
         one = f"({self._arguments})" if self._grouped else self._arguments
@@ -191,10 +237,55 @@ class Take:
         function = self._source.function("r, t, q", one)
         return lambda rows, t, q: [function(row, t, q) for row in rows]
 
-    def bind(self, push: Callable[..., None]) -> Callable[[EventRow], None]:
-        """Return the function that gives a row to PUSH; only where nothing waits for the query."""
-        assert not self._source.lines, "a part waits for the query"
-        return self._source.calling("r", push, self._arguments)
+    def of_range(self, rows: Rows, start: int, end: int, t: int, q: Mapping[str, Any]) -> Sequence[Any]:
+        """Return what ROWS give from START to before END."""
+        if self._waits:
+            return self.of_rows(rows.between(start, end), t, q)
+        return self._range(rows, start, end)
+
+    def _range(self, rows: Rows, start: int, end: int) -> Sequence[Any]:
+        match self._takes:
+            case "ts":
+                found = self._ts.of(rows, start, end)
+            case "ts_x":
+                pairs = zip(self._ts.of(rows, start, end), self._x.of(rows, start, end), strict=True)
+                found = list(pairs)
+            case "key_row":
+                found = list(zip(self._x.of(rows, start, end), rows.between(start, end), strict=True))
+            case _:
+                found = self._x.of(rows, start, end)
+        return list(zip(self._by.of(rows, start, end), found, strict=True)) if self._grouped else found
+
+    def bound(
+        self, push: Callable[..., None], pop: Callable[..., None]
+    ) -> tuple[Callable[[EventRow], None], Move, Move]:
+        """Return what gives one row to PUSH, and what gives ranges of rows to PUSH and to POP.
+
+        Only where nothing waits for the query.
+        """
+        assert not self._waits, "a part waits for the query"
+        return (
+            self._source.calling("r", push, self._arguments),
+            self._moving(push, self._range),
+            self._moving(pop, self._leaving),
+        )
+
+    def _leaving(self, rows: Rows, start: int, end: int) -> Sequence[Any]:
+        """Return what `_range` does, but for the rows themselves, which nobody asks for when they leave."""
+        if self._takes == "key_row":
+            return [(key, None) for key in self._x.of(rows, start, end)]
+        return self._range(rows, start, end)
+
+    def _moving(self, move: Callable[..., None], given: Callable[[Rows, int, int], Sequence[Any]]) -> Move:
+        def each(rows: Rows, start: int, end: int) -> None:
+            for x in given(rows, start, end):
+                move(x)
+
+        def each_of_group(rows: Rows, start: int, end: int) -> None:
+            for group, x in given(rows, start, end):
+                move(group, x)
+
+        return each_of_group if self._grouped else each
 
 
 class Items:
@@ -229,9 +320,9 @@ class Lists:
         self._q = q
 
     @property
-    def size(self) -> int:
-        """Return about how many values are held."""
-        return int(self._state.size)
+    def weight(self) -> int:
+        """Return about how many bytes of memory are held."""
+        return int(self._state.weight)
 
     def value(self, t: int) -> Any:
         """Return {item: list}, oldest to newest, or OVERFLOW."""

@@ -29,6 +29,7 @@ EventRow = tuple[Any, ...]  # (ts_ms, seq, tie, slot 0, ...)
 # What every scan reads, in these places: the order, and what the counters ask for.
 _ALWAYS = ("ts_ms", "seq", "id")
 TS, SEQ, ID = range(len(_ALWAYS))
+SEQ_PLACE, TIE_PLACE = 1, 2  # in a row, after its time
 
 
 # Where a value is in its internal form already, as it nearly always is, the converter need not be called.

@@ -154,13 +154,18 @@ class Ledger:
             dropped += 1
             held.records -= 1
             held.bytes -= size
-            graph_id, graph = next(item for item in held.graphs.items() if item[1].number == number)
-            graph.records -= 1
-            if not graph.records:
-                self._connection.execute("DELETE FROM served_graph WHERE id = ?", (number,))
-                held.bytes -= graph.plan_bytes
-                del held.graphs[graph_id]
+            self._let_go(held, number)
         add_meta(self._connection, served_dropped=dropped)
+
+    def _let_go(self, held: _Held, number: int) -> None:
+        """Count one record less of the graph NUMBER, and drop its plan with the last one."""
+        for graph_id, graph in list(held.graphs.items()):
+            if graph.number == number:
+                graph.records -= 1
+                if not graph.records:
+                    self._connection.execute("DELETE FROM served_graph WHERE id = ?", (number,))
+                    held.bytes -= graph.plan_bytes
+                    del held.graphs[graph_id]
 
     # ---------------------------------------------------------------- forgetting
 

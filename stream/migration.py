@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import dataclass
 
-from featuregraph.layout import Layout, Scan
+from featuregraph.layout import Layout
 from stream.binding import Binding, same_rows
 
 
@@ -17,21 +17,21 @@ class Migration:
     """What changes for the rows of a key."""
 
     tracks: frozenset[int]  # of the next layout: those that are filled from the log
-    events: tuple[str, ...]  # those that are read, for these tracks or since their rows lack a value
+    events: tuple[str, ...]  # those that are read for them
 
 
 def between(before: Binding, after: Binding, dropped: Container[int]) -> Migration:
     """Return what is read to go from BEFORE to AFTER; tracks DROPPED rows that their states have taken."""
     filled = frozenset(n for n in after.layout.tracks if not _holds(n, before, after, dropped))
     asked = {event for n in filled for event in after.layout.tracks[n].events}
-    old = before.layout.scans
-    asked |= {e for e, scan in after.layout.scans.items() if e in old and not _has_slots(old[e], scan)}
     return Migration(filled, tuple(sorted(asked)))
 
 
 def _holds(track: int, before: Binding, after: Binding, dropped: Container[int]) -> bool:
-    """Tell whether TRACK holds all rows that it needs from now on, though perhaps not all of their values."""
+    """Tell whether TRACK holds all rows that it needs from now on, with all of their values."""
     if not same_rows(before.layout, after.layout, track) or not _reaches(before.layout, after.layout, track):
+        return False
+    if not after.kept[track].items() <= before.kept[track].items():
         return False
     cells = [n for span in after.by_track[track] for n in after.by_span[span]]
     return track not in dropped or all(before.kernels.get(n) is after.kernels[n] for n in cells)
@@ -40,9 +40,3 @@ def _holds(track: int, before: Binding, after: Binding, dropped: Container[int])
 def _reaches(before: Layout, after: Layout, track: int) -> bool:
     old, new = before.tracks[track].reach, after.tracks[track].reach
     return old is None or (new is not None and new <= old)
-
-
-def _has_slots(old: Scan, new: Scan) -> bool:
-    """Tell whether rows of the scan OLD have all values that those of NEW have, in the same places."""
-    had = dict(enumerate(old.slots))
-    return all(node is None or had.get(place) is node for place, node in enumerate(new.slots))

@@ -9,6 +9,7 @@ class Pace(NamedTuple):
     """Bounds in rows; tests take small ones, so that short lives meet what long ones do."""
 
     least_trim: int = 512  # fewer are not worth moving the rest
+    most_loose: int = 64  # as they came; with more, the earlier half is put into columns
     most_pending: int = 4096  # that wait for the next query
     least_marked: int = 256  # that entered a window without an end since its states were marked last
     most_taken: int = 65_536  # that came by another door: with more, reading the log anew costs less

@@ -60,16 +60,18 @@ class Plans:
 def retold(connection: sqlite3.Connection, tell: Tell, plans: Plans | None = None) -> Iterator[Served]:
     """Give the records of a log in the order of serving; TELL of each that is damaged."""
     plans = plans or Plans(connection)
-    last = -(2**63)
-    while rows := _page(connection, last, tell):
-        for row in rows:
+    before, last = None, -(2**63)
+    while last != before:
+        before = last
+        for row in _page(connection, last, tell):
+            if row[0] <= last:  # a damaged page may lead back to one that was read before
+                continue
             last = row[0]
-            if row[1:]:
-                found = _judged(row, plans)
-                if isinstance(found, Finding):
-                    tell(found)
-                else:
-                    yield found
+            found = _judged(row, plans) if row[1:] else None
+            if isinstance(found, Finding):
+                tell(found)
+            elif found is not None:
+                yield found
 
 
 def _page(connection: sqlite3.Connection, after: int, tell: Tell) -> list[Sequence[Any]]:

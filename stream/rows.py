@@ -2,63 +2,227 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice, pairwise, repeat
+from operator import eq
+from typing import Any
 
-from featuregraph.layout import FIRST_SLOT, Span, Track
+from featuregraph.ir import Node
+from featuregraph.layout import FIRST_SLOT, TS_PLACE, Span, Track
 from featuregraph.scalar import OVERFLOW
-from stream.decode import EventRow
+from featuregraph.types import INT64, STRING, AnyType
+from stream.columns import Column, Dictionary, Listed, Misfit, column_of, ordered
+from stream.decode import SEQ_PLACE, TIE_PLACE, EventRow
 
 
-class TrackRows:
+class Batch:
+    """The rows of one event, in total order, with their values by place, made once for all who take them."""
+
+    __slots__ = ("_columns", "rows", "ts")
+
+    def __init__(self, rows: list[EventRow]) -> None:
+        self.rows = rows
+        self.ts = [row[TS_PLACE] for row in rows]
+        self._columns: dict[int, list[Any]] = {TS_PLACE: self.ts}
+
+    def column(self, place: int) -> list[Any]:
+        """Return what stands at PLACE of the rows."""
+        if place not in self._columns:
+            self._columns[place] = [row[place] for row in self.rows]
+        return self._columns[place]
+
+
+class Rows:
     """Rows sorted by (ts, seq, tie), with their times beside them for fast bounds.
 
-    1. `ts[i] == rows[i][0]`; rows ascend strictly by their first three parts: no comparison reads further.
+    1. `ts[i]` is the time of row i; rows ascend strictly by their first three parts: no comparison reads
+       further.
     2. `broken` holds the times of rows whose filter overflows: no window that admits one has a value.
-    3. `floor` is the position of the latest row that was dropped though windows hold it, None without one.
     """
 
-    __slots__ = ("broken", "floor", "rows", "track", "ts")
+    __slots__ = ("broken", "track", "ts")
 
     def __init__(self, track: Track) -> None:
         self.track = track
-        self.rows: list[EventRow] = []
-        self.ts: list[int] = []
+        self.ts: Sequence[int] = []
         self.broken: list[int] = []
-        self.floor: tuple[int, int, str] | None = None
 
-    def extend(self, rows: list[EventRow], place: int | None) -> None:
-        """Take those ROWS of one event, in total order, whose filter's value at PLACE holds.
+    def _passing(self, rows: list[EventRow], place: int | None) -> list[EventRow]:
+        """Return those of ROWS whose filter's value at PLACE holds; take note where it overflows."""
+        if place is None:
+            return rows
+        self.broken.extend(row[TS_PLACE] for row in rows if row[place] is OVERFLOW)
+        return [row for row in rows if row[place] is True]
 
-        `settle` must follow.
-        """
-        if place is not None:
-            self.broken.extend(row[0] for row in rows if row[place] is OVERFLOW)
-            rows = [row for row in rows if row[place] is True]
-        self.rows = self.rows + rows if self.rows else rows.copy()
+    def is_broken(self, lo: int, hi: int) -> bool:
+        """Tell whether a row whose filter overflows stands in [LO, HI)."""
+        return bool(self.broken) and bisect_left(self.broken, hi) > bisect_left(self.broken, lo)
+
+    def between(self, start: int, end: int) -> Sequence[EventRow]:
+        """Return the rows from START to before END; places that no aggregate reads may be None."""
+        raise NotImplementedError
+
+    def values(self, place: int, start: int, end: int) -> Sequence[Any]:
+        """Return what stands at PLACE of the rows from START to before END."""
+        raise NotImplementedError
+
+
+class ScannedRows(Rows):
+    """The rows that a scan gives to one query, as they come."""
+
+    __slots__ = ("_rows",)
+
+    def __init__(self, track: Track) -> None:
+        super().__init__(track)
+        self._rows: list[EventRow] = []
+
+    def extend(self, batch: Batch, first: int, place: int | None) -> None:
+        """Take the rows of BATCH from FIRST on whose filter at PLACE holds; `settle` must follow."""
+        passing = self._passing(batch.rows[first:], place)
+        self._rows = self._rows + passing if self._rows else passing
 
     def settle(self) -> None:
         """Bring the rows of several events into one order."""
         if len(self.track.events) > 1:
-            self.rows.sort()
+            self._rows = sorted(self._rows)
             self.broken.sort()
-        self.ts = [row[0] for row in self.rows]
+        self.ts = [row[TS_PLACE] for row in self._rows]
 
-    def widen(self, rows: Iterable[EventRow]) -> None:
-        """Put ROWS in the places of those held at the same positions: they have the same values and more."""
-        wider = {row[:FIRST_SLOT]: row for row in rows}
-        self.rows = [wider.get(row[:FIRST_SLOT], row) for row in self.rows]
+    def between(self, start: int, end: int) -> Sequence[EventRow]:
+        """Return the rows from START to before END."""
+        return self._rows[start:end]
+
+    def values(self, place: int, start: int, end: int) -> Sequence[Any]:
+        """Return what stands at PLACE of the rows from START to before END."""
+        return [row[place] for row in self._rows[start:end]]
+
+
+class KeptRows(Rows):
+    """The rows kept from query to query: columns of what aggregates read, and the latest rows as they came.
+
+    1. Rows before `packed` stand in columns, the others in `loose`.
+    2. `floor` is the position of the latest row that was dropped though windows hold it, None without one.
+    """
+
+    __slots__ = ("_columns", "_most_loose", "floor", "loose", "packed", "ts")
+
+    ts: array[int]
+
+    def __init__(
+        self,
+        track: Track,
+        kept: Mapping[int, Node],
+        dictionary: Dictionary,
+        most_loose: int,
+        *,
+        has_ties: bool,
+    ) -> None:
+        """Make room for rows of TRACK, of which the places KEPT are read; DICTIONARY is the key's."""
+        super().__init__(track)
+        self.ts = array("q")
+        self.loose: list[EventRow] = []
+        self.packed = 0
+        self.floor: tuple[int, int, str] | None = None
+        self._most_loose = most_loose
+        types: dict[int, AnyType] = {SEQ_PLACE: INT64}
+        if has_ties:
+            types[TIE_PLACE] = STRING
+        types |= {place: node.type for place, node in kept.items()}
+        self._columns = {place: column_of(type, dictionary) for place, type in types.items()}
+
+    def serve(self, track: Track, kept: Mapping[int, Node]) -> None:
+        """Be the rows of TRACK from now on, of which fewer places may be read than before."""
+        self.track = track
+        read = {SEQ_PLACE, TIE_PLACE, *kept}
+        self._columns = {place: column for place, column in self._columns.items() if place in read}
+
+    # ---- all at once
+
+    def extend(self, batch: Batch, first: int, place: int | None) -> None:
+        """Take the rows of BATCH from FIRST on whose filter at PLACE holds; `settle` must follow."""
+        if place is not None:
+            batch, first = Batch(self._passing(batch.rows[first:], place)), 0
+        self.ts.extend(array("q", batch.ts[first:]))
+        self._pack(batch, first)
+
+    def settle(self) -> None:
+        """Bring the rows of several events into one order."""
+        if len(self.track.events) > 1:
+            self.broken.sort()
+            order = self._order()
+            self.ts = array("q", ordered(self.ts, order))
+            for column in self._columns.values():
+                column.reorder(order)
+
+    def _order(self) -> list[int]:
+        """Return the numbers of the rows in total order."""
+        ts = self.ts.tolist()
+        order = sorted(range(len(ts)), key=ts.__getitem__)
+        times = ordered(ts, order)
+        if any(map(eq, times, islice(times, 1, None))):  # few are at one time, but they go by their positions
+            equal = {time for time, later in pairwise(times) if time == later}
+            order.sort(key=lambda at: (ts[at], self.position(at) if ts[at] in equal else ()))
+        return order
+
+    def _pack(self, batch: Batch, first: int) -> None:
+        """Put the rows of BATCH from FIRST on, the next that are not, into the columns."""
+        for place in self._columns:
+            values = batch.column(place)
+            self._extend(place, values[first:] if first else values)
+        self.packed += len(batch.rows) - first
+
+    def _extend(self, place: int, values: list[Any]) -> None:
+        try:
+            self._columns[place].extend(values)
+        except Misfit:
+            self._list(place).extend(values)
+
+    def _list(self, place: int) -> Column:
+        """Exchange a column for a list, which holds any value."""
+        listed = self._columns[place] = Listed(self._columns[place].take(0, self.packed))
+        return listed
+
+    # ---- one by one
 
     def insert(self, row: EventRow) -> int:
         """Take one more row; return where it stands."""
-        if not self.rows or row > self.rows[-1]:
-            self.rows.append(row)
-            self.ts.append(row[0])
-            return len(self.rows) - 1
-        at = bisect_right(self.rows, row)
-        self.rows.insert(at, row)
-        self.ts.insert(at, row[0])
+        ts, time = self.ts, row[TS_PLACE]
+        if not ts or time > ts[-1]:
+            ts.append(time)
+            self.loose.append(row)
+            if len(self.loose) > self._most_loose:
+                self._put_away()
+            return len(ts) - 1
+        at = self._place(row)
+        ts.insert(at, time)
+        if at >= self.packed:
+            self.loose.insert(at - self.packed, row)
+        else:
+            self._insert_packed(at, row)
         return at
+
+    def _insert_packed(self, at: int, row: EventRow) -> None:
+        for place, column in self._columns.items():
+            try:
+                column.insert(at, row[place])
+            except Misfit:
+                self._list(place).insert(at, row[place])
+        self.packed += 1
+
+    def _put_away(self) -> None:
+        """Put the earlier half of the loose rows into the columns."""
+        half = len(self.loose) // 2
+        self._pack(Batch(self.loose[:half]), 0)
+        del self.loose[:half]
+
+    def _place(self, row: EventRow) -> int:
+        """Return before which row ROW belongs."""
+        first = bisect_left(self.ts, row[TS_PLACE])
+        end = bisect_right(self.ts, row[TS_PLACE], first)
+        return bisect_right(range(end), row[:FIRST_SLOT], first, end, key=self.position)
 
     def break_at(self, ts: int) -> None:
         """Take note of a row at TS whose filter overflows."""
@@ -69,17 +233,60 @@ class TrackRows:
         if self.broken and self.broken[0] < before:
             del self.broken[: bisect_left(self.broken, before)]
 
-    def is_broken(self, lo: int, hi: int) -> bool:
-        """Tell whether a row whose filter overflows stands in [LO, HI)."""
-        return bool(self.broken) and bisect_left(self.broken, hi) > bisect_left(self.broken, lo)
-
     def trim(self, count: int) -> None:
         """Drop the COUNT earliest rows."""
-        del self.rows[:count]
-        del self.ts[:count]
+        packed = min(count, self.packed)
+        for column in self._columns.values():
+            column.drop(packed)
+        del self.ts[:count], self.loose[: count - packed]
+        self.packed -= packed
+
+    # ---- what is read
+
+    def position(self, at: int) -> tuple[int, int, str]:
+        """Return what orders the row AT."""
+        if at >= self.packed:
+            return self.loose[at - self.packed][:FIRST_SLOT]
+        (seq,) = self._columns[SEQ_PLACE].take(at, at + 1)
+        (tie,) = self._columns[TIE_PLACE].take(at, at + 1) if TIE_PLACE in self._columns else ("",)
+        return self.ts[at], seq, tie
+
+    def between(self, start: int, end: int) -> Sequence[EventRow]:
+        """Return the rows from START to before END; places that no aggregate reads are None."""
+        packed = self.packed
+        if start >= packed:
+            return self.loose[start - packed : end - packed]
+        until = min(end, packed)
+        parts: list[Iterable[Any]] = [self.ts[start:until]]
+        for place in range(1, max(self._columns) + 1):
+            column = self._columns.get(place)
+            parts.append(repeat(None) if column is None else column.take(start, until))
+        return [*zip(*parts, strict=False), *self.loose[: max(0, end - packed)]]
+
+    def values(self, place: int, start: int, end: int) -> Sequence[Any]:
+        """Return what stands at PLACE of the rows from START to before END."""
+        packed = self.packed
+        if place == TS_PLACE:
+            return self.ts[start:end]
+        if end <= packed:
+            return self._columns[place].take(start, end)
+        loose = [row[place] for row in self.loose[max(0, start - packed) : end - packed]]
+        return loose if start >= packed else [*self._columns[place].take(start, packed), *loose]
+
+    @property
+    def columns(self) -> Iterable[Column]:
+        """Return the columns."""
+        return self._columns.values()
+
+    @property
+    def bytes(self) -> int:
+        """Return the bytes held, but for the dictionary and the loose rows, which tracks share."""
+        columns = sum(column.bytes for column in self._columns.values())
+        lists = (self, self._columns, self.ts, self.loose, self.broken)
+        return columns + sum(map(sys.getsizeof, lists))
 
 
-def cut(rows: TrackRows, span: Span, t: int) -> tuple[int, int]:
+def cut(rows: Rows, span: Span, t: int) -> tuple[int, int]:
     """Return the half-open range of row numbers that SPAN keeps at T: window, then the latest N."""
     lo, hi = span.window.bounds(t)
     end = bisect_left(rows.ts, hi)

@@ -11,9 +11,10 @@ from featuregraph.layout import Span
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.cells import CellKernel, Running
 from stream.decode import EventRow
-from stream.rows import TrackRows, cut
+from stream.rows import KeptRows, cut
 
 NEVER = INT64_MAX + 1  # later than any query
+_AT_ONCE = 1024  # rows that are made of columns for a state that is built
 _MARKS = 2
 _BYTES_A_ROW = 64  # of a mark, for each row that entered since the one before
 _ZERO: Mapping[int, bytes] = MappingProxyType({})
@@ -44,10 +45,11 @@ class RunningSpan:
     """
 
     __slots__ = (
+        "_enters",
         "_hi",
         "_last",
+        "_leaves",
         "_lo",
-        "_pops",
         "_pushes",
         "_running",
         "_touched",
@@ -67,7 +69,7 @@ class RunningSpan:
     def __init__(
         self,
         span: Span,
-        rows: TrackRows,
+        rows: KeptRows,
         kernels: Mapping[int, CellKernel],
         states: list[Any],
         *,
@@ -98,13 +100,19 @@ class RunningSpan:
         if self.dirty:
             self._rebuild(t)
         changed, self._touched = self._touched, False
-        ts, rows = self.rows.ts, self.rows.rows
+        ts = self.rows.ts
         start, end, n = self.start, self.end, len(ts)
         if end < n and ts[end] < t + self._hi:
             until = bisect_left(ts, t + self._hi, end)
-            for push in self._pushes:
-                for row in rows[end:until]:
-                    push(row)
+            rows = self.rows
+            if end >= rows.packed:
+                entering = rows.loose[end - rows.packed : until - rows.packed]
+                for push in self._pushes:
+                    for row in entering:
+                        push(row)
+            else:
+                for enter in self._enters:
+                    enter(rows, end, until)
             self.end = end = until
             changed = True
         leave = start
@@ -113,15 +121,17 @@ class RunningSpan:
         if self._last is not None and end - leave > self._last:
             leave = end - self._last
         if leave > start:
-            for pop in self._pops:
-                for row in rows[start:leave]:
-                    pop(row)
-            self.start = leave
+            self._leave(start, leave)
             changed = True
         self.wake = ts[end] - self._hi + 1 if end < n else NEVER
         if self._lo is not None and leave < end:
             self.wake = min(self.wake, ts[leave] - self._lo + 1)
         return changed
+
+    def _leave(self, start: int, end: int) -> None:
+        for leave in self._leaves:
+            leave(self.rows, start, end)
+        self.start = end
 
     def _rebuild(self, t: int) -> None:
         self._running = {}
@@ -135,7 +145,7 @@ class RunningSpan:
         self.dirty, self._touched = False, True
 
     def serve(
-        self, rows: TrackRows, kernels: Mapping[int, CellKernel], t: int, *, reads_all: bool = False
+        self, rows: KeptRows, kernels: Mapping[int, CellKernel], t: int, *, reads_all: bool = False
     ) -> None:
         """Run the cells of KERNELS over ROWS, which hold those of before, from now on.
 
@@ -159,16 +169,16 @@ class RunningSpan:
             number: kernel.running(forgets=forgets, data=marked.get(number, b""))
             for number, kernel in kernels.items()
         }
-        rows = self.rows.rows[first : self.end]
         for number, running in added.items():
             self.states[number] = running.readable(self)
-            if running.push is not None:
-                for row in rows:
-                    running.push(row)
+            if running.enter is not None:
+                for one in range(first, self.end, _AT_ONCE):
+                    running.enter(self.rows, one, min(one + _AT_ONCE, self.end))
         self._running |= added
         every = self._running.values()
         self._pushes = [one.push for one in every if one.push is not None]
-        self._pops = [one.pop for one in every if one.pop is not None]
+        self._enters = [one.enter for one in every if one.enter is not None]
+        self._leaves = [one.leave for one in every if one.leave is not None]
         self.commutes = all(one.commutes for one in every)
 
     def mark(self, least: int) -> None:
@@ -199,8 +209,8 @@ class RunningSpan:
             return self.end
         return self.marks[0].at if len(self.marks) == _MARKS else 0
 
-    def inserted(self, at: int) -> None:
-        """Take note that a row was inserted at number AT, before others."""
+    def inserted(self, at: int, row: EventRow) -> None:
+        """Take note that ROW was inserted at number AT, before others."""
         if self.marks and at < self.marks[-1].at:
             self.marks = [mark for mark in self.marks if mark.at <= at]
         if self.dirty or at >= self.end:
@@ -209,7 +219,7 @@ class RunningSpan:
             self.start += 1
             self.end += 1
         elif self.commutes:
-            self._take(self.rows.rows[at])
+            self._take(row)
             self.end += 1
         else:
             self.dirty = True

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from featuregraph.layout import FIRST_SLOT, Span
+from featuregraph.aggregates.weight import weigh
+from featuregraph.layout import FIRST_SLOT
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import Answers, Asked
 from stream.binding import Binding, Reading, same_rows
 from stream.cells import Readable
+from stream.columns import Dictionary
 from stream.decode import EventRow, Stored
 from stream.event import Row
 from stream.migration import between
-from stream.rows import TrackRows, cut
+from stream.rows import Batch, KeptRows, ScannedRows, cut
 from stream.span import NEVER, RunningSpan
 
-_ROW_BYTES, _SLOT_BYTES, _PLACE_BYTES, _STATE_BYTES = 140, 40, 16, 64  # measured on CPython 3.11, averages
-_ANSWER_BYTES = 64
+_SPAN_BYTES, _CELL_BYTES = 900, 1300  # of the objects and functions around a state, measured on CPython 3.11
 
 # The decoder's columns, and perhaps more, of the rows of its event in total order.
 Fetch = Callable[..., Sequence[Stored]]
@@ -28,33 +29,39 @@ Fetch = Callable[..., Sequence[Stored]]
 class KeyRows:
     """The rows of every track of one key: what a scan gives, and what the cache keeps."""
 
+    tracks: Mapping[int, ScannedRows | KeptRows]  # by number
+
     def __init__(self, binding: Binding) -> None:
         self.binding = binding
-        self.tracks: dict[int, TrackRows] = {}  # by number
+        self.tracks = {}
 
     def load(self, fetch: Fetch, t: int) -> None:
         """Take all rows that a query from T on can see."""
         binding = self.binding
         read = ((event, _read(reading, fetch)) for event, reading in binding.readings.items())
-        self.tracks = _filled(binding, binding.layout.tracks, read, t)
+        tracks = {number: self._rows(number) for number in binding.layout.tracks}
+        _fill(binding, tracks, read, t)
+        self.tracks = tracks
+
+    def _rows(self, number: int) -> ScannedRows | KeptRows:
+        """Return room for the rows of the track NUMBER."""
+        return ScannedRows(self.binding.layout.tracks[number])
 
     def fold(self, numbers: Sequence[int], t: int, q: Mapping[str, Any]) -> list[Readable]:
         """Return the states of the cells NUMBERS at T, folded from the rows; equal spans are cut once."""
-        cuts: dict[int, tuple[Sequence[Any], bool]] = {}
+        layout = self.binding.layout
+        cuts: dict[int, tuple[int, int, bool]] = {}
         states: list[Readable] = []
         for number in numbers:
-            at = self.binding.layout.cells[number].span
+            at = layout.cells[number].span
+            span = layout.spans[at]
+            rows = self.tracks[span.track]
             if at not in cuts:
-                cuts[at] = self._cut(self.binding.layout.spans[at], t)
-            rows, broken = cuts[at]
+                cuts[at] = *cut(rows, span, t), rows.is_broken(*span.window.bounds(t))
+            start, end, broken = cuts[at]
             kernel = self.binding.kernels[number]
-            states.append(kernel.broken if broken else kernel.fold(rows, t, q))
+            states.append(kernel.broken if broken else kernel.fold(rows, start, end, t, q))
         return states
-
-    def _cut(self, span: Span, t: int) -> tuple[Sequence[Any], bool]:
-        rows = self.tracks[span.track]
-        start, end = cut(rows, span, t)
-        return rows.rows[start:end], rows.is_broken(*span.window.bounds(t))
 
 
 def _read(reading: Reading, fetch: Fetch) -> list[EventRow]:
@@ -62,32 +69,36 @@ def _read(reading: Reading, fetch: Fetch) -> list[EventRow]:
     return list(filter(None, map(reading.decoder.row, fetch(reading.decoder))))
 
 
-def _filled(
-    binding: Binding, numbers: Container[int], read: Iterable[tuple[str, list[EventRow]]], t: int
-) -> dict[int, TrackRows]:
-    """Return the tracks NUMBERS with the rows READ of their events that a query from T on can see.
+def _fill(
+    binding: Binding,
+    tracks: Mapping[int, ScannedRows | KeptRows],
+    read: Iterable[tuple[str, list[EventRow]]],
+    t: int,
+) -> None:
+    """Fill TRACKS with the rows READ of their events that a query from T on can see.
 
     Each event is read and decoded once, for the widest reach; a narrower track takes the end only.
     """
-    tracks = {n: TrackRows(track) for n, track in binding.layout.tracks.items() if n in numbers}
     for event, rows in read:
-        times = [row[0] for row in rows]
+        batch = Batch(rows)
         for number, place in binding.readings[event].takers:
             if number in tracks:
                 track = tracks[number]
                 reach = track.track.reach
-                first = 0 if reach is None else bisect_left(times, t - reach)
-                track.extend(rows[first:] if first else rows, place)
+                first = 0 if reach is None else bisect_left(batch.ts, t - reach)
+                track.extend(batch, first, place)
     for track in tracks.values():
         track.settle()
-    return tracks
 
 
 class KeyCache(KeyRows):
     """The rows of one key, kept from query to query (cached mode)."""
 
+    tracks: Mapping[int, KeptRows]
+
     def __init__(self, binding: Binding, t: int) -> None:
         super().__init__(binding)
+        self._dictionary = Dictionary()
         self.t = t  # the latest query: rows that only earlier ones need may be gone
         self.stale = False
         self.unweighed = INT64_MAX  # rows pushed since `bytes` was last asked for
@@ -97,21 +108,28 @@ class KeyCache(KeyRows):
 
         All that must be read is read first: a failure changes nothing.
         """
-        dropped = {number for number, rows in self.tracks.items() if rows.floor is not None}
-        step = between(self.binding, binding, dropped)
+        before, held = self.binding, self.tracks
+        dropped = {number for number, rows in held.items() if rows.floor is not None}
+        step = between(before, binding, dropped)
         read = {event: _read(binding.readings[event], fetch) for event in step.events}
-        filled = _filled(binding, step.tracks, read.items(), self.t)
-        held, self.tracks = self.tracks, {}
-        for number, track in binding.layout.tracks.items():
-            rows = filled.get(number)
-            if rows is None:
-                rows = held[number]
-                rows.track = track
-                if not read.keys().isdisjoint(track.events):
-                    rows.widen(row for event in track.events for row in read.get(event, ()))
-            self.tracks[number] = rows
         self.binding = binding
+        filled = {number: self._rows(number) for number in step.tracks}
+        _fill(binding, filled, read.items(), self.t)
+        self.tracks = {number: filled.get(number) or held[number] for number in binding.layout.tracks}
+        for number, rows in self.tracks.items():
+            rows.serve(binding.layout.tracks[number], binding.kept[number])
         self.unweighed = INT64_MAX
+
+    def _rows(self, number: int) -> KeptRows:
+        """Return room for the rows of the track NUMBER."""
+        binding = self.binding
+        return KeptRows(
+            binding.layout.tracks[number],
+            binding.kept[number],
+            self._dictionary,
+            binding.pace.most_loose,
+            has_ties=binding.has_ties,
+        )
 
     def push(self, row: Row) -> None:
         """Take one more event, early or late."""
@@ -148,7 +166,8 @@ class KeyCache(KeyRows):
         reach = rows.track.reach
         if reach is None:
             return
-        rows.forget_broken(t - reach)
+        if rows.broken:
+            rows.forget_broken(t - reach)
         if rows.ts and rows.ts[0] < t - reach:
             gone = bisect_left(rows.ts, t - reach)
             if gone > self.binding.pace.least_trim and 2 * gone > len(rows.ts):
@@ -159,18 +178,19 @@ class KeyCache(KeyRows):
 
     @property
     def bytes(self) -> int:
-        """Return an estimate of the memory held.
+        """Return about how many bytes of memory are held."""
+        rows = sum(rows.bytes for rows in self.tracks.values())
+        return rows + self._dictionary.bytes + self._loose_bytes
 
-        Rows are shared between tracks, so that the longest list stands for an event's.
-        """
-        layout = self.binding.layout
-        width = max((len(scan.slots) for scan in layout.scans.values()), default=0)
-        longest: dict[str, int] = {}
-        for rows in self.tracks.values():
-            for event in rows.track.events:
-                longest[event] = max(longest.get(event, 0), len(rows.rows) // len(rows.track.events))
-        lists = sum(len(rows.rows) for rows in self.tracks.values()) * _PLACE_BYTES
-        return lists + sum(longest.values()) * (_ROW_BYTES + _SLOT_BYTES * width)
+    def tidy(self) -> None:
+        """Forget values that no row holds any more, once they may be many."""
+        if self._dictionary.is_due:
+            self._dictionary.sweep(column for rows in self.tracks.values() for column in rows.columns)
+
+    @property
+    def _loose_bytes(self) -> int:
+        """Return about how many bytes the rows hold that tracks share."""
+        return weigh({id(row): row for rows in self.tracks.values() for row in rows.loose}.values())
 
 
 class KeyState(KeyCache):
@@ -232,9 +252,9 @@ class KeyState(KeyCache):
             self._insert_gone(number, row)
             return
         at = rows.insert(row)
-        if at + 1 < len(rows.rows):
+        if at + 1 < len(rows.ts):
             for _, running in spans:
-                running.inserted(at)
+                running.inserted(at, row)
             if rows.floor is not None and any(running.is_lost for _, running in spans):
                 self.stale = True  # the window must be folded anew, and its rows are gone
 
@@ -276,7 +296,7 @@ class KeyState(KeyCache):
                 self._moved[place] = self._age
             wake = min(wake, running.wake)
             running.mark(self.binding.pace.least_marked)
-        if len(self.tracks[number].rows) > self.binding.pace.least_trim:
+        if len(self.tracks[number].ts) > self.binding.pace.least_trim:
             self._trim_past(number, t)
             self._trim_unread(number, t)
         return wake
@@ -298,10 +318,10 @@ class KeyState(KeyCache):
         """Drop rows of a track that no window reads from T on: they left, or states have taken them."""
         rows = self.tracks[number]
         gone = min(running.needs for _, running in self._by_track[number])
-        if gone > self.binding.pace.least_trim and 4 * gone > len(rows.rows):
-            latest, reach = rows.rows[gone - 1], rows.track.reach
+        if gone > self.binding.pace.least_trim and 4 * gone > len(rows.ts):
+            latest, reach = rows.position(gone - 1), rows.track.reach
             if reach is None or latest[0] >= t - reach:
-                rows.floor = latest[:FIRST_SLOT]
+                rows.floor = latest
             self._trim(number, gone)
 
     def _trim(self, number: int, count: int) -> None:
@@ -311,7 +331,9 @@ class KeyState(KeyCache):
 
     @property
     def bytes(self) -> int:
-        """Return an estimate of the memory held."""
-        held = sum(int(state.size) for state in self._states if state is not None)
-        answered = sum(answers.size for answers in self._answers.values())
-        return super().bytes + held * _STATE_BYTES + answered * _ANSWER_BYTES
+        """Return about how many bytes of memory are held."""
+        states = sum(int(state.weight) for state in self._states if state is not None)
+        answers = sum(answers.weight for answers in self._answers.values())
+        marks = sum(mark.bytes for running in self._spans.values() for mark in running.marks)
+        around = _SPAN_BYTES * len(self._spans) + _CELL_BYTES * len(self._states)
+        return super().bytes + states + answers + marks + around

@@ -22,6 +22,7 @@ str.
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
@@ -30,6 +31,8 @@ from typing import Any, ClassVar, Literal, Self
 from featuregraph.aggregates import codec
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64, INT64_MAX, INT64_MIN, AnyType, Type
+
+NUMBERS_BYTES = 96  # of a few integers, such as sums on a grid
 
 # What an aggregate is pushed: x of the row; its ts_ms; (ts_ms, x); (distinct key, the row itself).
 Takes = Literal["x", "ts", "ts_x", "key_row"]
@@ -63,9 +66,9 @@ class State(ABC):
         """Return the value at query time T (ms): an owned internal value, None or OVERFLOW."""
 
     @property
-    def size(self) -> int:
-        """Return about how many values the state holds."""
-        return 1
+    def weight(self) -> int:
+        """Return about how many bytes of memory the state holds."""
+        return sys.getsizeof(self) + NUMBERS_BYTES
 
     @abstractmethod
     def parts(self) -> list[Any]:

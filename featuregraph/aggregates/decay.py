@@ -9,6 +9,7 @@ themselves.
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -16,6 +17,7 @@ from typing import Any, ClassVar, Self
 from featuregraph.aggregates import codec
 from featuregraph.aggregates.algebra import Aggregate, Endless, Takes
 from featuregraph.aggregates.sums import Sum, unit_of
+from featuregraph.aggregates.weight import weigh
 from featuregraph.scalar import OVERFLOW, exp2
 from featuregraph.types import FLOAT64, Type
 
@@ -30,9 +32,9 @@ class Decaying(Endless):
         self.rows: list[tuple[int, Any]] = []
 
     @property
-    def size(self) -> int:
-        """Return about how many values the state holds."""
-        return 1 + 2 * len(self.rows)
+    def weight(self) -> int:
+        """Return about how many bytes of memory the state holds."""
+        return super().weight + sys.getsizeof(self.rows) + weigh(self.rows)
 
     def push(self, x: Any) -> None:
         """Append (ts_ms, x), later than all held."""

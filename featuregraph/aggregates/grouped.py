@@ -6,19 +6,23 @@ Popping the earliest row never changes that order: a group whose latest row leav
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from operator import itemgetter
 from typing import Any, ClassVar, Self
 
 from featuregraph.aggregates import codec
 from featuregraph.aggregates.algebra import Aggregate, State
 from featuregraph.aggregates.counts import Count
+from featuregraph.aggregates.weight import weigh
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import MapType, Type
 
 _value = itemgetter(0)
+_FEW = 8  # groups that are weighed for all
 
 
 class Groups(ABC):
@@ -63,8 +67,8 @@ class Groups(ABC):
 
     @property
     @abstractmethod
-    def size(self) -> int:
-        """Return about how many values the state holds."""
+    def weight(self) -> int:
+        """Return about how many bytes of memory the state holds."""
 
     @abstractmethod
     def parts(self) -> list[Any]:
@@ -145,9 +149,12 @@ class GroupedStates(Groups):
         return Cell(self.config.aggregate.zero(forgets=self.forgets))
 
     @property
-    def size(self) -> int:
-        """Return about how many values the state holds."""
-        return 1 + sum(2 + cell.state.size for cell in self.cells.values())
+    def weight(self) -> int:
+        """Return about how many bytes of memory the state holds."""
+        few = list(islice(self.cells.values(), _FEW))
+        inner = sum(sys.getsizeof(cell) + cell.state.weight for cell in few)
+        table = sys.getsizeof(self.cells) + weigh(self.cells)
+        return sys.getsizeof(self) + table + inner * len(self.cells) // max(1, len(few))
 
     def push(self, group: Any, x: Any) -> None:
         """Append a row, later than all held."""
@@ -231,9 +238,9 @@ class GroupedCount(Groups):
         self.counts: dict[Any, int] = {}
 
     @property
-    def size(self) -> int:
-        """Return about how many values the state holds."""
-        return 1 + len(self.counts)
+    def weight(self) -> int:
+        """Return about how many bytes of memory the state holds."""
+        return sys.getsizeof(self) + sys.getsizeof(self.counts) + weigh(self.counts)
 
     def push(self, group: Any, x: Any) -> None:
         """Append a row, later than all held."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from typing import Any, Self
 
 from featuregraph.aggregates import codec
 from featuregraph.aggregates.algebra import Aggregate, Endless, State
+from featuregraph.aggregates.weight import weigh
 from featuregraph.scalar import OVERFLOW
 
 
@@ -20,9 +22,9 @@ class Queue(State):
         self.queue: deque[Any] = deque()
 
     @property
-    def size(self) -> int:
-        """Return about how many values the state holds."""
-        return 1 + len(self.queue)
+    def weight(self) -> int:
+        """Return about how many bytes of memory the state holds."""
+        return super().weight + sys.getsizeof(self.queue) + weigh(self.queue)
 
     def value(self, t: int) -> Any:
         """Return the first x."""

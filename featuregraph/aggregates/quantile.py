@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, ClassVar, Self
 
 from featuregraph.aggregates import codec
 from featuregraph.aggregates.algebra import Aggregate, State, kept
+from featuregraph.aggregates.weight import weigh
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import AnyType
 
@@ -27,9 +29,9 @@ class Ordered(State):
         self.xs: list[Any] = []
 
     @property
-    def size(self) -> int:
-        """Return about how many values the state holds."""
-        return 1 + len(self.xs)
+    def weight(self) -> int:
+        """Return about how many bytes of memory the state holds."""
+        return super().weight + sys.getsizeof(self.xs) + weigh(self.xs)
 
     def push(self, x: Any) -> None:
         """Append a row, later than all held."""

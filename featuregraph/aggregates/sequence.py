@@ -1,12 +1,14 @@
 """sequence(n, distinct): the n latest rows, or the n latest of those that are the latest of their key.
 
 A state is pushed (key, row). The row is opaque and kept by reference; whoever asks turns rows into items.
+A pop reads the key alone.
 Only the oldest rows ever leave, so a row that n later ones stand before can not come back: it need not be
 kept.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
@@ -15,6 +17,7 @@ from typing import Any, ClassVar, Self
 
 from featuregraph.aggregates import codec
 from featuregraph.aggregates.algebra import Aggregate, State, Takes
+from featuregraph.aggregates.weight import weigh
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import RecordType, Type
 
@@ -32,9 +35,9 @@ class LatestRows(State):
         self.rows: deque[Any] = deque(maxlen=config.n)
 
     @property
-    def size(self) -> int:
-        """Return about how many values the state holds."""
-        return 1 + len(self.rows)
+    def weight(self) -> int:
+        """Return about how many bytes of memory the state holds."""
+        return super().weight + sys.getsizeof(self.rows) + weigh(self.rows)
 
     def push(self, x: Any) -> None:
         """Append (key, row); the key counts for nothing."""
@@ -96,9 +99,10 @@ class LatestPerKey(State):
         self.latest: dict[Any, tuple[int, Any]] = {}
 
     @property
-    def size(self) -> int:
-        """Return about how many values the state holds."""
-        return 1 + 2 * len(self.latest)
+    def weight(self) -> int:
+        """Return about how many bytes of memory the state holds."""
+        held = weigh(self.latest) + weigh(self.latest.values())
+        return super().weight + sys.getsizeof(self.latest) + held
 
     def push(self, x: Any) -> None:
         """Append (key, row); a row without a key is left out."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any, ClassVar, Self
 
 from featuregraph.aggregates import codec
 from featuregraph.aggregates.algebra import Aggregate, State, kept
+from featuregraph.aggregates.weight import weigh
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import AnyType, ListType
 
@@ -28,9 +30,9 @@ class Occurrences(State):
         self.counts: dict[Any, int] = {}
 
     @property
-    def size(self) -> int:
-        """Return about how many values the state holds."""
-        return 1 + len(self.counts)
+    def weight(self) -> int:
+        """Return about how many bytes of memory the state holds."""
+        return super().weight + sys.getsizeof(self.counts) + weigh(self.counts)
 
     def push(self, x: Any) -> None:
         """Append a row, later than all held."""

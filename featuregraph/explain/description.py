@@ -12,7 +12,7 @@ from featuregraph.build import TS
 from featuregraph.explain.cost import Cost, Kept, cost_of, fields_of, kept_of
 from featuregraph.explain.load import Load
 from featuregraph.explain.moves import moves, range_text
-from featuregraph.infix import Writer, events_text, infix
+from featuregraph.infix import Writer, aggregate_text, events_text, infix
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.layout import lay_out
 from featuregraph.passes import PASSES
@@ -64,6 +64,7 @@ class AggregateLine:
     """One aggregate: computed once, whatever number of features need it."""
 
     expression: str
+    computes: str  # without the stream
     features: tuple[str, ...]
     scanned: bool  # computed from the rows at each query, not kept as a state
     track: int
@@ -267,6 +268,7 @@ def _aggregates(plan: Plan, steps: Steps, load: Load) -> tuple[AggregateLine, ..
         lines.append(
             AggregateLine(
                 expression=infix(compute.agg),
+                computes=aggregate_text(compute.agg),
                 features=tuple(users[compute.agg]),
                 scanned=scanned,
                 track=span.filter,

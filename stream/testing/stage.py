@@ -30,7 +30,7 @@ from stream.testing.histories import ENGINES, History
 Json = Any
 TOLERANCE = 1e-12  # of decayed_sum, of the sum of the absolute terms (SEMANTICS 4.2)
 # Engines trim, drop and catch up after a handful of rows, as they do in long lives only.
-TIGHT = Pace(least_trim=2, most_pending=3, least_marked=2, most_taken=20)
+TIGHT = Pace(least_trim=2, most_loose=2, most_pending=3, least_marked=2, most_taken=20)
 
 
 @dataclass(slots=True)

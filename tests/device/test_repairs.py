@@ -100,7 +100,7 @@ def test_a_late_event_is_repaired_without_the_log(log: EventLog, monkeypatch: py
         engine.extract(graph_id, at_ms=10 * start + 1_000)
     held = engine._kept.peek("u")
     assert held is not None
-    assert all(len(rows.rows) < 1_500 for rows in held.tracks.values())
+    assert all(len(rows.ts) < 1_500 for rows in held.tracks.values())
     reads: list[Any] = []
     scan = log.scan_columns
 

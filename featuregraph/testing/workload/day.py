@@ -8,8 +8,8 @@ from random import Random
 from featuregraph.scalar.transcendental import log1p
 
 HOUR, DAY = 3_600_000, 86_400_000  # ms
-# Events a day: few, as most people have, as the keenest have.
-USERS: Mapping[str, int] = {"low": 80, "average": 600, "heavy": 1260}
+# Events a day: few, as most people have, as the keenest have; busy is 20,000 in a week.
+USERS: Mapping[str, int] = {"low": 80, "average": 600, "heavy": 1260, "busy": 2857}
 # How many of a thousand events fall into each hour: high at noon, in the evening and, longest, at night.
 HOURS = (
     46, 30, 14, 8, 8, 12, 24, 40, 44, 43, 43, 44,

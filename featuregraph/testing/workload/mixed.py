@@ -6,9 +6,9 @@ sets shared by many features, windows of an hour to a week, most of an event's a
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from featuregraph.expr import Expr
@@ -68,7 +68,7 @@ class Workload:
 
     def stream(self, per_second: float = 1.0) -> Iterator[dict[str, Any]]:
         """Yield the events after the start, PER_SECOND of them."""
-        rng = random.Random(self.seed + 1)
+        rng = Random(self.seed + 1)
         at = float(self.start_ms)
         while True:
             yield _event(rng, int(at), self.shape)
@@ -78,7 +78,7 @@ class Workload:
 def workload(seed: int = 1, shape: Shape | None = None, start_ms: int = 1_750_000_000_000) -> Workload:
     """Return the workload of SEED: the same for the same arguments, on any machine."""
     shape = shape or Shape()
-    rng = random.Random(seed)
+    rng = Random(seed)
     recent = int(shape.events * shape.last_day_share)
     times = [start_ms - rng.randrange(1, DAY) for _ in range(recent)]
     times += [start_ms - rng.randrange(DAY, shape.days * DAY) for _ in range(shape.events - recent)]
@@ -86,7 +86,25 @@ def workload(seed: int = 1, shape: Shape | None = None, start_ms: int = 1_750_00
     return Workload(_graph(rng, shape), history, start_ms, seed, shape)
 
 
-def _graph(rng: random.Random, shape: Shape) -> Graph:
+def family(seed: int = 1, shape: Shape | None = None, *, plans: int = 20, own: float = 0.2) -> list[Graph]:
+    """Return PLANS graphs over the events of the workload of SEED: the share OWN of each is in no other."""
+    shape = shape or Shape()
+    rng = Random(f"family {seed}")
+    sets = _sets(rng, shape)
+    alone = round(shape.features * own)
+    shared = _features(rng, sets, shape.features - alone, "shared")
+    return [
+        Graph(f"plan_{number:02}", {**shared, **_features(rng, sets, alone, "own")})
+        for number in range(plans)
+    ]
+
+
+def _graph(rng: Random, shape: Shape) -> Graph:
+    return Graph("workload", _features(rng, _sets(rng, shape), shape.features, "f"))
+
+
+def _sets(rng: Random, shape: Shape) -> list[list[type[Event]]]:
+    """Return the sets of events that features are over."""
     fields: dict[str, Any] = {
         "item": category(),
         "kind": category(),
@@ -95,18 +113,21 @@ def _graph(rng: random.Random, shape: Shape) -> Graph:
         "duration": int64(),
     }
     types = [Event.of(f"type_{i:02}", dict(fields)) for i in range(shape.types)]
-    sets = [rng.sample(types, rng.randint(1, 4)) for _ in range(shape.event_sets)]
+    return [rng.sample(types, rng.randint(1, 4)) for _ in range(shape.event_sets)]
+
+
+def _features(rng: Random, sets: list[list[type[Event]]], count: int, prefix: str) -> dict[str, Expr]:
     features: dict[str, Expr] = {}
     names = list(FUNCTIONS)
-    for number in range(shape.features):
+    for number in range(count):
         members = rng.choice(sets)
         stream = rows(*members).over(rng.choice(WINDOWS))
         name = names[number % len(names)]
-        features[f"f{number:03}_{name}"] = FUNCTIONS[name](stream, members[0])
-    return Graph("workload", features)
+        features[f"{prefix}{number:03}_{name}"] = FUNCTIONS[name](stream, members[0])
+    return features
 
 
-def _event(rng: random.Random, ts_ms: int, shape: Shape) -> dict[str, Any]:
+def _event(rng: Random, ts_ms: int, shape: Shape) -> dict[str, Any]:
     attrs: dict[str, Any] = {
         "item": f"i{min(int(rng.paretovariate(0.8)), 5000)}",
         "kind": f"k{rng.randrange(12)}",

@@ -1,0 +1,39 @@
+"""A report as a page of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from headrace import console
+from headrace.bench import told
+from headrace.bench.report import Report, Table
+from headrace.bench.section import Section
+
+
+def markdown(report: Report, of: Mapping[str, Section], call: str, plots: Collection[str] = ()) -> str:
+    """Return REPORT; CALL printed it, PLOTS are the sections that have a picture beside the page."""
+    parts = ["# Results", f"Printed by `{call}`, in one run.", _list(told.facts(report))]
+    parts += ["## Figures", *_table(told.figures(report)), *_table(told.equality(report))]
+    if report.equality.differences:
+        parts.append(_list([f"unequal: {line}" for line in report.equality.differences]))
+    parts += _table(told.systems())
+    for name, tables in told.sections(report, of):
+        parts.append(f"## {name}")
+        if name in plots:
+            parts.append(f"![{name}]({name}.png)")
+        for table in tables:
+            parts += _table(table)
+    parts += ["## The paper's own figures", *told.PAPER]
+    return "\n\n".join(parts) + "\n"
+
+
+def _list(lines: list[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _table(table: Table) -> list[str]:
+    lines = [table.columns, ("---",) * len(table.columns), *table.rows]
+    text = "\n".join(
+        "| " + " | ".join(console.show(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+    return [f"{table.title}:", text]

@@ -1,0 +1,1 @@
+"""Measurements on made workloads: engines of every mode, and what one would write in their place."""
