@@ -1,8 +1,11 @@
 """Lives of a writing process as data, step by step, and what its log holds after each step.
 
-Steps: {"append": [EVENT, ...]} (one event: `append`, more: `append_many`), {"forget": {...}}, {"clock": MS},
-{"flush": true}, {"restart": true}, {"hold": true | false} (a reader begins to hold its moment, and lets go),
-{"extract": MS}. A step is done as a whole or not at all, whatever happens to the process.
+Steps:
+    {"append": [EVENT, ...]}    one event: `append`, more: `append_many`
+    {"forget": {...}}, {"clock": MS}, {"flush": true}, {"restart": true}, {"extract": MS}
+    {"serve": REQUEST_ID, "key": KEY, "at_ms": MS}     an answer that is kept
+    {"hold": true | false}      a reader begins to hold its moment, and lets go
+A step is done as a whole or not at all, whatever happens to the process.
 """
 
 from __future__ import annotations
@@ -12,9 +15,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import featuregraph as fg
 from featuregraph.errors import EventError
@@ -81,13 +84,24 @@ class Life:
 # ---------------------------------------------------------------- what is expected
 
 
-@dataclass(slots=True)
+class Answered(NamedTuple):
+    """An answer that was kept."""
+
+    request_id: str
+    key: str
+    at_ms: int
+    values: str
+    seen: frozenset[tuple[int, int]]  # ts_ms and seq of the events of the key that it may stand on
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """What a log holds after some steps of a life, by the reference."""
 
     log: Log = field(default_factory=lambda: Log("user_id", GRAPH.events))
     clock_ms: int = NOW
     known_ms: int | None = None
+    served: tuple[Answered, ...] = ()
 
     def after(self, step: Step) -> Expected:
         """Return what it holds when STEP is done too."""
@@ -97,9 +111,14 @@ class Expected:
             case {"forget": what}:
                 log = deepcopy(self.log)
                 log.arrive({"forget": what})
-                return Expected(log, self.clock_ms, self.known_ms)
+                left = [one for one in self.served if _may_stay(one, what, self.log, log)]
+                return replace(self, log=log, served=tuple(left))
             case {"clock": ms}:
-                return Expected(self.log, ms, self.known_ms)
+                return replace(self, clock_ms=ms)
+            case {"serve": request_id, "key": key, "at_ms": ms}:
+                values = repr(ask(GRAPH, self.log, {"key": key, "t": ms}).values)
+                one = Answered(request_id, key, ms, values, _places(self.log, key, ms))
+                return replace(self, served=(*self.served, one))
         return self
 
     def _appended(self, events: Sequence[Mapping[str, Any]]) -> Expected:
@@ -111,7 +130,7 @@ class Expected:
                 log.append({**event, "known_ms": known_ms})
         except EventError:
             return self  # nothing of the call is kept
-        return Expected(log, self.clock_ms, known_ms)
+        return replace(self, log=log, known_ms=known_ms)
 
     def held(self) -> Held:
         """Return the events in order, by key, and those kept apart."""
@@ -123,7 +142,7 @@ class Expected:
         apart = [
             ("apart", r.row.key, r.row.ts_ms, r.row.event_id) for r in self.log.refused if r.clause == "1.5"
         ]
-        return (*rows, *apart)
+        return (*rows, *apart, *(("served", *one[:4]) for one in self.served))
 
     def values(self) -> list[Mapping[str, object]]:
         """Return the features of each key at each of `moments`."""
@@ -132,6 +151,18 @@ class Expected:
     def moments(self) -> tuple[int, ...]:
         """Return the times that are asked about."""
         return self.clock_ms - _DAY, self.clock_ms + 1
+
+
+def _places(log: Log, key: str, until_ms: int) -> frozenset[tuple[int, int]]:
+    return frozenset((row.ts_ms, row.seq) for row in log.rows.get(key, ()) if row.ts_ms <= until_ms)
+
+
+def _may_stay(one: Answered, what: Mapping[str, Any], before: Log, after: Log) -> bool:
+    """Tell whether an answer stays when WHAT is forgotten: it goes with its key, or an event that it saw."""
+    if "key" in what:
+        return one.key != str(what["key"])
+    gone = _places(before, one.key, one.at_ms) - _places(after, one.key, one.at_ms)
+    return not gone & one.seen
 
 
 def expected(steps: Sequence[Step]) -> list[Expected]:
@@ -153,7 +184,11 @@ def held(log: EventLog) -> Held:
                 (r.key, r.ts_ms, r.seq, r.name, r.event_id, r.known_ms, *(given.get(f) for f in _FIELDS))
             )
     apart = [("apart", one.key, one.event["ts_ms"], one.event.get("event_id")) for one in log.quarantined()]
-    return (*rows, *apart)
+    served = [
+        ("served", one.asked.request_id, one.asked.key, one.vector.at_ms, repr(dict(one.vector.values)))
+        for one in log.served()
+    ]
+    return (*rows, *apart, *served)
 
 
 # ---------------------------------------------------------------- playing
@@ -215,6 +250,8 @@ class Player:
                 self.hold()
             case {"hold": _}:
                 self.beside.close()
+            case {"serve": request_id, "key": key, "at_ms": ms}:
+                self.engine.extract(GRAPH.id, key=key, at_ms=ms, record=True, request_id=request_id)
             case {"extract": ms}:
                 for key in KEYS:
                     self.engine.extract(GRAPH.id, key=key, at_ms=ms)
@@ -260,12 +297,15 @@ _MIXED: Final[Sequence[Step]] = (
     {
         "append": [event(22, NOW), event(23, NOW, user_id=7, seq=0), event(24, NOW, user_id=7, seq=0)]
     },  # refused
+    {"serve": "first", "key": "u0", "at_ms": NOW},
+    {"serve": "second", "key": "u1", "at_ms": NOW},
     {"forget": {"key": "u1"}},
     *_singles(30, 2),
     {"flush": True},
     _call(40, 3),
     {"forget": {"before": NOW - 4_990}},
     {"restart": True},
+    {"serve": "third", "key": "u0", "at_ms": NOW},
     {"clock": NOW + 3 * _DAY},
     *_singles(50, 2),
     {"clock": NOW - 2 * _DAY},
@@ -318,6 +358,8 @@ def random_steps(seed: object) -> Iterator[Step]:
                 yield {"restart": True}
             case chance if chance < 0.25:
                 yield {"extract": now}
+            case chance if chance < 0.40:
+                yield {"serve": f"r{number}", "key": rng.choice(KEYS), "at_ms": now}
 
 
 def _any(rng: Random, number: int, now: int) -> dict[str, object]:
