@@ -67,6 +67,7 @@ def suffer(life: int, fault: Fault, folder: Path) -> Told:
     for file in folder.iterdir():
         file.unlink()
     path = folder / LOG
+    LIVES[life].begin(str(path))
     found = _run(life, fault, path)
     lines = found.stdout.splitlines()
     assert found.returncode == 0, f"{fault}: {lines[-3:]} {found.stderr[-2000:]}"
@@ -91,7 +92,7 @@ def _run(life: int, fault: Fault, path: Path) -> subprocess.CompletedProcess[str
 def _judge(life: Life, fault: Fault, path: Path, told: Told) -> None:
     """Raise AssertionError unless the log holds the steps that were done, and goes on."""
     assert len(told.ends) in (0, len(life.steps)), f"{fault}: {len(told.ends)} steps of {len(life.steps)}"
-    may = [Expected()]
+    may = [Expected().after_all(life.found)]
     for step, end in zip(life.steps, told.ends, strict=False):
         after = [one.after(step) for one in may]
         if end == "done":

@@ -11,11 +11,13 @@ A step is done as a whole or not at all, whatever happens to the process.
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -28,6 +30,7 @@ from stream.codec import full_decoder
 from stream.engine import Engine
 from stream.limits import Limits
 from stream.log import EventLog
+from stream.schema import FORMAT, STEPS
 from stream.store import Sync
 
 Step = Mapping[str, Any]
@@ -71,6 +74,13 @@ class Life:
     sync: Sync
     steps: Sequence[Step]
     checkpoint_pages: int = 1_000  # of the write-ahead log, after which SQLite copies it into the file
+    format: int = FORMAT  # of the log that it finds, if it does not make one
+    found: Sequence[Step] = ()  # what had been done to that log
+
+    def begin(self, path: str) -> None:
+        """Make the log at PATH that this life finds, if it finds one."""
+        if self.found:
+            begin(path, self.found, self.format)
 
     def certain(self, done: int) -> int:
         """Return how many of DONE steps the disk must hold though the power fails."""
@@ -121,6 +131,10 @@ class Expected:
                 return replace(self, served=(*self.served, one))
         return self
 
+    def after_all(self, steps: Iterable[Step]) -> Expected:
+        """Return what it holds when all STEPS are done."""
+        return reduce(Expected.after, steps, self)
+
     def _appended(self, events: Sequence[Mapping[str, Any]]) -> Expected:
         known_ms = self.clock_ms if self.known_ms is None else max(self.clock_ms, self.known_ms)
         log = deepcopy(self.log)
@@ -165,10 +179,10 @@ def _may_stay(one: Answered, what: Mapping[str, Any], before: Log, after: Log) -
     return not gone & one.seen
 
 
-def expected(steps: Sequence[Step]) -> list[Expected]:
-    """Return what a log holds before the first of STEPS and after each."""
-    found = [Expected()]
-    for step in steps:
+def expected(life: Life) -> list[Expected]:
+    """Return what the log of LIFE holds before its first step and after each."""
+    found = [Expected().after_all(life.found)]
+    for step in life.steps:
         found.append(found[-1].after(step))
     return found
 
@@ -257,6 +271,29 @@ class Player:
                     self.engine.extract(GRAPH.id, key=key, at_ms=ms)
 
 
+def begin(path: str, steps: Iterable[Step], format: int) -> None:
+    """Make a log at PATH as a version of an older FORMAT left it after STEPS: without the later tables."""
+    player = Player(path, "batch")
+    for step in steps:
+        player.play(step)
+    player.close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for table in _tables(FORMAT) - _tables(format):
+            connection.execute(f"DROP TABLE {table}")
+        connection.execute(f"PRAGMA user_version = {format}")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _tables(format: int) -> set[str]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        for step in STEPS[:format]:
+            connection.executescript(step)
+        found = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%CREATE%'"
+        )
+        return {name for (name,) in found if not name.startswith("sqlite_")}
+
+
 def _unless_refused(call: Callable[[], object]) -> None:
     with suppress(EventError):
         call()
@@ -311,6 +348,11 @@ _MIXED: Final[Sequence[Step]] = (
     {"clock": NOW - 2 * _DAY},
     _call(60, 4),
 )
+_FOUND: Final[Sequence[Step]] = (
+    *_singles(0, 5),
+    _call(5, 20, note="w" * 300),
+    {"append": [event(26, NOW + _DAY)]},
+)
 _LONG: Final[Sequence[Step]] = (*_singles(0, 10), *(_call(10 * n, 10, note="y" * 90) for n in range(1, 5)))
 _BESIDE: Final[Sequence[Step]] = (
     *_singles(0, 3),
@@ -328,6 +370,10 @@ LIVES: Final = (
     Life("mixed, batch", "batch", _MIXED),
     Life("checkpoints, full", "full", _LONG, checkpoint_pages=12),
     Life("checkpoints, batch", "batch", _LONG, checkpoint_pages=12),
+    *(
+        Life(f"upgrade of format {old}", "full", _singles(30, 3), format=old, found=_FOUND)
+        for old in range(1, FORMAT)
+    ),
     Life("a reader beside, full", "full", _BESIDE),
     Life("a reader beside, batch", "batch", _BESIDE),
 )

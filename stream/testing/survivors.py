@@ -32,7 +32,7 @@ def power_cuts(
 
     share: of the different contents, how many are opened, by chance. tries: contents by chance at each place.
     """
-    told, survey = expected(life.steps), Survey()
+    told, survey = expected(life), Survey()
     seen: dict[bytes, Sequence[int] | None] = {}
     disk, begun, done = Disk(), 0, 0
     chance = Random(life.name)
