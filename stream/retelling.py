@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from featuregraph import Plan
 from featuregraph.errors import FeatureGraphError
-from stream.arrivals import passing, said
 from stream.codec import checksum
-from stream.damage import Finding
+from stream.damage import Finding, passing, said
 from stream.ledger import COLUMNS
 from stream.served import Seen, Served, Shape
 
@@ -120,4 +119,4 @@ def _judged(row: Sequence[Any], plans: Plans) -> Served | Finding:
 
 def lost(id: int, detail: str) -> Finding:
     """Return the finding of one record."""
-    return Finding("served", f"record {id}", detail)
+    return Finding("served", f"record {id}", detail, events=1)

@@ -12,9 +12,10 @@ from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import Answers, Asked
 from stream.binding import Binding, Reading, same_rows
+from stream.blocks.runs import Found
 from stream.cells import Readable
 from stream.columns import Dictionary
-from stream.decode import EventRow, Stored
+from stream.decode import Decoder, EventRow
 from stream.event import Row
 from stream.migration import between
 from stream.rows import Batch, KeptRows, ScannedRows, cut
@@ -22,8 +23,8 @@ from stream.span import NEVER, RunningSpan
 
 _SPAN_BYTES, _CELL_BYTES = 900, 1300  # of the objects and functions around a state, measured on CPython 3.11
 
-# The decoder's columns, and perhaps more, of the rows of its event in total order.
-Fetch = Callable[..., Sequence[Stored]]
+# What the log has of the decoder's event.
+Fetch = Callable[[Decoder], Found]
 
 
 class KeyRows:
@@ -66,7 +67,7 @@ class KeyRows:
 
 def _read(reading: Reading, fetch: Fetch) -> list[EventRow]:
     """Return the rows of one event, in total order."""
-    return list(filter(None, map(reading.decoder.row, fetch(reading.decoder))))
+    return reading.decoder.load(fetch(reading.decoder))
 
 
 def _fill(

@@ -119,7 +119,7 @@ def endure(path: str, life: Life) -> Iterator[str]:
 
     def player() -> Player:
         if not opened:
-            opened.append(Player(path, life.sync, life.checkpoint_pages))
+            opened.append(Player(path, life.sync, life.checkpoint_pages, life.sealing))
         return opened[0]
 
     clock_ms = None

@@ -21,15 +21,17 @@ from typing import Final
 
 import msgspec
 
+from stream.blocks.sealing import SEALING, Sealing
 from stream.schema import FORMAT
 from stream.store import Sync
-from stream.testing.lives import Expected, Player, Step, begin, random_steps, tell
+from stream.testing.lives import SOON, Expected, Player, Step, begin, random_steps, tell
 from stream.testing.survivors import LOG, survived
 
 _ROUNDS_A_FILE: Final = 10
 _FOUND: Final = 12  # steps at most that a log of an older format had seen
 _OPENING_S: Final = 0.008  # about what it takes to open a log
 _LONGEST_S: Final = 0.03  # from the first step to the kill
+_SEALING: Final = (SEALING, SOON, Sealing(most_tail=30, least_tail=5, own=4, most_events=16))
 _CHECKPOINTS: Final = (3, 10, 40, 1_000)  # pages, so that many kills hit the copying of the write-ahead log
 
 
@@ -120,11 +122,11 @@ def _round(path: Path, sync: Sync, steps: _Steps, chance: Random, kills: Kills, 
 def _killed(path: Path, sync: Sync, steps: _Steps, chance: Random, *, early: bool) -> tuple[int, int]:
     """Let a process write until it is killed; return how many steps it had begun, and done."""
     reading, writing = os.pipe()
-    pages = chance.choice(_CHECKPOINTS)
+    pages, sealing = chance.choice(_CHECKPOINTS), chance.choice(_SEALING)
     pid = os.fork()
     if pid == 0:
         os.close(reading)
-        _write(path, sync, steps, pages, writing)
+        _write(path, sync, steps, (pages, sealing), writing)
     os.close(writing)
     with open(reading, "rb") as lines:  # noqa: PTH123 - a pipe has no path
         said = []
@@ -139,11 +141,11 @@ def _killed(path: Path, sync: Sync, steps: _Steps, chance: Random, *, early: boo
     return words.count(b"begin"), words.count(b"done")
 
 
-def _write(path: Path, sync: Sync, steps: _Steps, pages: int, output: int) -> None:
+def _write(path: Path, sync: Sync, steps: _Steps, pace: tuple[int, Sealing], output: int) -> None:
     """Write in the forked process, until the end."""
     try:
         os.dup2(output, 1)
-        player = Player(str(path), sync, pages)
+        player = Player(str(path), sync, *pace)
         player.clock.set(steps.now.clock_ms)
         tell(player, _endless(steps), steps.done)
     except BaseException as error:  # noqa: BLE001 - told by the one who kills

@@ -26,6 +26,7 @@ from featuregraph.errors import EventError
 from featuregraph.reference import Log
 from featuregraph.reference.answers import ask
 from featuregraph.testing.clock import FakeClock
+from stream.blocks.sealing import SEALING, Sealing
 from stream.codec import full_decoder
 from stream.engine import Engine
 from stream.limits import Limits
@@ -38,7 +39,8 @@ Held = tuple[tuple[object, ...], ...]
 NOW: Final = 1_700_000_000_000
 KEYS: Final = ("u0", "u1", "u2")
 _DAY: Final = 86_400_000
-_LIMITS: Final = Limits(busy_ms=2)  # who holds a moment here does not let go while others wait
+SOON: Final = Sealing(most_tail=5, least_tail=1, own=3, most_events=6, join=2)  # in short lives too
+_NEVER: Final = Sealing(most_tail=2**62)
 _DURABLE: Final = ("flush", "restart", "forget")  # afterwards the disk has it all, whatever `sync` says
 
 _FIELDS: Final = {"n": fg.int64(), "x": fg.float64(), "item": fg.category(), "session_id": fg.identifier()}
@@ -74,6 +76,7 @@ class Life:
     sync: Sync
     steps: Sequence[Step]
     checkpoint_pages: int = 1_000  # of the write-ahead log, after which SQLite copies it into the file
+    sealing: Sealing = SEALING
     format: int = FORMAT  # of the log that it finds, if it does not make one
     found: Sequence[Step] = ()  # what had been done to that log
 
@@ -215,6 +218,7 @@ class Player:
     path: str
     sync: Sync
     checkpoint_pages: int = 1_000
+    sealing: Sealing = SEALING
     clock: FakeClock = field(default_factory=lambda: FakeClock(NOW))
     log: EventLog = field(init=False)
     engine: Engine = field(init=False)
@@ -225,8 +229,10 @@ class Player:
 
     def open(self) -> None:
         """Open the log, which is made if there is none, and an engine on it."""
+        # Who holds a moment here does not let go while others wait.
+        limits = Limits(busy_ms=2, sealing=self.sealing)
         self.log = EventLog(
-            self.path, sync=self.sync, clock=self.clock, history_start_ms="all", limits=_LIMITS
+            self.path, sync=self.sync, clock=self.clock, history_start_ms="all", limits=limits
         )
         with self.log._using("testing") as connection:  # noqa: SLF001 - no user needs to choose it
             connection.execute(f"PRAGMA wal_autocheckpoint = {self.checkpoint_pages}")
@@ -273,7 +279,7 @@ class Player:
 
 def begin(path: str, steps: Iterable[Step], format: int) -> None:
     """Make a log at PATH as a version of an older FORMAT left it after STEPS: without the later tables."""
-    player = Player(path, "batch")
+    player = Player(path, "batch", sealing=_NEVER)
     for step in steps:
         player.play(step)
     player.close()
@@ -365,9 +371,28 @@ _BESIDE: Final[Sequence[Step]] = (
     {"restart": True},
     *_singles(10, 2),
 )
+# Blocks are written and joined, and rows go, with the appends that make the tail too long.
+_SEALED: Final[Sequence[Step]] = (
+    *_singles(0, 6),
+    _call(6, 14, note="v" * 90),
+    {"append": [event(3, NOW), event(30, NOW)]},  # a duplicate of what is sealed
+    {"append": [event(31, NOW - 3 * _DAY)]},  # late, before all that is sealed
+    {"serve": "first", "key": "u0", "at_ms": NOW},
+    *_singles(40, 6),
+    {"forget": {"event_id": "e7"}},
+    _call(50, 25),
+    {"restart": True},
+    {"forget": {"key": "u1"}},
+    *_singles(80, 3),
+    {"forget": {"before": NOW - 4_955}},
+    {"flush": True},
+    _call(90, 12),
+)
 LIVES: Final = (
     Life("mixed, full", "full", _MIXED),
     Life("mixed, batch", "batch", _MIXED),
+    Life("sealed, full", "full", _SEALED, sealing=SOON),
+    Life("sealed, batch", "batch", _SEALED, checkpoint_pages=40, sealing=SOON),
     Life("checkpoints, full", "full", _LONG, checkpoint_pages=12),
     Life("checkpoints, batch", "batch", _LONG, checkpoint_pages=12),
     *(
@@ -431,7 +456,7 @@ def main() -> None:
     """Live the life of a number in `LIVES`, in a log at a path: the arguments."""
     path, number = sys.argv[1], int(sys.argv[2])
     life = LIVES[number]
-    player = Player(path, life.sync, life.checkpoint_pages)
+    player = Player(path, life.sync, life.checkpoint_pages, life.sealing)
     tell(player, life.steps)
     player.close()
 
