@@ -192,6 +192,8 @@ class EventLog:
         with self._using("appending"):
             writer = self._writer()
             appended = writer.append(drafts, keep_known=keep_known, label=label)
+            if appended[1]:
+                self._ledger.newest = appended[1][-1]
             # The call is done, whatever becomes of tidying up: a disk that is full refuses the next one.
             with suppress(sqlite3.Error):
                 writer.tidy()
