@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -92,13 +92,7 @@ def _run(life: int, fault: Fault, path: Path) -> subprocess.CompletedProcess[str
 def _judge(life: Life, fault: Fault, path: Path, told: Told) -> None:
     """Raise AssertionError unless the log holds the steps that were done, and goes on."""
     assert len(told.ends) in (0, len(life.steps)), f"{fault}: {len(told.ends)} steps of {len(life.steps)}"
-    may = [Expected().after_all(life.found)]
-    for step, end in zip(life.steps, told.ends, strict=False):
-        after = [one.after(step) for one in may]
-        if end == "done":
-            may = after
-        elif end == "unsynced" or "forget" in step:
-            may = list({one.held(): one for one in (*may, *after)}.values())
+    may = _possible(life, told)
     player = Player(str(path), "batch")
     try:
         found = held(player.log)
@@ -108,6 +102,29 @@ def _judge(life: Life, fault: Fault, path: Path, told: Told) -> None:
         right(player, fitting[0])
     finally:
         player.close()
+
+
+def _possible(life: Life, told: Told) -> list[Expected]:
+    """Return what the log may hold: the steps that were done, and what may have been though it failed."""
+    sure = [Expected().after_all(life.found)]
+    loose: list[Expected] = []  # with the last call that was not synced: the next one is written over it
+    for step, end in zip(life.steps, told.ends, strict=False):
+        after = [one.after(step) for one in sure]
+        if end == "done":
+            wrote = any(new.held() != old.held() for new, old in zip(after, sure, strict=True))
+            sure, loose = after, [] if wrote else [one.after(step) for one in loose]
+        elif "forget" in step:
+            sure = _distinct([*sure, *after])
+            loose = _distinct([*loose, *(one.after(step) for one in loose)])
+        elif end == "unsynced":
+            loose = after
+        if "restart" in step:
+            sure, loose = _distinct([*sure, *loose]), []
+    return _distinct([*sure, *loose])
+
+
+def _distinct(those: Iterable[Expected]) -> list[Expected]:
+    return list({one.held(): one for one in those}.values())
 
 
 # ---------------------------------------------------------------- the process
