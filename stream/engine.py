@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, get_args
 
 from featuregraph import CompileError, FeatureGraphError, FeatureVector, Plan, RequestError
@@ -25,15 +25,16 @@ from stream.binding import Binding
 from stream.blocks.runs import Found
 from stream.cache import WEIGH_EVERY, Kept
 from stream.declared import Unknown
-from stream.decode import TS, Decoder, Unparsable
-from stream.errors import ArgumentError
+from stream.decode import ID, TS, Decoder, Unparsable
+from stream.errors import ArgumentError, LogError
 from stream.event import COLUMNS, Receipt, Row
 from stream.installed import Installed, Together
 from stream.log import EventLog
 from stream.pace import PACE, Pace
 from stream.served import Asked, public
 from stream.sizes import parse_size
-from stream.state import Fetch, KeyCache, KeyRows, KeyState
+from stream.snapshot import FORMAT, Snapshot, pack, unpack
+from stream.state import Fetch, FetchSince, KeyCache, KeyRows, KeyState
 
 Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -87,6 +88,7 @@ class Engine:
         self._pending: list[Row] = []
         self._cursor = log.last_id  # rows up to this id are pending or taken
         self._generation = log.generation
+        log.save_first(self)
 
     # ---- plans
 
@@ -209,6 +211,28 @@ class Engine:
         with self._lock:
             return self.log.forget(**what)
 
+    def save(self) -> None:
+        """Save states in the log file, so that a restart reads no lifetime of events again.
+
+        It is done after each `Pace.most_unsaved` events of a key, and as the log closes. What can not be
+        written is left out: a snapshot is a hint.
+        """
+        with self._lock, suppress(FeatureGraphError):
+            if self._generation == self.log.generation:
+                self._drain()
+                for key, kept in self._kept.items():
+                    if kept.unsaved >= self._pace.least_marked:
+                        self._save(key, kept)
+
+    def _save(self, key: str, kept: KeyCache) -> None:
+        kept.unsaved = 0
+        if not isinstance(kept, KeyState) or kept.stale or self.log.read_only:
+            return
+        if cells := kept.saved():
+            found = Snapshot(FORMAT, self._generation, self._cursor, kept.t, cells)
+            with suppress(LogError, UnicodeEncodeError):
+                self.log.keep_snapshot(key, pack(found))
+
     def _drain(self) -> None:
         """Push the rows that arrived since the last query into what is kept of their keys."""
         if not self._pending:
@@ -261,12 +285,18 @@ class Engine:
             self._kept.clear()
             self._pending.clear()
             self._cursor = self.log.last_id
-        while self._cursor < self.log.last_id:
-            found = self.log.rows_after(self._cursor, self._pace.most_pending)
+        for found in self._since(self._cursor):
             self._pending.extend(found)
-            self._cursor = found[-1].id if found else self.log.last_id
+            self._cursor = found[-1].id
             self._drain()
+        self._cursor = self.log.last_id
         self._drain()
+
+    def _since(self, last_id: int) -> Iterator[list[Row]]:
+        """Give the rows that arrived after LAST_ID, some at a time."""
+        while last_id < self.log.last_id and (found := self.log.rows_after(last_id, self._pace.most_pending)):
+            yield found
+            last_id = found[-1].id
 
     # ---- queries
 
@@ -344,6 +374,8 @@ class Engine:
             rows = self._scan(key, installed.alone, t)
             return plan.publish(plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q))
         values = kept.answer(self._together.asked[plan.id], t, q)
+        if kept.unsaved >= self._pace.most_unsaved:
+            self._save(key, kept)
         if kept.unweighed > WEIGH_EVERY:
             self._kept.weigh(key)
         return values
@@ -359,9 +391,11 @@ class Engine:
         if kept is None:
             if not self._kept.fits(key):
                 return None
-            kept = _KEPT[self.mode](self._together.binding, t)
-            with self._decoding():
-                kept.load(self._fetch(key, t, INT64_MAX + 1), t)
+            kept = self._resumed(key, t) if _KEPT[self.mode] is KeyState else None
+            if kept is None:
+                kept = _KEPT[self.mode](self._together.binding, t)
+                with self._decoding():
+                    kept.load(self._fetch(key, t, INT64_MAX + 1), t)
             self._kept.put(key, kept)
         if t < kept.t:
             return None
@@ -369,6 +403,26 @@ class Engine:
             with self._decoding():
                 kept.move(self._together.binding, self._fetch(key, kept.t, INT64_MAX + 1))
         return kept
+
+    def _resumed(self, key: str, t: int) -> KeyCache | None:
+        """Return what was saved of KEY with what arrived since; None where it does not hold at T."""
+        data = self.log.snapshot_of(key)
+        if data is None:
+            return None
+        try:
+            saved = unpack(data)
+            since = self._cursor - saved.last_id
+            if saved.generation != self._generation or saved.t > t or not 0 <= since <= self._pace.most_taken:
+                return None
+            kept = KeyState(self._together.binding, saved.t)
+            kept.resume(saved, self._fetch_until(key, saved.last_id))
+            for found in self._since(saved.last_id):
+                for row in found:
+                    if row.key == key:
+                        kept.push(row)
+        except (TypeError, ValueError):
+            return None  # the events themselves tell what is wrong, if it is them
+        return None if kept.stale else kept
 
     def _scan(self, key: str, binding: Binding, t: int, *, known_from: int | None = None) -> KeyRows:
         """Return the rows that BINDING needs at T, read from the log; as known, from KNOWN_FROM on."""
@@ -383,6 +437,18 @@ class Engine:
 
         def fetch(decoder: Decoder) -> Found:
             return self.log.scan_runs(key, decoder.event, _begin(decoder, t), hi, decoder.columns)
+
+        return fetch
+
+    def _fetch_until(self, key: str, last_id: int) -> FetchSince:
+        """Return the function that reads the rows of KEY from a time on that had arrived up to LAST_ID."""
+
+        def fetch(decoder: Decoder, since: int) -> Found:
+            event, columns, hi = decoder.event, decoder.columns, INT64_MAX + 1
+            if last_id == self._cursor:
+                return self.log.scan_runs(key, event, since, hi, columns)
+            rows = self.log.scan_columns(key, (event,), since, hi, columns)
+            return Found([row for row in rows if row[ID] <= last_id])
 
         return fetch
 

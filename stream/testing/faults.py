@@ -136,7 +136,7 @@ def endure(path: str, life: Life) -> Iterator[str]:
 
     def player() -> Player:
         if not opened:
-            opened.append(Player(path, life.sync, life.checkpoint_pages, life.sealing))
+            opened.append(Player(path, life.sync, life.checkpoint_pages, life.limits))
         return opened[0]
 
     clock_ms = None

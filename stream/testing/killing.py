@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice, takewhile
 from pathlib import Path
 from random import Random
@@ -21,17 +22,22 @@ from typing import Final
 
 import msgspec
 
-from stream.blocks.sealing import SEALING, Sealing
+from stream.blocks.sealing import Sealing
+from stream.limits import Limits
 from stream.schema import FORMAT
 from stream.store import Sync
-from stream.testing.lives import SOON, Expected, Player, Step, begin, random_steps, tell
+from stream.testing.lives import PLAIN, SEALED, Expected, Player, Step, begin, random_steps, tell
 from stream.testing.survivors import LOG, survived
 
 _ROUNDS_A_FILE: Final = 10
 _FOUND: Final = 12  # steps at most that a log of an older format had seen
 _OPENING_S: Final = 0.008  # about what it takes to open a log
 _LONGEST_S: Final = 0.03  # from the first step to the kill
-_SEALING: Final = (SEALING, SOON, Sealing(most_tail=30, least_tail=5, own=4, most_events=16))
+_LIMITS: Final = (
+    PLAIN,
+    SEALED,
+    replace(PLAIN, sealing=Sealing(most_tail=30, least_tail=5, own=4, most_events=16)),
+)
 _CHECKPOINTS: Final = (3, 10, 40, 1_000)  # pages, so that many kills hit the copying of the write-ahead log
 
 
@@ -122,11 +128,11 @@ def _round(path: Path, sync: Sync, steps: _Steps, chance: Random, kills: Kills, 
 def _killed(path: Path, sync: Sync, steps: _Steps, chance: Random, *, early: bool) -> tuple[int, int]:
     """Let a process write until it is killed; return how many steps it had begun, and done."""
     reading, writing = os.pipe()
-    pages, sealing = chance.choice(_CHECKPOINTS), chance.choice(_SEALING)
+    pace = chance.choice(_CHECKPOINTS), chance.choice(_LIMITS)
     pid = os.fork()
     if pid == 0:
         os.close(reading)
-        _write(path, sync, steps, (pages, sealing), writing)
+        _write(path, sync, steps, pace, writing)
     os.close(writing)
     with open(reading, "rb") as lines:  # noqa: PTH123 - a pipe has no path
         said = []
@@ -141,7 +147,7 @@ def _killed(path: Path, sync: Sync, steps: _Steps, chance: Random, *, early: boo
     return words.count(b"begin"), words.count(b"done")
 
 
-def _write(path: Path, sync: Sync, steps: _Steps, pace: tuple[int, Sealing], output: int) -> None:
+def _write(path: Path, sync: Sync, steps: _Steps, pace: tuple[int, Limits], output: int) -> None:
     """Write in the forked process, until the end."""
     try:
         os.dup2(output, 1)

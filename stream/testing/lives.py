@@ -2,8 +2,9 @@
 
 Steps:
     {"append": [EVENT, ...]}    one event: `append`, more: `append_many`
-    {"forget": {...}}, {"clock": MS}, {"flush": true}, {"restart": true}, {"extract": MS}
+    {"forget": {...}}, {"clock": MS}, {"flush": true}, {"restart": true}
     {"serve": REQUEST_ID, "key": KEY, "at_ms": MS}     an answer that is kept
+    {"extract": MS}             an answer to each key, kept too: three steps in one, which `prove` judges
     {"hold": true | false}      a reader begins to hold its moment, and lets go
 A step is done as a whole or not at all, whatever happens to the process.
 """
@@ -26,7 +27,7 @@ from featuregraph.errors import EventError
 from featuregraph.reference import Log
 from featuregraph.reference.answers import ask
 from featuregraph.testing.clock import FakeClock
-from stream.blocks.sealing import SEALING, Sealing
+from stream.blocks.sealing import Sealing
 from stream.codec import full_decoder
 from stream.engine import Engine
 from stream.limits import Limits
@@ -40,7 +41,10 @@ NOW: Final = 1_700_000_000_000
 KEYS: Final = ("u0", "u1", "u2")
 _DAY: Final = 86_400_000
 SOON: Final = Sealing(most_tail=5, least_tail=1, own=3, most_events=6, join=2)  # in short lives too
-_NEVER: Final = Sealing(most_tail=2**62)
+PLAIN: Final = Limits(busy_ms=2)  # who holds a moment here does not let go while others wait
+SEALED: Final = replace(PLAIN, sealing=SOON)
+_ROWS: Final = replace(PLAIN, sealing=Sealing(most_tail=2**62))
+_FEW_ANSWERS: Final = replace(PLAIN, max_served=7)
 _DURABLE: Final = ("flush", "restart", "forget")  # afterwards the disk has it all, whatever `sync` says
 
 _FIELDS: Final = {"n": fg.int64(), "x": fg.float64(), "item": fg.category(), "session_id": fg.identifier()}
@@ -76,7 +80,7 @@ class Life:
     sync: Sync
     steps: Sequence[Step]
     checkpoint_pages: int = 1_000  # of the write-ahead log, after which SQLite copies it into the file
-    sealing: Sealing = SEALING
+    limits: Limits = PLAIN
     format: int = FORMAT  # of the log that it finds, if it does not make one
     found: Sequence[Step] = ()  # what had been done to that log
 
@@ -204,6 +208,7 @@ def held(log: EventLog) -> Held:
     served = [
         ("served", one.asked.request_id, one.asked.key, one.vector.at_ms, repr(dict(one.vector.values)))
         for one in log.served()
+        if one.asked.request_id is not None
     ]
     return (*rows, *apart, *served)
 
@@ -218,7 +223,7 @@ class Player:
     path: str
     sync: Sync
     checkpoint_pages: int = 1_000
-    sealing: Sealing = SEALING
+    limits: Limits = PLAIN
     clock: FakeClock = field(default_factory=lambda: FakeClock(NOW))
     log: EventLog = field(init=False)
     engine: Engine = field(init=False)
@@ -229,10 +234,8 @@ class Player:
 
     def open(self) -> None:
         """Open the log, which is made if there is none, and an engine on it."""
-        # Who holds a moment here does not let go while others wait.
-        limits = Limits(busy_ms=2, sealing=self.sealing)
         self.log = EventLog(
-            self.path, sync=self.sync, clock=self.clock, history_start_ms="all", limits=limits
+            self.path, sync=self.sync, clock=self.clock, history_start_ms="all", limits=self.limits
         )
         with self.log._using("testing") as connection:  # noqa: SLF001 - no user needs to choose it
             connection.execute(f"PRAGMA wal_autocheckpoint = {self.checkpoint_pages}")
@@ -274,12 +277,12 @@ class Player:
                 self.engine.extract(GRAPH.id, key=key, at_ms=ms, record=True, request_id=request_id)
             case {"extract": ms}:
                 for key in KEYS:
-                    self.engine.extract(GRAPH.id, key=key, at_ms=ms)
+                    self.engine.extract(GRAPH.id, key=key, at_ms=ms, record=True)
 
 
 def begin(path: str, steps: Iterable[Step], format: int) -> None:
     """Make a log at PATH as a version of an older FORMAT left it after STEPS: without the later tables."""
-    player = Player(path, "batch", sealing=_NEVER)
+    player = Player(path, "batch", limits=_ROWS)
     for step in steps:
         player.play(step)
     player.close()
@@ -388,11 +391,23 @@ _SEALED: Final[Sequence[Step]] = (
     {"flush": True},
     _call(90, 12),
 )
+_SERVING: Final[Sequence[Step]] = (
+    *_singles(0, 3),
+    {"extract": NOW},
+    _call(3, 4),
+    {"extract": NOW},
+    {"forget": {"event_id": "e4"}},
+    *_singles(7, 2),
+    {"extract": NOW + 1},
+    {"restart": True},
+    {"extract": NOW + 2},
+    *_singles(9, 1),
+)
 LIVES: Final = (
     Life("mixed, full", "full", _MIXED),
     Life("mixed, batch", "batch", _MIXED),
-    Life("sealed, full", "full", _SEALED, sealing=SOON),
-    Life("sealed, batch", "batch", _SEALED, checkpoint_pages=40, sealing=SOON),
+    Life("sealed, full", "full", _SEALED, limits=SEALED),
+    Life("sealed, batch", "batch", _SEALED, checkpoint_pages=40, limits=SEALED),
     Life("checkpoints, full", "full", _LONG, checkpoint_pages=12),
     Life("checkpoints, batch", "batch", _LONG, checkpoint_pages=12),
     *(
@@ -401,6 +416,8 @@ LIVES: Final = (
     ),
     Life("a reader beside, full", "full", _BESIDE),
     Life("a reader beside, batch", "batch", _BESIDE),
+    Life("serving, full", "full", _SERVING, limits=_FEW_ANSWERS),
+    Life("serving, batch", "batch", _SERVING, limits=_FEW_ANSWERS),
 )
 
 
@@ -456,7 +473,7 @@ def main() -> None:
     """Live the life of a number in `LIVES`, in a log at a path: the arguments."""
     path, number = sys.argv[1], int(sys.argv[2])
     life = LIVES[number]
-    player = Player(path, life.sync, life.checkpoint_pages, life.sealing)
+    player = Player(path, life.sync, life.checkpoint_pages, life.limits)
     tell(player, life.steps)
     player.close()
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from random import Random
 
 from featuregraph.values import same
-from stream.testing.disk import Content, Disk, Mark, Operation
-from stream.testing.lives import GRAPH, KEYS, Expected, Life, Player, expected, held
+from stream.backfill.served import prove
+from stream.testing.disk import Content, Disk, Mark, Operation, SyncNames
+from stream.testing.lives import GRAPH, KEYS, Expected, Life, Player, Step, expected, held
 
 LOG = "events.db"  # the name of the log in the folder of a recorded life
 
@@ -34,12 +35,16 @@ def power_cuts(
     told, survey = expected(life), Survey()
     seen: dict[object, Sequence[int] | None] = {}
     disk, begun, done = Disk(), 0, 0
+    # Before it stands what the process found, which is on the disk.
+    start = next(number for number, operation in enumerate(operations) if isinstance(operation, SyncNames))
     chance = Random(life.name)
     for number, operation in enumerate(operations):
         if isinstance(operation, Mark):
             begun += operation.text.startswith("begin")
             done += operation.text.startswith("done")
         disk.take(operation)
+        if number < start:
+            continue
         survey.boundaries += not isinstance(operation, Mark)
         least = life.certain(done)
         for content in disk.outcomes(Random(f"{life.name} {number}"), tries):
@@ -66,9 +71,10 @@ def _after(
         file.unlink()
     for name, data in content.items():
         (folder / name).write_bytes(data)
-    player = Player(str(folder / LOG), "batch", life.checkpoint_pages, life.sealing)
+    player = Player(str(folder / LOG), "batch", life.checkpoint_pages, life.limits)
     try:
         places = survived(player, told, least, most)
+        _proved(player, life.steps[:least])
         for step in life.steps[places[-1] :]:
             player.play(step)
         player.play({"restart": True})
@@ -77,6 +83,17 @@ def _after(
     finally:
         player.close()
     return places
+
+
+def _proved(player: Player, steps: Sequence[Step]) -> None:
+    """Raise AssertionError unless the answers that are left are right, with the last one of STEPS."""
+    ids = [one.id for one in player.log.served()]
+    found = prove(player.path) if ids else None
+    assert found is None or found.ok, f"{player.path}: expected answers that were given, found {found}"
+    asked = [place for place, step in enumerate(steps) if "extract" in step]
+    if asked and not any("forget" in step for step in steps[asked[-1] :]):
+        least = len(asked) * len(KEYS)
+        assert max(ids, default=0) >= least, f"{player.path}: expected record {least}, found {ids}"
 
 
 def _digest(content: Content) -> tuple[tuple[str, int, int], ...]:

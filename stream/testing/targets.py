@@ -307,7 +307,7 @@ def _mended(data: bytes) -> bytes:
             chunk[4] = crc32(body[at : at + chunk[2]])
             at += chunk[2]
         header = msgspec.msgpack.encode([events, chunks, note])
-    except (ValueError, TypeError, IndexError, OverflowError, RecursionError):
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
         pass
     return _START.pack(version, len(header), crc32(header)) + header + body
 
