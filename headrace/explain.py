@@ -31,9 +31,7 @@ def command(
         Path | None,
         typer.Option(help="Count costs on a recording or a device log; else they are assumed."),
     ] = None,
-    key: Annotated[
-        str | None, typer.Option("--key", "-k", help="Whose; else who has most.")
-    ] = None,
+    key: Annotated[str | None, typer.Option("--key", "-k", help="Whose; else who has most.")] = None,
     json: console.JsonOption = False,
 ) -> None:
     """Show what a graph shares, scans and keeps."""

@@ -12,19 +12,19 @@ connection of their own, so that they do not hold up the others.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, Self
 from weakref import WeakSet
 
 from featuregraph.errors import EventError
 from featuregraph.windows import parse_duration
-from stream import arrivals, inspect, quarantine, snapshots
+from stream import arrivals, inspect, quarantine, retention, snapshots
 from stream import forget as forgetting
 from stream.appender import Appender
 from stream.blocks.runs import Found
@@ -41,10 +41,12 @@ from stream.errors import (
     LogCorruptError,
     LogError,
     LogFormatError,
+    LogLockedError,
     LogReadOnlyError,
     translated,
 )
 from stream.event import Draft, Form, Receipt, Row
+from stream.inbox import Outbox
 from stream.inspect import LogStats
 from stream.ledger import Ledger
 from stream.limits import Limits
@@ -52,7 +54,7 @@ from stream.lockfile import LockFile
 from stream.reader import Reader
 from stream.retelling import retold
 from stream.served import Asked, Served
-from stream.store import Sync, connect, meta, set_meta, settle, transaction
+from stream.store import Sync, connect, give_back, meta, set_meta, settle, transaction
 from stream.texts import Texts
 
 if TYPE_CHECKING:
@@ -60,7 +62,16 @@ if TYPE_CHECKING:
     from stream.tables import Progress
 
 DEFAULT_KEY: Final = "user_id"
+_MOST_TRIMS: Final = 4  # to come below a size that is estimated
 _NO_KEY: Final = frozenset({"", "event", "ts_ms", "seq", "known_ms", "attrs"})
+
+
+class Standing(NamedTuple):
+    """Where a log stands at one moment; see the properties of these names."""
+
+    generation: int
+    last_id: int
+    known_ms: int | None
 
 
 class Keeper(Protocol):
@@ -80,11 +91,13 @@ class EventLog:
     key: the column that owns events (SEMANTICS 1.1); kept in the file. None: the file's own, user_id for a
         new one.
     max_future: how far ahead of the clock an event may be before it is quarantined (1.5); None: any time.
+    shared: where another process is the writer, read the log and hand events over to that process; the
+        receipt says so. The first of a log's processes becomes the writer.
     history_start_ms: from which time on the log holds all events (3.5). None: from the clock's now as the
         file is made; "all": it holds all there ever were. Kept in the file.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a user says of a log, by name
         self,
         path: str | PathLike[str],
         *,
@@ -94,6 +107,7 @@ class EventLog:
         max_future: str | None = "5m",
         history_start_ms: int | Literal["all"] | None = None,
         read_only: bool = False,
+        shared: bool = False,
         limits: Limits | None = None,
     ) -> None:
         if sync not in ("batch", "full"):
@@ -114,15 +128,28 @@ class EventLog:
             )
         self._lock = RLock()
         self._keepers: WeakSet[Keeper] = WeakSet()
-        self._file = None if read_only else LockFile(self.path)
+        self._file, self._outbox = None if read_only else self._lead(shared=shared), None
         self._connection: sqlite3.Connection | None = None
         self._appender: Appender | None = None
+        self._in_snapshot = False
         try:
-            self._connection = connect(self.path, self.limits, read_only=read_only, sync=sync)
+            if self._file is None and not read_only:
+                self._outbox = Outbox(self.path, self.limits, sync)
+            self.read_only = self._file is None
+            self._connection = connect(self.path, self.limits, read_only=self.read_only, sync=sync)
             with self._using(OPENING) as connection:
                 self._begin(connection, key, history_start_ms)
         except BaseException:
             self.close()
+            raise
+
+    def _lead(self, *, shared: bool) -> LockFile | None:
+        """Return the writer's lock; None if another process has it and the log is SHARED."""
+        try:
+            return LockFile(self.path)
+        except LogLockedError:
+            if shared:
+                return None
             raise
 
     def _begin(
@@ -141,8 +168,7 @@ class EventLog:
                 " open it with that key, or start a new log"
             )
         self.key = key
-        held_from = about.get("history_start_ms")
-        self._history_start_ms = held_from if isinstance(held_from, int) else None
+        self._read_start(connection)
         self._wiped = True
         self._form = Form(key, self.limits)
         self._texts = Texts(connection, self.limits.cached_texts)
@@ -150,6 +176,7 @@ class EventLog:
         self._ledger = Ledger(connection, self._reader, self.limits)
         self._generation_seen = 0
         self._appender = None if self.read_only else self._new_appender(connection)
+        self._take_in()
 
     def _new_appender(self, connection: sqlite3.Connection) -> Appender:
         return Appender(
@@ -199,14 +226,24 @@ class EventLog:
         self, drafts: list[Draft | None], *, keep_known: bool, label: Callable[[int], str]
     ) -> tuple[Receipt, list[Row]]:
         with self._using("appending"):
+            if self._outbox is not None:
+                return self._outbox.put(drafts, keep_known=keep_known), []
             writer = self._writer()
+            self._take_in()
             appended = writer.append(drafts, keep_known=keep_known, label=label)
             if appended[1]:
                 self._ledger.newest = appended[1][-1]
             # The call is done, whatever becomes of tidying up: a disk that is full refuses the next one.
-            with suppress(sqlite3.Error):
-                writer.tidy()
+            with suppress(sqlite3.Error, LogError):
+                if writer.tidy() and self.limits.max_log_bytes is not None:
+                    self.trim(max_bytes=self.limits.max_log_bytes)
             return appended
+
+    def _take_in(self) -> None:
+        """Take what other processes handed over, where this one is the writer; what cannot be taken waits."""
+        if self._appender is not None and not self._in_snapshot:
+            with suppress(sqlite3.Error):
+                self._appender.take_in()
 
     def forget(
         self, *, before: int | None = None, key: str | int | None = None, event_id: str | int | None = None
@@ -219,6 +256,7 @@ class EventLog:
         what, value = forgetting.asked(before=before, key=key, event_id=event_id)
         with self._using(FORGETTING) as connection:
             writer = self._writer()
+            self._take_in()
             marks = writer.marks()
             removed = forgetting.forget(connection, what, value, marks, writer.sealer, self._ledger)
             writer.drop()
@@ -226,6 +264,42 @@ class EventLog:
             self._wiped = False
             self._wiped = forgetting.wipe(connection)
         return removed
+
+    def trim(
+        self, *, before: int | None = None, keep: Collection[str] = (), max_bytes: int | None = None
+    ) -> int:
+        """Remove old events, and let the log's history begin later; return how many went.
+
+        before: those with ts_ms < BEFORE go, but those with an event name of KEEP.
+        max_bytes: the oldest go, whatever their name, until what the file holds takes no more.
+        """
+        if (before is None) == (max_bytes is None):
+            raise ArgumentError(
+                "expected before or max_bytes to trim by, found both or none; give one of them"
+            )
+        if before is not None:
+            forgetting.asked(before=before)  # refuses what is no time
+        removed = 0
+        with self._using("trimming") as connection:
+            writer = self._writer()
+            self._take_in()
+            for _ in range(1 if max_bytes is None else _MOST_TRIMS):
+                bound = before if max_bytes is None else retention.bound(connection, max_bytes)
+                if bound is None:
+                    break
+                found = retention.trim(connection, bound, keep, writer.marks(), writer.sealer)
+                removed += found
+                if not found:
+                    break
+                writer.drop()
+                writer.generation = self._reader.generation()
+                self._read_start(connection)
+            give_back(connection, self.limits.free_bytes)
+        return removed
+
+    def _read_start(self, connection: sqlite3.Connection) -> None:
+        held_from = meta(connection).get("history_start_ms")
+        self._history_start_ms = held_from if isinstance(held_from, int) else None
 
     def keep_served(self, plan: Plan, asked: Asked, vector: FeatureVector, *, seen_id: int) -> None:
         """Keep what PLAN answered when the rows up to SEEN_ID were known; as durably as an event is.
@@ -257,9 +331,8 @@ class EventLog:
 
     def _writer(self) -> Appender:
         if self._appender is None:
-            raise LogReadOnlyError(
-                f"{self.path}: expected a log open for writing, found read_only=True; open it without"
-            )
+            found = "read_only=True; open it without" if self._outbox is None else "another process writing"
+            raise LogReadOnlyError(f"{self.path}: expected a log open for writing, found {found}")
         return self._appender
 
     # ---------------------------------------------------------------- reading
@@ -345,7 +418,7 @@ class EventLog:
     def snapshot_of(self, key: str) -> bytes | None:
         """Return what was kept last of what an engine computed of KEY; None if nothing is."""
         with self._using("reading") as connection:
-            self._follow()
+            self._follow(connection)
             number = self._texts.find(key)
             return None if number is None else snapshots.kept(connection, number)
 
@@ -354,6 +427,15 @@ class EventLog:
         """The number of events held; takes time in proportion to it."""
         with self._reading():
             return self._reader.count()
+
+    def standing(self) -> Standing:
+        """Return where the log stands, in one call: what a query asks each time."""
+        with self._using("reading") as connection:
+            self._follow(connection)
+            writer, reader = self._appender, self._reader
+            if writer is not None:
+                return Standing(writer.generation, writer.last_id, writer.known_ms)
+            return Standing(self._generation_seen, reader.last_id(), reader.known_ms())
 
     @property
     def last_id(self) -> int:
@@ -370,9 +452,15 @@ class EventLog:
     @property
     def generation(self) -> int:
         """A number that changes whenever events were removed: what was computed before may hold them."""
-        with self._using("reading"):
-            self._follow()
+        with self._using("reading") as connection:
+            self._follow(connection)
             return self._appender.generation if self._appender else self._generation_seen
+
+    @property
+    def latest_ms(self) -> int | None:
+        """The greatest ts_ms of all keys; None if there is no event."""
+        with self._reading():
+            return self._reader.latest_of_all()
 
     @property
     def history_start_ms(self) -> int | None:
@@ -432,10 +520,11 @@ class EventLog:
 
     # ---------------------------------------------------------------- open and closed
 
-    def _follow(self) -> None:
+    def _follow(self, connection: sqlite3.Connection) -> None:
         """Forget, as a reader, the numbers of texts when the writer forgot events: it may give new ones."""
         if self._appender is None and (found := self._reader.generation()) != self._generation_seen:
             self._texts.drop()
+            self._read_start(connection)
             self._generation_seen = found
 
     @contextmanager
@@ -446,10 +535,13 @@ class EventLog:
         """
         with self._lock:
             with self._using("reading") as connection:
-                begins = self._begins(connection)
+                self._take_in()
+                begins, outer = self._begins(connection), self._in_snapshot
+            self._in_snapshot = True
             try:
                 yield
             finally:
+                self._in_snapshot = outer
                 if begins:
                     with self._using("reading") as connection:
                         connection.execute("ROLLBACK")
@@ -458,9 +550,10 @@ class EventLog:
     def _reading(self) -> Iterator[None]:
         """Let the statements of one read see the log at one moment: rows become blocks between two."""
         with self._using("reading") as connection:
+            self._take_in()
             begins = self._begins(connection)
             try:
-                self._follow()
+                self._follow(connection)
                 yield
             finally:
                 if begins:
@@ -530,6 +623,9 @@ class EventLog:
                 for part in ("", "-wal", "-shm") if remove else ():
                     Path(f"{self.path}{part}").unlink(missing_ok=True)
             finally:
+                outbox, self._outbox = self._outbox, None
+                if outbox is not None:
+                    outbox.close()
                 file, self._file = self._file, None
                 if file is not None:
                     file.release()
