@@ -2,6 +2,8 @@
 
 Steps:
     {"append": [EVENT, ...]}    one event: `append`, more: `append_many`
+    {"hand": [EVENT, ...]}      another process hands them over to this one
+    {"trim": MS}                what is older goes, but not the answers that were made of it
     {"forget": {...}}, {"clock": MS}, {"flush": true}, {"restart": true}
     {"serve": REQUEST_ID, "key": KEY, "at_ms": MS}     an answer that is kept
     {"extract": MS}             an answer to each key, kept too: three steps in one, which `prove` judges
@@ -123,8 +125,12 @@ class Expected:
     def after(self, step: Step) -> Expected:
         """Return what it holds when STEP is done too."""
         match step:
-            case {"append": events}:
+            case {"append": events} | {"hand": events}:
                 return self._appended(events)
+            case {"trim": ms}:
+                log = deepcopy(self.log)
+                log.arrive({"forget": {"before": ms}})
+                return replace(self, log=log)
             case {"forget": what}:
                 log = deepcopy(self.log)
                 log.arrive({"forget": what})
@@ -260,6 +266,22 @@ class Player:
                 _unless_refused(lambda: self.engine.append(event))
             case {"append": events}:
                 _unless_refused(lambda: self.engine.append_many(events))
+            case {"hand": events}:
+                with EventLog(self.path, sync=self.sync, shared=True, clock=self.clock) as other:
+                    receipt = other.append_many(events)
+                assert receipt.handed_over == len(events), receipt
+            case {"serve": request_id, "key": key, "at_ms": ms}:
+                self.engine.extract(GRAPH.id, key=key, at_ms=ms, record=True, request_id=request_id)
+            case {"extract": ms}:
+                for key in KEYS:
+                    self.engine.extract(GRAPH.id, key=key, at_ms=ms, record=True)
+            case _:
+                self._tend(step)
+
+    def _tend(self, step: Step) -> None:
+        match step:
+            case {"trim": ms}:
+                self.log.trim(before=ms)
             case {"forget": what}:
                 self.engine.forget(**what)
             case {"clock": ms}:
@@ -273,11 +295,6 @@ class Player:
                 self.hold()
             case {"hold": _}:
                 self.beside.close()
-            case {"serve": request_id, "key": key, "at_ms": ms}:
-                self.engine.extract(GRAPH.id, key=key, at_ms=ms, record=True, request_id=request_id)
-            case {"extract": ms}:
-                for key in KEYS:
-                    self.engine.extract(GRAPH.id, key=key, at_ms=ms, record=True)
 
 
 def begin(path: str, steps: Iterable[Step], format: int) -> None:
@@ -403,6 +420,20 @@ _SERVING: Final[Sequence[Step]] = (
     {"extract": NOW + 2},
     *_singles(9, 1),
 )
+_TWO: Final[Sequence[Step]] = (
+    *_singles(0, 4),
+    {"hand": [event(n, NOW - 5_000 + n) for n in range(4, 9)]},
+    {"hand": [event(9, NOW - 4_991)]},
+    _call(10, 9),
+    {"trim": NOW - 4_994},
+    {"hand": [event(30, NOW), event(12, NOW)]},  # one of them a copy
+    {"restart": True},
+    *_singles(40, 3),
+    {"hand": [event(50, NOW)]},
+    {"flush": True},
+    {"trim": NOW - 4_985},
+    *_singles(60, 2),
+)
 LIVES: Final = (
     Life("mixed, full", "full", _MIXED),
     Life("mixed, batch", "batch", _MIXED),
@@ -416,6 +447,8 @@ LIVES: Final = (
     ),
     Life("a reader beside, full", "full", _BESIDE),
     Life("a reader beside, batch", "batch", _BESIDE),
+    Life("two processes, full", "full", _TWO, limits=SEALED),
+    Life("two processes, batch", "batch", _TWO),
     Life("serving, full", "full", _SERVING, limits=_FEW_ANSWERS),
     Life("serving, batch", "batch", _SERVING, limits=_FEW_ANSWERS),
 )
@@ -440,6 +473,8 @@ def random_steps(seed: object) -> Iterator[Step]:
                 yield {"forget": {"event_id": f"e{rng.randrange(number)}"}}
             case chance if chance < 0.05:
                 yield {"forget": {"before": now - _DAY}}
+            case chance if chance < 0.07:
+                yield {"trim": now - _DAY}
             case chance if chance < 0.10:
                 yield {"flush": True}
             case chance if chance < 0.15:
