@@ -23,6 +23,7 @@ from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
 from stream.binding import Binding
 from stream.cache import WEIGH_EVERY, Kept
+from stream.choice import STATES, Choice, Chooser
 from stream.declared import Unknown
 from stream.decode import TS, Decoder, Stored, Unparsable
 from stream.errors import ArgumentError
@@ -36,7 +37,7 @@ from stream.state import Fetch, KeyCache, KeyRows, KeyState
 
 Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
-_KEPT: Mapping[Mode, type[KeyCache]] = {"cached": KeyCache, "incremental": KeyState, "auto": KeyState}
+_KEEPING: frozenset[Mode] = frozenset({"cached", "incremental", "auto"})
 
 _identifier = converter(IDENTIFIER)
 
@@ -54,6 +55,7 @@ class Engine:
         strict: bool = False,
         declared_only: bool = False,
         pace: Pace = PACE,
+        chooser: Chooser | None = None,
     ) -> None:
         """Open an engine on LOG.
 
@@ -66,6 +68,8 @@ class Engine:
             declared_only: refuse an event with a name, its own or a field's, that no installed plan declares;
                 without a plan there is nothing to compare it with.
             pace: after how much work to tidy up; never changes an answer.
+            chooser: how the aggregates of a key are kept, in modes with states; else "incremental" runs all,
+                "auto" those that save most in the memory that there is. Never changes an answer.
         """
         if mode not in MODES:
             raise ArgumentError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
@@ -79,6 +83,7 @@ class Engine:
         self._lock = threading.RLock()
         self._plans: dict[str, Installed] = {}
         self._pace = pace
+        self._chooser = chooser
         self._unparsable = Unparsable()
         self._unknown = Unknown(log.limits.max_counted)
         self._together = Together((), log.key, self._unparsable, pace)
@@ -342,32 +347,51 @@ class Engine:
         if kept is None:
             rows = self._scan(key, installed.alone, t)
             return plan.publish(plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q))
-        values = kept.answer(self._together.asked[plan.id], t, q)
+        serving = self._together.serving(kept.choice)
+
+        def scan() -> KeyRows:
+            return self._scan(key, serving.logs[plan.id], t)
+
+        values = kept.answer(serving.asked[plan.id], t, q, scan)
         if kept.unweighed > WEIGH_EVERY:
             self._kept.weigh(key)
         return values
 
     def _keep(self, key: str, t: int) -> KeyCache | None:
         """Return what is kept of KEY for a query at T, None where a scan must answer it."""
-        if self.mode not in _KEPT:
+        if self.mode not in _KEEPING:
             return None
+        choice = STATES
         kept = self._kept.get(key)
         if kept is not None and kept.stale:
             self._kept.drop(key)
-            kept = None
+            choice, kept = kept.choice, None
         if kept is None:
             if not self._kept.fits(key):
                 return None
-            kept = _KEPT[self.mode](self._together.binding, t)
+            kept = self._new(t, choice)
             with self._decoding():
                 kept.load(self._fetch(key, t, INT64_MAX + 1), t)
             self._kept.put(key, kept)
         if t < kept.t:
             return None
-        if kept.binding is not self._together.binding:
+        binding = self._serve(kept.choice)
+        if kept.binding is not binding:
             with self._decoding():
-                kept.move(self._together.binding, self._fetch(key, kept.t, INT64_MAX + 1))
+                kept.move(binding, self._fetch(key, kept.t, INT64_MAX + 1))
         return kept
+
+    def _new(self, t: int, choice: Choice) -> KeyCache:
+        """Return room for a key that is kept in the ways of CHOICE."""
+        if self.mode == "cached":
+            return KeyCache(self._together.binding, t)
+        if self._chooser is not None:
+            choice = self._chooser(self._together.binding.layout)
+        fits = self.mode == "auto" and self._chooser is None
+        return KeyState(self._serve(choice), t, choice, self._serve if fits else None)
+
+    def _serve(self, choice: Choice) -> Binding:
+        return self._together.serving(choice).binding
 
     def _scan(self, key: str, binding: Binding, t: int, *, known_from: int | None = None) -> KeyRows:
         """Return the rows that BINDING needs at T, read from the log; as known, from KNOWN_FROM on."""

@@ -25,7 +25,7 @@ from stream.engine import Engine
 from stream.log import EventLog
 from stream.pace import PACE, Pace
 from stream.query import ask
-from stream.testing.histories import ENGINES, History
+from stream.testing.histories import CHOOSERS, ENGINES, History
 
 Json = Any
 TOLERANCE = 1e-12  # of decayed_sum, of the sum of the absolute terms (SEMANTICS 4.2)
@@ -67,7 +67,14 @@ class _Stage:
             history_start_ms="all" if start is None else start,
         )
         self.engines = [
-            Engine(self.log, mode=mode, memory_budget=budget, pace=self.pace) for mode, budget in ENGINES
+            Engine(
+                self.log,
+                mode=setup.mode,
+                memory_budget=setup.budget,
+                pace=self.pace,
+                chooser=CHOOSERS.get(setup.ways),
+            )
+            for setup in ENGINES
         ]
         for number in sorted(self.installed):
             self.install(number)
@@ -186,8 +193,8 @@ def _ask(stage: _Stage, number: int, query: Json) -> None:
             if is_partial(node, query["t"], start, include_now=graph.include_now)
         ]
     found = [_outcome(partial(ask, one, graph.id, query["key"], query)) for one in stage.engines]
-    for (mode, budget), one in zip(ENGINES, found, strict=True):
-        where = f"{mode} with {budget}, {query}"
+    for setup, one in zip(ENGINES, found, strict=True):
+        where = f"{setup}, {query}"
         if isinstance(expected, FeatureGraphError) or isinstance(one, FeatureGraphError):
             _same_error(where, expected, one)
             continue
