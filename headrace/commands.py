@@ -30,7 +30,7 @@ START, GRAPH, LOG, BENCH = "Start here", "Graphs and values", "Device logs", "Me
 COMMANDS: tuple[Command, ...] = (
     _row(START, "demo", "headrace.demo:command", "Rank real baskets by exact features and say the cost."),
     _row(START, "doctor", "headrace.doctor:command", "Say what is wrong here and how to mend it."),
-    _row(GRAPH, "explain", "featuregraph.cli:explain", "Show what a graph shares, scans and keeps."),
+    _row(GRAPH, "explain", "headrace.explain:command", "Show what a graph shares, scans and keeps."),
     _row(GRAPH, "why", "stream.backfill.cli:why", "Show the rows behind one value, each with its clause."),
     _row(GRAPH, "replay", "stream.backfill.cli:replay", "Compute features for recorded events and queries."),
     _row(
@@ -39,7 +39,12 @@ COMMANDS: tuple[Command, ...] = (
         "stream.backfill.cli:verify",
         "Compare every executor with the reference, cell by cell.",
     ),
-    _row(LOG, "log stats", "stream.cli:log_stats", "Count the events, bytes and quarantined rows of a log."),
+    _row(
+        LOG,
+        "log stats",
+        "stream.cli:log_stats",
+        "Count the events, blocks, bytes and quarantined rows of a log.",
+    ),
     _row(LOG, "log import", "stream.cli:log_import", "Append recorded events to a log."),
     _row(LOG, "log export", "stream.cli:log_export", "Write the events of a log to a file."),
     _row(LOG, "log check", "stream.cli:log_check", "Read a whole log and report what is damaged."),
@@ -48,7 +53,7 @@ COMMANDS: tuple[Command, ...] = (
         BENCH,
         "bench device",
         "headrace.bench.cli:device",
-        "Time the engine beside its baselines, in one run.",
+        "Time the device engine against what one would write in its place.",
     ),
 )
 

@@ -20,6 +20,7 @@ from stream.errors import (
 from stream.event import Receipt
 from stream.limits import Limits
 from stream.log import EventLog
+from stream.served import Served
 
 __all__ = [
     "ArgumentError",
@@ -36,6 +37,7 @@ __all__ = [
     "LogLockedError",
     "LogReadOnlyError",
     "Receipt",
+    "Served",
     "StreamError",
     "SystemClock",
     "replay",

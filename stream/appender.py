@@ -1,7 +1,9 @@
 """How events get into the file: one transaction a call, all of it or nothing.
 
-For each event, in this order: quarantine (SEMANTICS 1.5), a place (1.2), duplicate (1.3), taken position
-(1.2). What the next call needs is kept in memory: ids, the latest time of each key, the last `known_ms`.
+For each event, in this order: quarantine (SEMANTICS 1.5), duplicate of a sealed event (1.3), a place (1.2),
+duplicate of a row, taken position (1.2). Rows of the tail are asked by its indexes; sealed events by their
+hashes, and by their positions where the event is not later than all of them. What the next call needs is kept
+in memory: ids, the latest time of each key, the last `known_ms`.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ from typing import Final
 from featuregraph.errors import EventError
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream import quarantine
+from stream.blocks.sealing import Sealing
 from stream.clock import Clock
 from stream.codec import checksum
 from stream.event import Draft, Receipt, Row
 from stream.limits import Limits
 from stream.reader import Reader, row_of
-from stream.store import UNPARSABLE, add_meta, meta, set_meta, transaction
+from stream.sealer import Sealer
+from stream.store import UNPARSABLE, add_meta, give_back, meta, set_meta, transaction
 from stream.texts import Texts
 
 # Known under its key: not inserted, no error. A taken position is an error.
@@ -62,6 +66,7 @@ class Appender:
         clock: Clock,
         limits: Limits,
         max_future_ms: int | None,
+        sealing: Sealing,
     ) -> None:
         self._connection = connection
         self._texts = texts
@@ -71,6 +76,7 @@ class Appender:
         self._limits = limits
         self._max_future_ms = max_future_ms
         self._latest: dict[int, int] = {}
+        self.sealer = Sealer(connection, reader.shelf, by_user=self._by_user, sealing=sealing)
         self.last_id = reader.last_id()
         self.generation = reader.generation()
         self.known_ms = reader.known_ms()
@@ -107,6 +113,35 @@ class Appender:
         """Empty the memory: what was undone, or forgotten, may stand in it."""
         self._texts.drop()
         self._latest.clear()
+        self.sealer.drop()
+
+    def tidy(self) -> None:
+        """Seal and join what is due, each in a transaction of its own; what fails is tried again later."""
+        if not self.sealer.is_due():
+            return
+        try:
+            while self.sealer.is_due():
+                with transaction(self._connection):
+                    self.sealer.seal()
+                    set_meta(self._connection, **self.marks())
+                left = self._limits.sealing.most_events
+                while left > 0 and (blocks := self.sealer.to_join()):
+                    with transaction(self._connection):
+                        self.sealer.join(blocks)
+                    left -= sum(block.events for block in blocks)
+            give_back(self._connection, self._limits.free_bytes)
+        except BaseException:
+            self.drop()
+            raise
+
+    def marks(self) -> dict[str, int | None]:
+        """Return what `meta` must hold once rows are gone from the tail: the largest ids ever given."""
+        return {
+            "known_ms": self.known_ms,
+            "known_id": self.last_id,
+            "last_id": self.last_id,
+            "last_text": self._texts.last(),
+        }
 
     def _take(self, draft: Draft, call: _Call) -> Row | None:
         if self._max_future_ms is not None and draft.ts_ms > call.now_ms + self._max_future_ms:
@@ -115,8 +150,11 @@ class Appender:
             return None
         key = self._texts.number(draft.key)
         user = key if self._by_user else 0 if draft.user_id is None else self._texts.number(draft.user_id)
+        if self._is_sealed(key, draft.event_id):
+            call.duplicate += 1
+            return None
         latest = self._latest_of(key)
-        seq = self._next_seq(user, draft.ts_ms, latest) if draft.seq is None else draft.seq
+        seq = self._next_seq(draft, key, user, latest) if draft.seq is None else draft.seq
         row = self._insert(draft, call, key, user, seq)
         if row is None:
             call.duplicate += 1
@@ -143,13 +181,15 @@ class Appender:
         values = (id, key, self._texts.number(name), ts_ms, seq, user, event_id, known_ms, *rest, crc)
         try:
             # Beyond int64 there is no position left; SQLite could not even take the number.
-            new = seq <= INT64_MAX and self._connection.execute(_INSERT, values).rowcount
+            free = seq <= INT64_MAX and (draft.seq is None or not self._is_taken(draft, key, seq))
+            new = free and self._connection.execute(_INSERT, values).rowcount
         except sqlite3.IntegrityError:
             new = False
         if not new:
             self._check_known(draft, call, key)
             return None
         self.last_id = id
+        self.sealer.added(key, values[2])
         stored = (ts_ms, seq, draft.user_id, id, draft.key, name, event_id, known_ms, *rest)
         if bytes in map(type, rest[:-1]):
             call.odd = True
@@ -179,11 +219,27 @@ class Appender:
             latest = self._latest[key] = INT64_MIN if found is None else found
         return latest
 
-    def _next_seq(self, user: int, ts_ms: int, latest: int) -> int:
-        if self._by_user and ts_ms > latest:
+    def _next_seq(self, draft: Draft, key: int, user: int, latest: int) -> int:
+        if self._by_user and draft.ts_ms > latest:
             return 0
-        last = self._connection.execute(_LAST_SEQ, (user, ts_ms)).fetchone()[0]
-        return 0 if last is None else int(last) + 1
+        found = [self._connection.execute(_LAST_SEQ, (user, draft.ts_ms)).fetchone()[0]]
+        if self._may_be_sealed(draft.ts_ms):
+            found.append(self._reader.shelf.last_seq(key, draft.user_id, draft.ts_ms))
+        return max((int(seq) + 1 for seq in found if seq is not None), default=0)
+
+    def _may_be_sealed(self, ts_ms: int) -> bool:
+        return self.sealer.last_ms is not None and ts_ms <= self.sealer.last_ms
+
+    def _is_taken(self, draft: Draft, key: int, seq: int) -> bool:
+        """Tell whether a sealed event stands at this position."""
+        shelf = self._reader.shelf
+        return self._may_be_sealed(draft.ts_ms) and shelf.is_taken(key, draft.user_id, draft.ts_ms, seq)
+
+    def _is_sealed(self, key: int, event_id: str | None) -> bool:
+        """Tell whether a sealed event has this id."""
+        if event_id is None or self.sealer.last_ms is None:
+            return False
+        return self._reader.shelf.is_known(key, event_id, self.sealer.hash(key, event_id))
 
     def _note(self, call: _Call, keyless: int, *, keep_known: bool) -> None:
         add_meta(

@@ -5,6 +5,7 @@
    by piece, a piece that fails in halves, down to single rows: those that an index or a scan from the end
    still names, and all between 1 and the largest of them.
 3. A row is given only if its checksum says that it is what was written.
+4. Events of sealed blocks (stream.sealed) come among the rows where their ids belong.
 """
 
 from __future__ import annotations
@@ -12,15 +13,23 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import islice
+from operator import itemgetter
 from typing import Any, Final
 
 from stream.codec import column_value, full_decoder
-from stream.damage import ALL, ROWS, Finding, Stored, judged, lost
+from stream.damage import ALL, ROWS, Finding, Stored, judged, lost, passing, said
 from stream.errors import LogCorruptError
+from stream.sealed import sealed_events
+from stream.store import meta
+from stream.texts import Texts
 
 Event = dict[str, Any]
+Tell = Callable[[Finding], object]
 
 _PIECE: Final = 1_024  # ids that are tried at once
+_TEXTS_HELD: Final = 65_536
 _LEAST_BYTES: Final = 32  # of one row, its places in the indexes counted in
 # Who still names rows when the table does not: each index holds every id.
 _LISTS: Final = (
@@ -32,24 +41,43 @@ _COUNTS: Final = tuple(
     f"SELECT count(*) FROM event INDEXED BY {index}"  # noqa: S608 - our own words
     for index in ("position", "stream")
 )
-# Result codes of SQLite that say nothing of the file: busy, locked, memory, interrupted, full, cannot open.
-_PASSING: Final = frozenset({5, 6, 7, 9, 13, 14})
 
 
 def arrivals(
     connection: sqlite3.Connection, tell: Callable[[Finding], object], rows: int
 ) -> Iterator[list[Event]]:
     """Give the events of a log, ROWS at a time, as dicts of their columns and `attrs`; TELL each lost row."""
+    numbered = merge(_tail(connection, tell, rows), _sealed(connection, tell), key=itemgetter(0))
+    while batch := [event for _, event in islice(numbered, rows)]:
+        yield batch
+
+
+def _tail(connection: sqlite3.Connection, tell: Tell, rows: int) -> Iterator[tuple[int, Event]]:
+    """Give id and event of the rows of the tail."""
     decode = full_decoder()
     for batch in _stored(connection, tell, rows):
-        events = []
         for row in batch:
             fields = judged(row, decode)
             if isinstance(fields, Finding):
                 tell(fields)
             else:
-                events.append(_event(row, fields))
-        yield events
+                id, _, name, ts_ms, seq, user, _, *rest, _, _ = row
+                yield id, _event(name, ts_ms, seq, user, rest, fields)
+
+
+def _sealed(connection: sqlite3.Connection, tell: Tell) -> Iterator[tuple[int, Event]]:
+    """Give id and event of sealed events."""
+    decode = full_decoder()
+    texts = Texts(connection, _TEXTS_HELD)
+    by_user = meta(connection).get("key") == "user_id"
+    for ts_ms, seq, user, id, key, name, *rest, payload in sealed_events(connection, tell):
+        try:
+            who = texts.text(key) if by_user else user
+            named = texts.text(name)
+        except sqlite3.DatabaseError:
+            tell(lost(id, "text", "expected its key and name in the table of texts, found one missing"))
+            continue
+        yield id, _event(named, ts_ms, seq, who, rest, decode(payload))
 
 
 def refuse(path: str, found: Finding) -> None:
@@ -62,11 +90,13 @@ def refuse(path: str, found: Finding) -> None:
 
 def count_events(connection: sqlite3.Connection) -> int | None:
     """Return how many events a log holds as far as it can be counted, None if it can not."""
-    return next((n for query in _COUNTS if (n := _count(connection, query)) is not None), None)
+    tail = next((n for query in _COUNTS if (n := _count(connection, query)) is not None), None)
+    sealed = _count(connection, "SELECT ifnull(sum(events), 0) FROM run")
+    return None if tail is None or sealed is None else tail + sealed
 
 
-def _event(row: Stored, fields: dict[str, Any]) -> Event:
-    _, _, name, ts_ms, seq, user, _, event_id, known_ms, session_id, page_id, item_id, _, _ = row
+def _event(name: Any, ts_ms: int, seq: int, user: Any, rest: Sequence[Any], fields: dict[str, Any]) -> Event:
+    event_id, known_ms, session_id, page_id, item_id = rest
     return {
         "event_id": column_value(event_id),
         "user_id": column_value(user),
@@ -166,13 +196,3 @@ def _count(connection: sqlite3.Connection, query: str) -> int | None:
 def _let_pass(error: sqlite3.Error | UnicodeDecodeError) -> None:
     if passing(error):
         raise error
-
-
-def passing(error: sqlite3.Error | UnicodeDecodeError) -> bool:
-    """Tell whether ERROR says nothing of the file."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
-
-
-def said(error: sqlite3.Error | UnicodeDecodeError) -> str:
-    """Return what ERROR says, on one line: where the file is damaged it may quote bytes that are no text."""
-    return "bytes that are no text" if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())

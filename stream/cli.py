@@ -41,7 +41,7 @@ def _bar(label: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 def log_stats(path: LogPath, *, json: console.JsonOption = False) -> None:
-    """Count the events, bytes and quarantined rows of a log."""
+    """Count the events, blocks, bytes and quarantined rows of a log."""
     with EventLog(path, read_only=True) as log:
         found = log.stats()
     if json:
@@ -50,6 +50,11 @@ def log_stats(path: LogPath, *, json: console.JsonOption = False) -> None:
     start = "no bound declared" if found.history_start_ms is None else format_time(found.history_start_ms)
     rows = [
         ("events", found.events),
+        ("as rows", found.events - found.sealed),
+        (
+            "in sealed blocks",
+            f"{found.sealed:,} in {found.blocks:,}, {console.show_bytes(found.block_bytes)}",
+        ),
         (f"keys ({found.key})", found.keys),
         ("first", None if found.first_ts_ms is None else format_time(found.first_ts_ms)),
         ("last", None if found.last_ts_ms is None else format_time(found.last_ts_ms)),
@@ -64,6 +69,8 @@ def log_stats(path: LogPath, *, json: console.JsonOption = False) -> None:
         *((f"unparsable {field}", n) for field, n in found.unparsable.items()),
     ]
     console.print_table(str(path), ("what", "found"), rows)
+    kinds = [(kind, console.show_bytes(size)) for kind, size in found.column_bytes.items()]
+    console.print_table("Bytes of sealed columns", ("kind", "bytes"), kinds)
     console.print_table("Events by name", ("event", "events"), found.by_name.items())
 
 
@@ -133,8 +140,8 @@ def log_export(
 
 def _rows(findings: Sequence[Finding]) -> str:
     """Return how many rows FINDINGS speak of; where the file ends early nobody knows their number."""
-    count = sum(finding.row is not None or finding.what == "served" for finding in findings)
-    unknown = count < len(findings)
+    count = sum(finding.events or 0 for finding in findings)
+    unknown = any(finding.events is None for finding in findings)
     return f"{count:,} row{'' if count == 1 else 's'}{' and an unknown number more' if unknown else ''}"
 
 

@@ -144,5 +144,7 @@ def raw_bytes(columns: dict[str, Value], payload: bytes) -> bytes:
 def checksum(*parts: object) -> int:
     """Return the CRC-32 of a row: of its texts, numbers and payload (the last of PARTS)."""
     *columns, payload = parts
-    head = "\x1f".join([part.decode() if isinstance(part, bytes) else str(part) for part in columns])
+    if bytes in map(type, columns):
+        columns = [part.decode() if isinstance(part, bytes) else part for part in columns]
+    head = "\x1f".join(map(str, columns))
     return zlib.crc32(cast("bytes", payload), zlib.crc32(head.encode()))

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from stream.codec import Fields, checksum
 
-# What `judged` takes, of the rows with an id from one to another, by arrival.
-ROWS: Final = (
+_SELECT: Final = (
     "SELECT event.id, k.value, n.value, ts_ms, seq, u.value, user, event_id, known_ms, session_id,"
     " page_id, item_id, payload, crc"
-    " FROM event NOT INDEXED LEFT JOIN text k ON k.id = key LEFT JOIN text n ON n.id = name LEFT JOIN text u"
-    " ON u.id = user WHERE event.id BETWEEN ? AND ? ORDER BY event.id"
 )
+_TEXTS: Final = (
+    "LEFT JOIN text k ON k.id = key LEFT JOIN text n ON n.id = name LEFT JOIN text u ON u.id = user"
+)
+# What `judged` takes, of rows of the tail; and of those with an id from one to another, by arrival.
+TAIL: Final = f"{_SELECT} FROM event {_TEXTS}"
+ROWS: Final = f"{_SELECT} FROM event NOT INDEXED {_TEXTS} WHERE event.id BETWEEN ? AND ? ORDER BY event.id"
+# Result codes of SQLite that say nothing of the file: busy, locked, memory, interrupted, full, cannot open.
+_PASSING: Final = frozenset({5, 6, 7, 9, 13, 14})
 ALL: Final = (-(2**63), 2**63 - 1)  # the bounds of any id
 
 Stored = Sequence[Any]
@@ -24,10 +30,11 @@ Stored = Sequence[Any]
 class Finding:
     """One thing that is wrong with a log."""
 
-    what: str  # structure, text, checksum, payload
+    what: str  # structure, text, checksum, payload, block
     where: str
     detail: str
     row: int | None = None  # the id of the row, the first one where `where` names several
+    events: int | None = None  # how many are lost; None: nobody knows
 
 
 def judged(row: Stored, decode: Callable[[bytes], Fields]) -> Fields | Finding:
@@ -49,7 +56,22 @@ def judged(row: Stored, decode: Callable[[bytes], Fields]) -> Fields | Finding:
 
 def lost(id: int, what: str, detail: str) -> Finding:
     """Return the finding of one row."""
-    return Finding(what, f"row {id}", detail, id)
+    return Finding(what, f"row {id}", detail, id, 1)
+
+
+def damaged_block(id: int, events: int, detail: str) -> Finding:
+    """Return the finding of one block."""
+    return Finding("block", f"block {id}", f"{detail}; it holds {events} events", events=events)
+
+
+def passing(error: sqlite3.Error | UnicodeDecodeError) -> bool:
+    """Tell whether ERROR says nothing of the file."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _PASSING
+
+
+def said(error: sqlite3.Error | UnicodeDecodeError) -> str:
+    """Return what ERROR says, on one line: where the file is damaged it may quote bytes that are no text."""
+    return "bytes that are no text" if isinstance(error, UnicodeDecodeError) else " ".join(str(error).split())
 
 
 def joined(findings: Iterable[Finding]) -> list[Finding]:
@@ -64,7 +86,11 @@ def joined(findings: Iterable[Finding]) -> list[Finding]:
             and one.row == last + 1
             and (one.what, one.detail) == (before.what, before.detail)
         ):
-            found[-1] = replace(before, where=f"rows {before.row} to {one.row}")
+            found[-1] = replace(
+                before,
+                where=f"rows {before.row} to {one.row}",
+                events=(before.events or 0) + (one.events or 0),
+            )
         else:
             found.append(one)
         last = one.row

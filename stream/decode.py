@@ -2,7 +2,8 @@
 
     stored columns --typed projection--> raw values --SEMANTICS 2--> fields --kernels--> (ts, seq, tie, ...)
 
-Only the columns and attributes that a scan needs are read. A row that every filter of its event rejects is
+Only the columns and attributes that a scan needs are read; those of sealed blocks are brought to their
+internal form column by column, and zipped. A row that every filter of its event rejects is
 dropped as soon as that is known: by its columns before the attributes are decoded, else before anything but
 the filters is computed.
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
@@ -20,10 +23,10 @@ from featuregraph.ir import Node, Op, toposort
 from featuregraph.layout import Scan
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
+from stream.blocks.runs import Found, Run, Stored
 from stream.codec import column_value, typed_decoder
 from stream.event import COLUMNS, RAW_COLUMNS, Row
 
-Stored = Sequence[Any]  # the columns of one event that a scan asks for
 EventRow = tuple[Any, ...]  # (ts_ms, seq, tie, slot 0, ...)
 
 # What every scan reads, in these places: the order, and what the counters ask for.
@@ -95,39 +98,71 @@ class Decoder:
         # Under user_id, (ts, seq) is the whole order; under another key the user decides ties, null first.
         user = "" if key == "user_id" else self._text("user_id")
         tie = f"('.' + {user} if {user} is not None else '')" if user else "''"
-        self.row = self._compile(scan, tie)  # None for a row that nobody keeps
-        self.rows = 0  # of the latest read
+        self._by_user = key == "user_id"
+        self._scan = scan
+        self.read_rows = 0  # of the latest read
         self.row_ns = _ROW_NS  # to retrieve and decode one of them
+        attributes: dict[str, str] = {}
+        # None for a row that nobody keeps.
+        self.row: Callable[[Stored], EventRow | None] = self._compile(
+            "r",
+            (f"r[{TS}]", f"r[{SEQ}]", tie, f"r[{ID}]"),
+            lambda source, fields: self._convert(source, fields, attributes),
+        )
+
+    def load(self, found: Found) -> list[EventRow]:
+        """Return the rows of what was FOUND of this event, in total order."""
+        rows: list[EventRow] = list(filter(None, map(self.row, found.rows)))
+        for run in found.runs:
+            rows += self._rows(run, found.key)
+        if len(found.runs) + bool(found.rows) > 1:
+            rows.sort()  # runs follow each other nearly always, which costs a comparison a row
+        return rows
 
     def took(self, rows: int, ns: int) -> None:
         """Take note that the latest read, of ROWS rows, took NS."""
-        self.rows = rows
+        self.read_rows = rows
         if rows >= _TELLING:
             self.row_ns = ns / rows
 
     def _text(self, column: str) -> str:
         return f"r[{self.columns.index(column)}]"
 
-    def _compile(self, scan: Scan, tie: str) -> Callable[[Stored], EventRow | None]:
+    def _compile(
+        self,
+        parameters: str,
+        at: tuple[str, str, str, str],
+        convert: Callable[[Source, Iterable[Node]], None],
+    ) -> Callable[..., EventRow | None]:
+        """Return the function to a row; AT: the texts of its time, seq, tie and id.
+
+        CONVERT adds the statements that bring fields to their internal form.
+        """
+        scan = self._scan
         source = Source({})
-        for node in toposort([s for s in scan.slots if s is not None]):
-            if node.op is Op.TS:
-                source.place(node, f"r[{TS}]")
-            elif node.op is Op.EVENT_NAME:
-                source.place(node, source.bind(scan.event, "c"))
+        self._place(source, at[0])
         steps = [scan.early, scan.wheres] if scan.early != scan.wheres else [scan.wheres]
         left = dict.fromkeys(self._fields)  # not yet in their internal form
-        attributes: dict[str, str] = {}
         for tests in filter(None, steps):
             needed = [n for n in toposort(tests) if n in left]
-            self._convert(source, needed, attributes)
+            convert(source, needed)
             left = dict.fromkeys(n for n in left if n not in needed)
             overflow = source.bind(OVERFLOW, "o")
             kept = " or ".join(f"{text} is True or {text} is {overflow}" for text in source.add(tests))
             source.lines.append(f"if not ({kept}): return None")
-        self._convert(source, left, attributes)
-        slots = ["None" if node is None else source.add([node])[0] for node in scan.slots]
-        return source.function("r", tuple_of([f"r[{TS}]", f"r[{SEQ}]", tie, *slots]))
+        convert(source, left)
+        return source.function(parameters, tuple_of([*at[:3], *self._slots(source)]))
+
+    def _place(self, source: Source, ts: str) -> None:
+        """Say in SOURCE what stands for a row's time and name."""
+        for node in toposort([s for s in self._scan.slots if s is not None]):
+            if node.op is Op.TS:
+                source.place(node, ts)
+            elif node.op is Op.EVENT_NAME:
+                source.place(node, source.bind(self.event, "c"))
+
+    def _slots(self, source: Source) -> list[str]:
+        return ["None" if node is None else source.add([node])[0] for node in self._scan.slots]
 
     def _convert(self, source: Source, fields: Iterable[Node], attributes: dict[str, str]) -> None:
         """Add the statements that bring FIELDS to their internal form; ATTRIBUTES is filled once needed."""
@@ -145,11 +180,70 @@ class Decoder:
             texts[node] = source.assign(
                 plain.format(x=source.assign(text), f=source.bind(converter(node.scalar)))
             )
+        self._count_bad(source, texts, f"r[{ID}]")
+
+    def _count_bad(self, source: Source, texts: Mapping[Node, str], id: str) -> None:
+        """Add the statements that make null of what is not of its type, and count it."""
         bad, count = source.bind(BAD, "b"), source.bind(self._count, "n")
         for node, text in texts.items():
             number = self._fields.index(node)
-            source.lines.append(f"if {text} is {bad}: {text} = {count}(r[{ID}], {number})")
+            source.lines.append(f"if {text} is {bad}: {text} = {count}({id}, {number})")
             source.place(node, text)
+
+    # ---- sealed blocks
+
+    def _rows(self, run: Run, key: str) -> Iterable[EventRow]:
+        """Return the rows of a piece of a sealed block."""
+        columns, unsure = [], False
+        for node in self._fields:
+            values, may_be_bad = self._values(run, key, node)
+            columns.append(values)
+            unsure |= may_be_bad
+        ties: Iterable[str] = repeat("")
+        if not self._by_user:
+            ties = ["" if user is None else f".{user}" for user in run.column("user_id")]
+        order = (run.column("ts_ms"), run.column("seq"), ties)
+        if self._zipped is not None and not unsure:
+            return self._zipped(*order, *columns)
+        return filter(None, map(self._mapped, *order, run.column("id"), *columns))
+
+    def _values(self, run: Run, key: str, node: Node) -> tuple[list[Any], bool]:
+        """Return the values of one field in their internal form, BAD where one has none, and if one may."""
+        name = node["name"]
+        if name == "event" or (name == "user_id" and self._by_user):
+            known = converter(node.scalar)(self.event if name == "event" else key)
+            return [known] * (run.last - run.first), known is BAD
+        return run.converted(name, node.scalar)
+
+    @cached_property
+    def _parameters(self) -> list[str]:
+        return [f"a{number}" for number in range(len(self._fields))]
+
+    @cached_property
+    def _mapped(self) -> Callable[..., EventRow | None]:
+        """Return the function to a row of its order, its id and its fields, BAD among them."""
+
+        def convert(source: Source, fields: Iterable[Node]) -> None:
+            self._count_bad(source, {n: self._parameters[self._fields.index(n)] for n in fields}, "id")
+
+        order = ("ts", "seq", "tie", "id")
+        return self._compile(", ".join([*order, *self._parameters]), order, convert)
+
+    @cached_property
+    def _zipped(self) -> Callable[..., Iterable[EventRow]] | None:
+        """Return the function to rows of whole columns, None where a row is more than what stands there."""
+        source = Source(dict(zip(self._fields, self._parameters, strict=True)))
+        self._place(source, "ts")
+        slots = self._slots(source)
+        if source.lines or self._scan.wheres:
+            return None
+        again = source.bind(repeat)
+        known = {"ts", *self._parameters}
+        columns = [slot if slot in known else f"{again}({slot})" for slot in slots]
+        order = ("ts", "seq", "tie")
+        return source.function(
+            ", ".join([*order, *self._parameters]), f"zip({', '.join([*order, *columns])})"
+        )
 
     def _count(self, row_id: int, number: int) -> None:
         """Count an unparsable value; it is null."""

@@ -22,10 +22,11 @@ from featuregraph.convert import BAD, converter
 from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
 from stream.binding import Binding
+from stream.blocks.runs import Found
 from stream.cache import WEIGH_EVERY, Kept
 from stream.choice import STATES, Choice, Chooser
 from stream.declared import Unknown
-from stream.decode import TS, Decoder, Stored, Unparsable
+from stream.decode import TS, Decoder, Unparsable
 from stream.errors import ArgumentError
 from stream.event import COLUMNS, Receipt, Row
 from stream.installed import Installed, Together
@@ -395,30 +396,29 @@ class Engine:
 
     def _scan(self, key: str, binding: Binding, t: int, *, known_from: int | None = None) -> KeyRows:
         """Return the rows that BINDING needs at T, read from the log; as known, from KNOWN_FROM on."""
-        fetch = self._fetch(key, t, t + 1)
+        fetch = self._fetch(key, t, t + 1) if known_from is None else self._fetch_known(key, t, known_from)
         found = KeyRows(binding)
         with self._decoding():
-            found.load(fetch if known_from is None else self._known(fetch, t, known_from), t)
+            found.load(fetch, t)
         return found
 
     def _fetch(self, key: str, t: int, hi: int) -> Fetch:
         """Return the function that reads the rows of KEY before HI which a query at T reaches."""
 
-        def fetch(decoder: Decoder, *more: str) -> Sequence[Stored]:
-            lo = INT64_MIN if decoder.reach is None else max(t - decoder.reach, INT64_MIN)
-            return self.log.scan_columns(key, (decoder.event,), lo, hi, (*decoder.columns, *more))
+        def fetch(decoder: Decoder) -> Found:
+            return self.log.scan_runs(key, decoder.event, _begin(decoder, t), hi, decoder.columns)
 
         return fetch
 
-    @staticmethod
-    def _known(fetch: Fetch, t: int, start: int) -> Fetch:
-        """Return FETCH without what was not known at T or lies before START (SEMANTICS 3.5)."""
+    def _fetch_known(self, key: str, t: int, start: int) -> Fetch:
+        """Return `_fetch` without what was not known at T or lies before START (SEMANTICS 3.5)."""
 
-        def known(decoder: Decoder) -> Sequence[Stored]:
-            rows = fetch(decoder, "known_ms")
-            return [r for r in rows if (r[-1] is None or r[-1] <= t) and r[TS] >= start]
+        def fetch(decoder: Decoder) -> Found:
+            columns = (*decoder.columns, "known_ms")
+            rows = self.log.scan_columns(key, (decoder.event,), _begin(decoder, t), t + 1, columns)
+            return Found([r for r in rows if (r[-1] is None or r[-1] <= t) and r[TS] >= start])
 
-        return known
+        return fetch
 
     def _who(self, key: object) -> str:
         if key is None and self.key is None:
@@ -482,6 +482,11 @@ class Engine:
     def memory_budget(self, budget: str | int) -> None:
         with self._lock:
             self._kept.resize(parse_size(budget))
+
+
+def _begin(decoder: Decoder, t: int) -> int:
+    """Return from when on a query at T reaches the events of DECODER."""
+    return INT64_MIN if decoder.reach is None else max(t - decoder.reach, INT64_MIN)
 
 
 def _key(key: object) -> str:

@@ -4,6 +4,7 @@ StreamError
 ├── ArgumentError     (ValueError)  an option has no such form
 ├── EventFileError    (ValueError)  a file of events cannot be read; names file, row and column
 ├── BackfillError     (ValueError)  replay cannot do what it was asked, or a file of queries cannot be read
+├── BlockError        (ValueError)  bytes are no block of events; a log says of them that its file is damaged
 └── LogError          (OSError)     the log cannot do what it was asked
     ├── LogLockedError              another process writes to it
     ├── LogFormatError              the file is no log, or one of another format or key
@@ -43,6 +44,12 @@ class BackfillError(StreamError, ValueError):
     """Say that replay cannot do what it was asked, or cannot read its queries, and where."""
 
     kind = "backfill"
+
+
+class BlockError(StreamError, ValueError):
+    """Say that bytes are no block."""
+
+    kind = "block"
 
 
 class LogError(StreamError, OSError):

@@ -1,27 +1,36 @@
 """Taking events out of the file for good (SEMANTICS 8.1).
 
-Steps: 1. rows, ids kept apart and texts that nothing refers to any more are deleted in one transaction
-(their bytes are overwritten: `secure_delete`), which is synced; 2. free pages are given back; 3. the
-write-ahead log, which still holds the old pages, is copied into the file and cut to nothing.
+Steps: 1. rows, sealed events with their hashes, ids kept apart and texts that nothing refers to any more are
+deleted in one transaction (their bytes are overwritten: `secure_delete`), which is synced; blocks that held
+other events too are written anew in it; 2. free pages are given back; 3. the write-ahead log, which still
+holds the old pages, is copied into the file and cut to nothing.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from featuregraph.convert import converter
 from featuregraph.errors import EventError
 from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, TIMESTAMP
+from stream.blocks.runs import EVENT_ID, KEY, TS
 from stream.ledger import Ledger
-from stream.store import add_meta, set_meta, synced, transaction
+from stream.sealer import Sealer
+from stream.store import add_meta, give_back, set_meta, synced, transaction
 
 _UNUSED: Final = (
     "DELETE FROM text WHERE id NOT IN"
-    " (SELECT key FROM event UNION SELECT user FROM event UNION SELECT name FROM event)"
+    " (SELECT key FROM event UNION SELECT user FROM event UNION SELECT name FROM event"
+    " UNION SELECT key FROM run UNION SELECT name FROM run)"
 )
+_BLOCKS: Final = {
+    "before": "SELECT id FROM block WHERE first_ms < ?",
+    "key": "SELECT DISTINCT block FROM run JOIN text ON text.id = key WHERE value = ?",
+    "event_id": "SELECT id FROM block WHERE ? IS NOT NULL",
+}
 _DELETE: Final = {
     "before": ("DELETE FROM event WHERE ts_ms < ?", "DELETE FROM quarantine WHERE ts_ms < ?"),
     "key": (
@@ -53,6 +62,7 @@ def forget(
     what: str,
     value: int | str,
     marks: Mapping[str, int | None],
+    sealer: Sealer,
     ledger: Ledger,
 ) -> int:
     """Delete the events that WHAT = VALUE means, and the answers made of them; return how many events went.
@@ -61,7 +71,10 @@ def forget(
     """
     answers = ledger.about(what, value)
     with synced(connection), transaction(connection):
-        events, apart = (connection.execute(query, (value,)).rowcount for query in _DELETE[what])
+        blocks = [id for (id,) in connection.execute(_BLOCKS[what], (value,)).fetchall()]
+        events = sealer.take_out(blocks, _gone(connection, what, value)) if blocks else 0
+        rows, apart = (connection.execute(query, (value,)).rowcount for query in _DELETE[what])
+        events += rows
         if events:
             connection.execute(_UNUSED)
             set_meta(connection, **marks)
@@ -70,8 +83,18 @@ def forget(
     return events + apart
 
 
+def _gone(connection: sqlite3.Connection, what: str, value: Any) -> Callable[[Sequence[Any]], bool]:
+    """Return which sealed events WHAT = VALUE means."""
+    if what == "before":
+        return lambda event: bool(event[TS] < value)
+    if what == "event_id":
+        return lambda event: bool(event[EVENT_ID] == value)
+    (number,) = connection.execute("SELECT id FROM text WHERE value = ?", (value,)).fetchone()
+    return lambda event: bool(event[KEY] == number)
+
+
 def wipe(connection: sqlite3.Connection) -> bool:
     """Give free pages back and empty the write-ahead log; False if a reader kept it from being emptied."""
-    connection.executescript("PRAGMA incremental_vacuum")  # execute() would stop after its first page
+    give_back(connection)
     busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     return not busy

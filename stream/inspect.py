@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stream.arrivals import arrivals, passing, said
-from stream.damage import Finding
+from stream.arrivals import arrivals
+from stream.damage import Finding, passing, said
 from stream.retelling import retold
 from stream.schema import FORMAT
 from stream.store import UNPARSABLE, meta
@@ -25,6 +26,15 @@ COUNTERS: Final = (
     "served_forgotten",
     "served_too_large",
 )
+_BY_NAME: Final = (
+    "SELECT value, sum(n) FROM (SELECT name, 1 n FROM event UNION ALL SELECT name, events FROM run)"
+    " JOIN text ON text.id = name GROUP BY name ORDER BY value"
+)
+_TIMES: Final = (
+    "SELECT min(a), max(b) FROM (SELECT min(ts_ms) a, max(ts_ms) b FROM event"
+    " UNION ALL SELECT min(first_ms), max(last_ms) FROM block)"
+)
+_SEALED: Final = "SELECT count(*), ifnull(sum(events), 0), ifnull(sum(length(data)), 0) FROM block"
 _MAX_FINDINGS: Final = 100
 _ROWS: Final = 8_192  # judged at once
 
@@ -38,6 +48,10 @@ class LogStats:
     key: str
     history_start_ms: int | None  # None: all history
     events: int
+    sealed: int  # of them in blocks; the others are rows
+    blocks: int
+    block_bytes: int
+    column_bytes: dict[str, int]  # of them, by the form of columns, most first
     by_name: dict[str, int]
     keys: int
     first_ts_ms: int | None
@@ -55,11 +69,9 @@ class LogStats:
 def stats(connection: sqlite3.Connection, path: str) -> LogStats:
     """Count what the log holds; takes time in proportion to it."""
     about = meta(connection)
-    names = connection.execute(
-        "SELECT value, count(*) FROM event JOIN text ON text.id = name GROUP BY name ORDER BY value"
-    )
-    by_name = dict(names.fetchall())
-    first, last = connection.execute("SELECT min(ts_ms), max(ts_ms) FROM event").fetchone()
+    by_name = dict(connection.execute(_BY_NAME).fetchall())
+    first, last = connection.execute(_TIMES).fetchone()
+    blocks, sealed, block_bytes = connection.execute(_SEALED).fetchone()
     page_bytes = _one(connection, "PRAGMA page_size")
     history_start_ms = about.get("history_start_ms")
     return LogStats(
@@ -68,8 +80,12 @@ def stats(connection: sqlite3.Connection, path: str) -> LogStats:
         key=str(about["key"]),
         history_start_ms=history_start_ms if isinstance(history_start_ms, int) else None,
         events=sum(by_name.values()),
+        sealed=sealed,
+        blocks=blocks,
+        block_bytes=block_bytes,
+        column_bytes=_column_bytes(connection) if blocks else {},
         by_name=by_name,
-        keys=_one(connection, "SELECT count(DISTINCT key) FROM event"),
+        keys=_one(connection, "SELECT count(*) FROM (SELECT key FROM event UNION SELECT key FROM run)"),
         first_ts_ms=first,
         last_ts_ms=last,
         file_bytes=_size(path),
@@ -85,6 +101,18 @@ def stats(connection: sqlite3.Connection, path: str) -> LogStats:
             if name.startswith(UNPARSABLE)
         },
     )
+
+
+def _column_bytes(connection: sqlite3.Connection) -> dict[str, int]:
+    from stream.blocks.block import Block
+
+    found: Counter[str] = Counter()
+    for (data,) in connection.execute("SELECT data FROM block"):
+        block = Block(data)
+        for kind, size in block.sizes():
+            found[kind] += size
+        found["headers"] += block.header_bytes
+    return dict(found.most_common())
 
 
 def check(connection: sqlite3.Connection) -> Iterator[Finding]:

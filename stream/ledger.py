@@ -22,6 +22,7 @@ from typing import Any, Final
 from featuregraph import FeatureVector, Plan
 from featuregraph.errors import CompileError
 from stream.codec import checksum
+from stream.event import Row
 from stream.limits import Limits
 from stream.reader import Reader
 from stream.served import Asked, Seen, Shape, reach_of
@@ -74,7 +75,7 @@ class Ledger:
     def drop(self) -> None:
         """Empty the memory: what was undone, or forgotten, may stand in it."""
         self._held: _Held | None = None
-        self._seen = Seen(0)
+        self.newest: Row | None = None  # the row that arrived last, where its writer told of it
 
     # ---------------------------------------------------------------- keeping
 
@@ -100,7 +101,7 @@ class Ledger:
                 with transaction(self._connection):
                     add_meta(self._connection, served_too_large=1)
                 return
-            seen = self._newest(seen_id)
+            seen = self._mark(seen_id)
             with transaction(self._connection):
                 if graph is None:
                     graph = held.graphs[plan.id] = self._add_graph(plan.id, stored)
@@ -127,13 +128,14 @@ class Ledger:
             self._held = _Held(last, sum(g.records for g in graphs.values()), size, graphs)
         return self._held
 
-    def _newest(self, id: int) -> Seen:
-        """Return the mark of row ID, the newest that has arrived."""
-        if self._seen.id != id:
-            found = self._reader.rows_after(id - 1, 1)
-            row = found[0] if found and found[0].id == id else None  # else it was forgotten
-            self._seen = Seen(id, row.ts_ms, row.seq, row.known_ms) if row else Seen(id)
-        return self._seen
+    def _mark(self, id: int) -> Seen:
+        """Return where row ID stands, the newest that has arrived."""
+        if self.newest is None or self.newest.id != id:
+            found = self._reader.rows_after(id - 1, None)
+            if not found or found[0].id != id:  # it was forgotten, or there never was any
+                return Seen(id)
+            self.newest = found[0]
+        return Seen(id, self.newest.ts_ms, self.newest.seq, self.newest.known_ms)
 
     def _add_graph(self, graph_id: str, plan: bytes) -> _Graph:
         number = self._connection.execute(
@@ -154,13 +156,18 @@ class Ledger:
             dropped += 1
             held.records -= 1
             held.bytes -= size
-            graph_id, graph = next(item for item in held.graphs.items() if item[1].number == number)
-            graph.records -= 1
-            if not graph.records:
-                self._connection.execute("DELETE FROM served_graph WHERE id = ?", (number,))
-                held.bytes -= graph.plan_bytes
-                del held.graphs[graph_id]
+            self._let_go(held, number)
         add_meta(self._connection, served_dropped=dropped)
+
+    def _let_go(self, held: _Held, number: int) -> None:
+        """Count one record less of the graph NUMBER, and drop its plan with the last one."""
+        for graph_id, graph in list(held.graphs.items()):
+            if graph.number == number:
+                graph.records -= 1
+                if not graph.records:
+                    self._connection.execute("DELETE FROM served_graph WHERE id = ?", (number,))
+                    held.bytes -= graph.plan_bytes
+                    del held.graphs[graph_id]
 
     # ---------------------------------------------------------------- forgetting
 

@@ -1,8 +1,10 @@
-"""The bounds on what a log takes from outside."""
+"""The bounds on what a log takes from outside, and on what it keeps as rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from stream.blocks.sealing import SEALING, Sealing
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -24,4 +26,6 @@ class Limits:
     max_counted: int = 256  # names, of unparsable or undeclared fields, that are counted one by one
     cached_texts: int = 65_536  # keys and names held in memory
     cache_bytes: int = 4 * MIB  # pages of the file held in memory; more makes scans of long histories faster
+    free_bytes: int = MIB  # of the file, kept for the next rows when others were sealed
     busy_ms: int = 5_000  # to wait for another process that holds the file for a moment
+    sealing: Sealing = SEALING  # when rows become blocks

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
@@ -26,6 +26,7 @@ from featuregraph.windows import parse_duration
 from stream import arrivals, inspect, quarantine
 from stream import forget as forgetting
 from stream.appender import Appender
+from stream.blocks.runs import Found
 from stream.clock import Clock, SystemClock
 from stream.damage import Finding
 from stream.errors import (
@@ -35,6 +36,7 @@ from stream.errors import (
     FORGETTING,
     OPENING,
     ArgumentError,
+    BlockError,
     LogCorruptError,
     LogError,
     LogFormatError,
@@ -149,6 +151,7 @@ class EventLog:
             clock=self.clock,
             limits=self.limits,
             max_future_ms=self._max_future_ms,
+            sealing=self.limits.sealing,
         )
 
     # ---------------------------------------------------------------- writing
@@ -187,7 +190,14 @@ class EventLog:
         self, drafts: list[Draft | None], *, keep_known: bool, label: Callable[[int], str]
     ) -> tuple[Receipt, list[Row]]:
         with self._using("appending"):
-            return self._writer().append(drafts, keep_known=keep_known, label=label)
+            writer = self._writer()
+            appended = writer.append(drafts, keep_known=keep_known, label=label)
+            if appended[1]:
+                self._ledger.newest = appended[1][-1]
+            # The call is done, whatever becomes of tidying up: a disk that is full refuses the next one.
+            with suppress(sqlite3.Error):
+                writer.tidy()
+            return appended
 
     def forget(
         self, *, before: int | None = None, key: str | int | None = None, event_id: str | int | None = None
@@ -200,14 +210,8 @@ class EventLog:
         what, value = forgetting.asked(before=before, key=key, event_id=event_id)
         with self._using(FORGETTING) as connection:
             writer = self._writer()
-            last = writer.last_id
-            marks = {
-                "known_ms": writer.known_ms,
-                "known_id": last,
-                "last_id": last,
-                "last_text": self._texts.last(),
-            }
-            removed = forgetting.forget(connection, what, value, marks, self._ledger)
+            marks = writer.marks()
+            removed = forgetting.forget(connection, what, value, marks, writer.sealer, self._ledger)
             writer.drop()
             writer.generation = self._reader.generation()
             self._wiped = False
@@ -249,7 +253,7 @@ class EventLog:
         after_id: int | None = None,
     ) -> list[Row]:
         """Return the rows of KEY with one of NAMES and LO_MS <= ts_ms < HI_MS (None: any), in total order."""
-        with self._using("reading"):
+        with self._reading():
             return self._reader.rows_of(self._reader.scan(key, names, lo_ms, hi_ms, Row._fields, after_id))
 
     def scan_columns(
@@ -266,25 +270,32 @@ class EventLog:
 
         session_id, page_id and item_id are as stored: pass them through codec.column_value.
         """
-        with self._using("reading"):
-            self._follow()
+        with self._reading():
             return self._reader.scan(key, names, lo_ms, hi_ms, columns, after_id)
+
+    def scan_runs(
+        self, key: str, name: str, lo_ms: int | None, hi_ms: int | None, columns: Sequence[str]
+    ) -> Found:
+        """Return what `scan_columns` reads of one name as it stands: rows of the tail, and sealed pieces.
+
+        For who decodes a piece column by column; its bytes are here, whatever becomes of the file.
+        """
+        with self._reading():
+            return self._reader.find(key, name, lo_ms, hi_ms, columns)
 
     def rows_after(self, id: int, limit: int | None = None) -> list[Row]:
         """Return LIMIT rows at most that arrived after row ID (0: from the first), by arrival."""
-        with self._using("reading"):
-            self._follow()
+        with self._reading():
             return self._reader.rows_after(id, limit)
 
     def max_ts(self, key: str) -> int | None:
         """Return the greatest ts_ms of KEY; None if it has no event."""
-        with self._using("reading"):
-            self._follow()
+        with self._reading():
             return self._reader.max_ts(key)
 
     def keys(self) -> list[str]:
         """Return the keys of the events held, sorted."""
-        with self._using("reading"):
+        with self._reading():
             return self._reader.keys()
 
     def quarantined(self) -> list[quarantine.Quarantined]:
@@ -313,7 +324,7 @@ class EventLog:
     @property
     def count(self) -> int:
         """The number of events held; takes time in proportion to it."""
-        with self._using("reading"):
+        with self._reading():
             return self._reader.count()
 
     @property
@@ -407,16 +418,33 @@ class EventLog:
         """
         with self._lock:
             with self._using("reading") as connection:
-                # In the writing process the lock is enough: nobody else writes.
-                begins = self.read_only and not connection.in_transaction
-                if begins:
-                    connection.execute("BEGIN")
+                begins = self._begins(connection)
             try:
                 yield
             finally:
                 if begins:
                     with self._using("reading") as connection:
                         connection.execute("ROLLBACK")
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Let the statements of one read see the log at one moment: rows become blocks between two."""
+        with self._using("reading") as connection:
+            begins = self._begins(connection)
+            try:
+                self._follow()
+                yield
+            finally:
+                if begins:
+                    connection.execute("ROLLBACK")
+
+    def _begins(self, connection: sqlite3.Connection) -> bool:
+        """Begin a transaction that only reads, where one is needed; tell whether it was."""
+        # In the writing process the lock is enough: nobody else writes.
+        begins = self.read_only and not connection.in_transaction
+        if begins:
+            connection.execute("BEGIN")
+        return begins
 
     @contextmanager
     def _using(self, doing: str) -> Iterator[sqlite3.Connection]:
@@ -430,7 +458,8 @@ class EventLog:
                 yield self._connection
             except sqlite3.Error as error:
                 raise translated(error, self.path, doing) from error
-            except (TypeError, UnicodeDecodeError) as error:  # where the file held text there may be none
+            # A block that is none; and where the file held text there may be none.
+            except (BlockError, TypeError, UnicodeDecodeError) as error:
                 found = self.explained(error)
                 if found is error:
                     raise

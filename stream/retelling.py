@@ -11,9 +11,8 @@ from typing import Any, Final
 
 from featuregraph import Plan
 from featuregraph.errors import FeatureGraphError
-from stream.arrivals import passing, said
 from stream.codec import checksum
-from stream.damage import Finding
+from stream.damage import Finding, passing, said
 from stream.ledger import COLUMNS
 from stream.served import Seen, Served, Shape
 
@@ -60,16 +59,18 @@ class Plans:
 def retold(connection: sqlite3.Connection, tell: Tell, plans: Plans | None = None) -> Iterator[Served]:
     """Give the records of a log in the order of serving; TELL of each that is damaged."""
     plans = plans or Plans(connection)
-    last = -(2**63)
-    while rows := _page(connection, last, tell):
-        for row in rows:
+    before, last = None, -(2**63)
+    while last != before:
+        before = last
+        for row in _page(connection, last, tell):
+            if row[0] <= last:  # a damaged page may lead back to one that was read before
+                continue
             last = row[0]
-            if row[1:]:
-                found = _judged(row, plans)
-                if isinstance(found, Finding):
-                    tell(found)
-                else:
-                    yield found
+            found = _judged(row, plans) if row[1:] else None
+            if isinstance(found, Finding):
+                tell(found)
+            elif found is not None:
+                yield found
 
 
 def _page(connection: sqlite3.Connection, after: int, tell: Tell) -> list[Sequence[Any]]:
@@ -118,4 +119,4 @@ def _judged(row: Sequence[Any], plans: Plans) -> Served | Finding:
 
 def lost(id: int, detail: str) -> Finding:
     """Return the finding of one record."""
-    return Finding("served", f"record {id}", detail)
+    return Finding("served", f"record {id}", detail, events=1)

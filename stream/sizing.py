@@ -26,7 +26,7 @@ class Sizes:
         """Return what is known of the nodes of FULL for KEY, which keeps all or some of them."""
         self._look(key)
         events = tuple(
-            EventCost(event, reading.decoder.rows, reading.decoder.row_ns)
+            EventCost(event, reading.decoder.read_rows, reading.decoder.row_ns)
             for event, reading in full.readings.items()
         )
         tracks = tuple(self._track(full, key, number) for number in full.layout.tracks)

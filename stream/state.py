@@ -13,18 +13,19 @@ from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import LOGGED, Answers, Asked
 from stream.binding import Binding, Reading, same_rows
+from stream.blocks.runs import Found
 from stream.cells import Readable
 from stream.choice import STATES, Choice, Costs
 from stream.columns import Dictionary
-from stream.decode import EventRow, Stored
+from stream.decode import Decoder, EventRow
 from stream.event import Row
 from stream.migration import between
 from stream.rows import Batch, KeptRows, ScannedRows, cut
 from stream.sizing import CELL_BYTES, SPAN_BYTES, Sizes
 from stream.span import NEVER, RunningSpan
 
-# The decoder's columns, and perhaps more, of the rows of its event in total order.
-Fetch = Callable[..., Sequence[Stored]]
+# What the log has of the decoder's event.
+Fetch = Callable[[Decoder], Found]
 Scan = Callable[[], "KeyRows"]
 Serve = Callable[[Choice], Binding]
 _INTERVALS = 8  # of which the mean is taken
@@ -73,9 +74,8 @@ def _read(reading: Reading, fetch: Fetch) -> list[EventRow]:
     """Return the rows of one event, in total order; take note of what they cost."""
     decoder = reading.decoder
     began = thread_time_ns()
-    stored = fetch(decoder)
-    rows = list(filter(None, map(decoder.row, stored)))
-    decoder.took(len(stored), thread_time_ns() - began)
+    rows = decoder.load(fetch(decoder))
+    decoder.took(len(rows), thread_time_ns() - began)
     return rows
 
 
@@ -423,5 +423,5 @@ class KeyState(KeyCache):
         self.stale = True
 
 
-def _nothing(*_: object) -> Sequence[Stored]:
+def _nothing(_: Decoder) -> Found:
     raise AssertionError("what is kept becomes less, so that nothing is read")

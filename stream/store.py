@@ -139,6 +139,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def give_back(connection: sqlite3.Connection, kept_bytes: int = 0) -> None:
+    """Give free pages of the file back to the system, but for KEPT_BYTES."""
+    free, size = (
+        connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_size")
+    )
+    if (pages := free - kept_bytes // size) > 0:
+        connection.executescript(f"PRAGMA incremental_vacuum({pages})")  # execute() would stop after a page
+
+
 @contextmanager
 def synced(connection: sqlite3.Connection) -> Iterator[None]:
     """Let what is committed inside be on the disk when it is, whatever the log's `sync`."""

@@ -8,6 +8,18 @@ from __future__ import annotations
 from featuregraph.explain.change import Change, Changed, change, change_text
 from featuregraph.explain.description import Description, describe
 from featuregraph.explain.html import page
+from featuregraph.explain.load import Load, counted
 from featuregraph.explain.text import explain
 
-__all__ = ["Change", "Changed", "Description", "change", "change_text", "describe", "explain", "page"]
+__all__ = [
+    "Change",
+    "Changed",
+    "Description",
+    "Load",
+    "change",
+    "change_text",
+    "counted",
+    "describe",
+    "explain",
+    "page",
+]

@@ -1,21 +1,19 @@
 """What steps cost a query: operators, rows read, values decoded, rows tested; and what a state holds.
 
-The operators are those of AutoFeature (Retrieve, Decode, Filter, Compute). Rows that are dropped before they
-are decoded count as decoded here: how many there are is known only when they are read.
+The operators are those of AutoFeature (Retrieve, Decode, Filter, Compute). Where no events are at hand, rows
+that are dropped before they are decoded count as decoded, and all rows pass a filter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from featuregraph.explain.load import Load
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.pushdown import COLUMNS
-from featuregraph.steps import Compute, Read, Steps
-
-BYTES_PER_VALUE = 64  # of a state, measured on CPython 3.11, an average
+from featuregraph.steps import Compute, Read, Steps, reach_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ def cost_of(steps: Steps, declared: Mapping[str, int], load: Load) -> Cost:
 def values_of(steps: Steps, read: Read, declared: Mapping[str, int], load: Load) -> int:
     """Return how many values READ decodes."""
     return sum(
-        load.rows(event, read.reach)
+        load.rows(event, read.reach, read.early)
         * (declared.get(event, 0) if steps.carried is None else len(fields_of(steps, event)))
         for event in read.events
     )
@@ -75,49 +73,44 @@ def tests_columns(read: Read) -> tuple[str, ...]:
 
 # ---------------------------------------------------------------- what is kept between queries
 
+_GROUP_BYTES = 140  # of a group in a table, without its state
+
 
 class Kept(NamedTuple):
-    """The state of one aggregate: what it is, and about how many values it holds at most."""
+    """The state of one aggregate: what it is, and about how many bytes it holds if all values differ."""
 
     words: str
-    values: int
-
-    @property
-    def bytes(self) -> int:
-        """Return about how many bytes it holds at most."""
-        return self.values * BYTES_PER_VALUE
+    bytes: int
 
 
 class _Form(NamedTuple):
+    """A form of state; its bytes as `State.weight` of CPython 3.11 says them, rounded up."""
+
     words: str
-    values: Callable[[int], int]  # at most, of so many rows
+    bytes: int
+    per_row: int = 0
+
+    def of(self, rows: int) -> int:
+        return self.bytes + self.per_row * rows
 
 
-def _always(values: int) -> Callable[[int], int]:
-    return lambda rows: values
-
-
-def _each(values: int) -> Callable[[int], int]:
-    return lambda rows: 1 + values * rows
-
-
-_ONE = _Form("one value", _always(1))
-_TABLE = _Form("counted table", _each(2))
+_ONE = _Form("one value", 160)
+_SUM, _MEAN, _SPREAD = (_Form(f"exact {what}", 170) for what in ("sum", "sum and count", "sums of powers"))
+_QUEUE, _MONOTONIC = _Form("queue", 880, 40), _Form("monotonic queue", 880, 40)
 # By aggregate: where rows leave the window, and where none ever does.
 _FORMS: Mapping[str, tuple[_Form, _Form]] = {
-    "count": (_Form("count", _always(1)), _Form("count", _always(1))),
-    "sum": (_Form("exact sum", _always(4)), _Form("exact sum", _always(4))),
-    "mean": (_Form("exact sum and count", _always(5)), _Form("exact sum and count", _always(5))),
-    **dict.fromkeys(
-        ("var", "std"), (_Form("exact sums of powers", _always(8)), _Form("exact sums of powers", _always(8)))
-    ),
-    **dict.fromkeys(("min", "max"), (_Form("monotonic queue", _each(1)), _ONE)),
-    **dict.fromkeys(("first", "since_first"), (_Form("queue", _each(1)), _ONE)),
+    "count": (_Form("count", 160),) * 2,
+    "sum": (_SUM, _SUM),
+    "mean": (_MEAN, _MEAN),
+    **dict.fromkeys(("var", "std"), (_SPREAD, _SPREAD)),
+    **dict.fromkeys(("min", "max"), (_MONOTONIC, _ONE)),
+    **dict.fromkeys(("first", "since_first"), (_QUEUE, _ONE)),
     **dict.fromkeys(("last", "since_last"), (_ONE, _ONE)),
-    "distinct": (_TABLE, _TABLE),
-    "topk": (_Form("counted table, latest last", _each(2)), _Form("counted table, latest last", _each(2))),
-    "quantile": (_Form("sorted list", _each(1)), _Form("sorted list", _each(1))),
+    "distinct": (_Form("counted table", 200, 90),) * 2,
+    "topk": (_Form("counted table, latest last", 200, 90),) * 2,
+    "quantile": (_Form("sorted list", 200, 40),) * 2,
 }
+_LATEST, _LATEST_BY = _Form("latest rows", 800, 200), _Form("latest row per value", 240, 220)
 NOTHING = Kept("none: folded from its rows at each query", 0)
 
 
@@ -126,30 +119,25 @@ def kept_of(steps: Steps, compute: Compute, load: Load, *, scanned: bool) -> Kep
     if scanned:
         return NOTHING
     agg, span = compute.agg, steps.ranges[compute.range]
-    rows = sum(load.rows(event, read.reach) for read in _narrowed(steps, compute) for event in read.events)
+    where = steps.filters[span.filter].where
+    wheres = () if where is None else (where,)
+    reach = reach_of(span.window)
+    rows = sum(load.rows(event, reach, wheres) for read in steps.reads_of(compute) for event in read.events)
     rows = rows if span.last is None else min(rows, span.last)
-    form = _sequence(agg) if agg["agg"] == "sequence" else _FORMS[agg["agg"]][_never_leaves(agg)]
-    if agg.role("by") is not None:
-        return Kept(f"table of groups, each {_article(form.words)}", 1 + rows * (2 + form.values(1)))
-    return Kept(form.words, form.values(rows))
+    if agg["agg"] == "sequence":
+        return _latest(agg, rows)
+    form = _FORMS[agg["agg"]][agg["over"] is None and agg["last"] is None]
+    if agg.role("by") is None:
+        return Kept(form.words, form.of(rows))
+    if agg["agg"] == "count":
+        return Kept("counted table of groups", 200 + 90 * rows)
+    a = "" if form is _ONE else "an " if form.words[0] in "aeiou" else "a "
+    return Kept(f"table of groups, each {a}{form.words}", 200 + rows * (_GROUP_BYTES + form.of(1)))
 
 
-def _narrowed(steps: Steps, compute: Compute) -> list[Read]:
-    """Return the reads of COMPUTE as far back as its window."""
-    over, offset = compute.agg["over"], compute.agg["offset"]
-    return [read._replace(reach=None if over is None else over + offset) for read in steps.reads_of(compute)]
-
-
-def _never_leaves(agg: Node) -> bool:
-    return agg["over"] is None and agg["last"] is None
-
-
-def _sequence(agg: Node) -> _Form:
+def _latest(agg: Node, rows: int) -> Kept:
     n: int = agg["n"]
-    if agg.role("distinct") is not None:  # cut down to n once there are more than twice as many
-        return _Form("latest row per value", lambda rows: 1 + 2 * min(rows, 2 * n))
-    return _Form("latest rows", lambda rows: 1 + min(rows, n))
-
-
-def _article(words: str) -> str:
-    return words if words.startswith("one ") else f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
+    if agg.role("distinct") is None:
+        return Kept(_LATEST.words, _LATEST.of(min(rows, n)))
+    # cut down to n once there are more than twice as many
+    return Kept(_LATEST_BY.words, _LATEST_BY.of(min(rows, 2 * n)))

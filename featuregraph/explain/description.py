@@ -44,7 +44,7 @@ class FeatureLine:
     windowless: bool  # there is no stream in it
     aggregates: tuple[int, ...]  # numbers in Description.aggregates
     events: tuple[str, ...]  # that it touches
-    state_bytes: int  # of its aggregates, estimated, at most
+    state_bytes: int  # of its aggregates, estimated as if all values differed
     shares: Shares
     alone: Cost  # of a query that computes it by itself, from the log: what the cache saves
 
@@ -70,7 +70,7 @@ class AggregateLine:
     track: int
     window: str
     state: str  # what is kept
-    state_bytes: int  # estimated, at most
+    state_bytes: int  # estimated as if all values differed
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def of_aggregate(about: Description, number: int) -> Iterable[Fact]:
     yield "Aggregate", line.expression
     yield "State", line.state
     if line.state_bytes:
-        yield "Holds", f"at most {line.state_bytes:,} bytes"
+        yield "Holds", f"up to about {line.state_bytes:,} bytes"
     yield "Used by", _names(line.features)
 
 
@@ -65,7 +65,7 @@ def of_feature(about: Description, line: FeatureLine) -> Iterable[Fact]:
     yield "Reads", _names(line.events)
     yield "State", "; ".join(dict.fromkeys(about.aggregates[n].state for n in line.aggregates))
     if line.state_bytes:
-        yield "Holds", f"at most {line.state_bytes:,} bytes"
+        yield "Holds", f"up to about {line.state_bytes:,} bytes"
     yield "The cache saves", f"{line.alone.rows:,} rows read and {line.alone.values:,} values decoded a query"
 
 

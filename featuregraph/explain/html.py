@@ -69,7 +69,7 @@ def _header(about: Description) -> Iterator[str]:
         ("reads of the log", f"{last.retrieve}", f"instead of {about.written.retrieve}"),
         ("rows read, nothing kept", f"{last.rows:,}", f"instead of {about.written.rows:,}"),
         ("values decoded", f"{last.values:,}", f"instead of {about.written.values:,}"),
-        ("states hold at most", f"{state / 1024:,.1f} KiB", "estimated"),
+        ("states hold", f"{state / 1024:,.1f} KiB", "at most, estimated"),
     )
     yield "<header><div>"
     yield f"<h1>{escape(about.graph)}</h1>"

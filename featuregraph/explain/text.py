@@ -57,7 +57,7 @@ def _features(about: Description) -> Iterator[str]:
 def _facts(about: Description, line: FeatureLine) -> Iterator[tuple[str, str]]:
     yield "reads", _names(line.events)
     states = dict.fromkeys(about.aggregates[number].state for number in line.aggregates)
-    at_most = f", at most {_number(line.state_bytes, 'byte')}" if line.state_bytes else ""
+    at_most = f", up to about {_number(line.state_bytes, 'byte')}" if line.state_bytes else ""
     yield "state", "; ".join(states) + at_most
     shares = (
         ("aggregates", line.shares.aggregates),

@@ -25,6 +25,7 @@ from stream.engine import Engine
 from stream.errors import EventFileError, LogError
 from stream.limits import Limits
 from stream.log import EventLog
+from stream.served import Seen, Shape
 from stream.tables import read_events
 from stream.testing.fuzzing import Target
 from stream.testing.lives import GRAPH, NOW, event
@@ -209,6 +210,32 @@ def take_state(data: bytes) -> None:
     state.value(0)
 
 
+# ---------------------------------------------------------------- what was served
+
+
+@cache
+def _shape() -> Shape:
+    return Shape(GRAPH)
+
+
+def _served_seeds() -> list[bytes]:
+    with EventLog(_fresh("served.db"), clock=FakeClock(NOW), history_start_ms=NOW - 200) as log:
+        engine = Engine(log, "u0")
+        engine.install(GRAPH.compile())
+        for n in range(40):
+            engine.append(event(n, NOW - 500 + n))
+            if n % 8 == 0:
+                engine.extract(GRAPH.id, at_ms=NOW, record=True, request_id=n)
+        return [_shape().encode(one.asked, one.held_from_ms, one.vector) for one in log.served()]
+
+
+def take_served(data: bytes) -> None:
+    """Decode a record: it has one form as bytes, which is the same record."""
+    found = _shape().decode(1, "u0", NOW, Seen(0), data)
+    again = _shape().encode(found.asked, found.held_from_ms, found.vector)
+    assert repr(_shape().decode(1, "u0", NOW, Seen(0), again)) == repr(found)
+
+
 # ---------------------------------------------------------------- files
 
 
@@ -227,20 +254,23 @@ def take_lines(data: bytes) -> None:
 
 
 @cache
-def _log() -> tuple[bytes, bytes, frozenset[str]]:
-    """Return a sound log, a write-ahead log that goes with it, and the events of both."""
+def _log() -> tuple[bytes, bytes, frozenset[str], frozenset[str]]:
+    """Return a sound log, a write-ahead log that goes with it, the events of both, and what they served."""
     path = _fresh("sound.db")
     with EventLog(path, clock=FakeClock(NOW), history_start_ms="all") as log:
         engine = Engine(log)
         engine.install(GRAPH.compile())
         engine.append_many(event(n, NOW - 500 + n, note="x" * (n % 90)) for n in range(150))
         engine.append_many([event(900, NOW + 10**9)])
+        for n in range(4):
+            engine.extract(GRAPH.id, key=f"u{n}", at_ms=NOW, record=True)
         log.flush()
         main = path.read_bytes()
         for n in range(150, 160):
             engine.append(event(n, NOW - 500 + n))
+            engine.extract(GRAPH.id, key="u0", at_ms=NOW, record=True)
         wal = Path(f"{path}-wal").read_bytes()
-        return main, wal, frozenset(map(repr, log.rows_after(0)))
+        return main, wal, frozenset(map(repr, log.rows_after(0))), frozenset(map(repr, log.served()))
 
 
 def _log_seeds() -> list[bytes]:
@@ -270,7 +300,7 @@ def _read(path: Path) -> None:
     errors: list[LogError] = []
     for read_only in (True, False):
         for read in _READS:
-            if read_only and read is _append:
+            if read_only and read in _WRITES:
                 continue
             try:
                 with EventLog(path, read_only=read_only, clock=FakeClock(NOW), limits=_SMALL) as log:
@@ -294,6 +324,20 @@ def _scan(log: EventLog) -> None:
 def _stats(log: EventLog) -> None:
     log.stats()
     log.check()
+
+
+def _retell(log: EventLog) -> None:
+    for one in log.served(tell=lambda finding: None):
+        assert repr(one) in _log()[3], f"expected a record that was written, found {one!r:.200}"
+
+
+def _serve(log: EventLog) -> None:
+    engine = Engine(log, "u0")
+    engine.install(GRAPH.compile())
+    try:
+        engine.extract(GRAPH.id, at_ms=NOW, record=True)
+    except FeatureOverflowError:
+        return  # a number may have become another number
 
 
 def _export(log: EventLog) -> None:
@@ -320,13 +364,23 @@ def _append(log: EventLog) -> None:
     log.flush()
 
 
-_READS: Final[Sequence[Callable[[EventLog], None]]] = (_scan, _stats, _export, _extract, _append)
+_READS: Final[Sequence[Callable[[EventLog], None]]] = (
+    _scan,
+    _stats,
+    _export,
+    _extract,
+    _retell,
+    _serve,
+    _append,
+)
+_WRITES: Final = (_serve, _append)
 
 
 TARGETS: Final = (
     Target("events", _event_seeds, take_events, (EventError, ValueError, RecursionError), mutated_json),
     Target("lines", _lines_seeds, take_lines, (EventFileError, EventError)),
     Target("payload", _payload_seeds, take_payload, (ValueError, RecursionError), mutated_json),
+    Target("served", _served_seeds, take_served, (ValueError, TypeError, OverflowError, RecursionError)),
     Target("graph", lambda: list(_graphs()), take_graph, (CompileError,), mutated_json),
     Target("plan", _plan_seeds, take_plan, (CompileError,), mutated_json),
     Target("state", _state_seeds, take_state, (ValueError,)),

@@ -129,7 +129,10 @@ def test_the_command_writes_the_page(run: Any, shop: str, tmp_path: Path) -> Non
     assert (ran.code, ran.out) == (0, "")
     assert (tmp_path / "shop.html").read_text(encoding="utf-8") == shop_page()
     ran = run("explain", shop, "--html", tmp_path / "shop.html", "--diff", DATA / "shop_next.py")
-    assert (ran.code, ran.err) == (2, "headrace: expected --html or --diff, found both; leave one out\n")
+    assert (ran.code, ran.err) == (
+        2,
+        "headrace: expected --diff alone, found --html or --events too; leave one out\n",
+    )
     ran = run("explain", shop, "--html", tmp_path / "none/shop.html")
     assert (ran.code, ran.err.count("\n")) == (2, 1)
 

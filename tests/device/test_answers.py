@@ -128,7 +128,7 @@ def test_a_late_event_among_dropped_rows_asks_the_log_nothing(
         engine.append(tap(20_000))
         engine.extract(graph.id, at_ms=20_001)
         scans: list[object] = []
-        monkeypatch.setattr(log, "scan_columns", lambda *a, **_: scans.append(a))
+        monkeypatch.setattr(log, "scan_runs", lambda *a, **_: scans.append(a))
         engine.append_many([tap(5), tap(14_985), tap(20_005)])
         got = engine.extract(graph.id, at_ms=30_000).values
         assert scans == []

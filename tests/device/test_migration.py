@@ -51,13 +51,13 @@ def device(make: Any) -> Any:
 def read(device: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the list to which the events come that are read from the log."""
     found: list[str] = []
-    scan = device.log.scan_columns
+    scan = device.log.scan_runs
 
-    def counted(key: str, names: Any, *rest: Any, **more: Any) -> Any:
-        found.extend(names)
-        return scan(key, names, *rest, **more)
+    def counted(key: str, name: str, *rest: Any) -> Any:
+        found.append(name)
+        return scan(key, name, *rest)
 
-    monkeypatch.setattr(device.log, "scan_columns", counted)
+    monkeypatch.setattr(device.log, "scan_runs", counted)
     return found
 
 
@@ -124,7 +124,7 @@ def test_a_failed_read_changes_nothing(device: Any, read: list[str], monkeypatch
         raise fg.FeatureGraphError("the disk is gone")
 
     with monkeypatch.context() as patch:
-        patch.setattr(device.log, "scan_columns", broken)
+        patch.setattr(device.log, "scan_runs", broken)
         device.engine.install(second.compile())
         with pytest.raises(fg.FeatureGraphError, match="the disk is gone"):
             device.engine.extract(second.id, at_ms=NOW + 2)

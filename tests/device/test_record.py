@@ -447,6 +447,24 @@ def _fill(device: Served) -> None:
         device.ask(candidates={"item": ["a"] * 1_000})
 
 
+def test_what_the_log_let_go_of_is_not_compared(device: Served) -> None:
+    """Where the log holds less history than it did, cells that reach behind it are counted, not compared."""
+    life = device.engine.install(fg.Graph("life", Life).compile())
+    device.click(NOW - 2 * HOUR)
+    device.click(NOW - 5)
+    for t in (NOW, NOW - HOUR):
+        device.ask(at_ms=t)
+        device.engine.extract(life, at_ms=t, record=True)
+    _damage(device, "DELETE FROM event WHERE id = 1")
+    found = prove(device.path)
+    assert (found.ok, {cell.feature for cell in found.unequal}) == (False, {"ever", "clicks", "items"})
+    held_from = NOW - HOUR
+    _damage(device, f"UPDATE meta SET value = {held_from} WHERE name = 'history_start_ms'")  # noqa: S608
+    found = prove(device.path)
+    assert (found.ok, found.records, found.cells) == (True, 4, 12 - 5)
+    assert found.beyond == 2 + 3  # both of the lifetime, and the windows of the earlier answer
+
+
 def test_two_events_that_look_like_the_newest_are_none(device: Served, tmp_path: Path) -> None:
     """In a file, events of two users may share time, seq and known_ms: nobody could tell which is meant."""
     device.engine.append_many([{"event": "click", "ts_ms": NOW - 5, "user_id": u} for u in ("me", "you")])

@@ -102,13 +102,13 @@ def test_a_late_event_is_repaired_without_the_log(log: EventLog, monkeypatch: py
     assert held is not None
     assert all(len(rows.ts) < 1_500 for rows in held.tracks.values())
     reads: list[Any] = []
-    scan = log.scan_columns
+    scan = log.scan_runs
 
     def counted(*args: Any, **more: Any) -> Any:
         reads.append(args)
         return scan(*args, **more)
 
-    monkeypatch.setattr(log, "scan_columns", counted)
+    monkeypatch.setattr(log, "scan_runs", counted)
     for back in (5, 995, 2_005, 3_995):
         events.append(tick(40_000 - back))
         engine.append(events[-1])

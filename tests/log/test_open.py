@@ -17,7 +17,7 @@ from featuregraph.testing.clock import FakeClock
 from stream import lockfile
 from stream.errors import LogError, LogFormatError, LogLockedError, LogReadOnlyError
 from stream.log import EventLog
-from stream.schema import FORMAT
+from stream.schema import APPLICATION_ID, FORMAT, STEPS
 
 pytestmark = pytest.mark.device
 
@@ -161,6 +161,23 @@ def test_another_programs_database_is_refused_untouched(path: Path, read_only: b
         EventLog(path, read_only=read_only)
     one_line(caught, path)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("version", range(1, FORMAT))
+def test_a_log_of_an_older_format_is_brought_to_this_one(path: Path, open_log: Any, version: int) -> None:
+    """Opened for writing it gets what it lacks; who may only read says what to do."""
+    connection = sqlite3.connect(path)
+    connection.executescript("".join(STEPS[:version]))
+    connection.execute("INSERT INTO meta VALUES ('key', 'user_id')")
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {version}")
+    connection.commit()
+    connection.close()
+    with pytest.raises(LogFormatError, match="open it once for writing, which brings it to this format"):
+        open_log(read_only=True)
+    log = open_log()
+    log.append(E)
+    assert (log.stats().format, log.count, log.check(), list(log.served())) == (FORMAT, 1, [], [])
 
 
 @pytest.mark.parametrize(("version", "step"), [(FORMAT + 1, "newer headrace"), (-1, "format -1")])

@@ -65,6 +65,17 @@ MUTANTS = [
     Mutant("stream/forget.py", "            add_meta(connection, generation=1)", "            add_meta(connection, generation=0)", "forgetting is not told"),
     Mutant("stream/appender.py", "            draft.event_id,\n            draft[7:11],", "            None,\n            draft[7:11],", "a duplicate counted"),
     Mutant("stream/appender.py", "        if not known:\n", "        if True:\n", "a duplicate at a taken position refused"),
+    # ---- events at rest
+    Mutant("stream/shelf.py", "last_ms >= ? AND first_ms <= ? ORDER BY", "last_ms > ? AND first_ms <= ? ORDER BY", "a sealed piece that ends where a window begins left out"),
+    Mutant("stream/shelf.py", 'ts.searchsorted(hi_ms, "right")', "ts.searchsorted(hi_ms)", "the last ms of a scan lost in sealed pieces"),
+    Mutant("stream/shelf.py", "int(ts.searchsorted(lo_ms))", 'int(ts.searchsorted(lo_ms, "right"))', "the first ms of a window lost in sealed pieces"),
+    Mutant("stream/shelf.py", "row[KEY] == key and row[EVENT_ID] == event_id", "row[KEY] != key", "duplicates of sealed events counted"),
+    Mutant("stream/appender.py", "self.sealer.last_ms is not None and ts_ms <= self.sealer.last_ms", "False", "positions of sealed events given again"),
+    Mutant("stream/decode.py", "            rows.sort()  # runs", "            pass  # runs", "sealed events and rows of the tail out of order"),
+    Mutant("stream/forget.py", "bool(event[TS] < value)", "bool(event[TS] <= value)", "forget takes the sealed event at its bound too"),
+    Mutant("stream/blocks/fields.py", "(data.array + 0.0).tolist()", "data.array.tolist()", "-0.0 kept, of sealed doubles"),
+    Mutant("stream/blocks/fields.py", "factor = 10 ** (type.scale - scale)", "factor = 1", "sealed decimals at the scale of their text"),
+    Mutant("stream/reader.py", "        found.append(self.shelf.latest(key))\n", "", "the latest sealed event unknown"),
     # ---- values of fields (SEMANTICS 2)
     Mutant("featuregraph/convert/numeric.py", "return whole + (rest * 2 > under or (rest * 2 == under and whole & 1 == 1))", "return whole + (rest * 2 >= under)", "half up instead of half even, of floats"),
     Mutant("featuregraph/convert/numeric.py", 'if above_half or (rest[:1] == "5" and number & 1):', 'if above_half or rest[:1] == "5":', "half up instead of half even, of text"),
