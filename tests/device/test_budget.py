@@ -71,8 +71,9 @@ def test_memory_that_comes_and_goes(log: EventLog) -> None:
             run.ask()
             assert engine.state_bytes <= budget
         kept.append(engine.state_bytes)
-    assert kept[0] > kept[1] > kept[2] > kept[4] > kept[5] == 0
-    assert min(kept[0], kept[1]) > full // 4
+    # What is chosen depends on what reads took, so that it is not the same each time.
+    assert kept[0] > full // 2 > kept[2] > full // 8
+    assert kept[0] > kept[4] > kept[5] == 0
     assert choice(engine) == STATES
 
 
