@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from featuregraph.ir import Node
-from featuregraph.pushdown import on_columns
+from featuregraph.pushdown import on_columns, static_part
 from featuregraph.steps import Compute, Filter, Range, Read, Steps, is_static, row_parts, widest
 
 
@@ -105,14 +105,22 @@ def drop_dead(steps: Steps) -> Steps:
 def filter_early(steps: Steps) -> Steps:
     """Drop a row that every filter of its event rejects, before it is decoded if its columns decide."""
     takers: list[list[Node | None]] = [[] for _ in steps.reads]
-    for one in steps.filters:
-        for number in one.reads:
-            takers[number].append(one.where)
+    for compute in steps.computes:
+        for number in steps.filters[steps.ranges[compute.range].filter].reads:
+            takers[number].append(needed_by(steps, compute))
     reads = []
     for read, wheres in zip(steps.reads, takers, strict=True):
         decisive = _all_filters(wheres)
         reads.append(read._replace(wheres=decisive, early=on_columns(decisive)))
     return replace(steps, reads=tuple(reads))
+
+
+def needed_by(steps: Steps, compute: Compute) -> Node | None:
+    """Return what a row must pass to be of use to COMPUTE, as far as the row says it; None: all are."""
+    if not compute.waits:
+        return steps.filters[steps.ranges[compute.range].filter].where
+    where = compute.agg.role("where")
+    return None if where is None else static_part(where)
 
 
 def _all_filters(wheres: Iterable[Node | None]) -> tuple[Node, ...]:

@@ -1,4 +1,4 @@
-"""What a filter says of a row before its attributes are decoded: the part of it that stands on columns.
+"""What a part of a filter says of a row: that which stands on columns, that which needs no query.
 
 A row whose part is neither true nor an overflow fails the whole filter, so that it may be dropped at once.
 A conjunction stops at the first argument that decides (SEMANTICS 4.1): an argument counts only where none
@@ -7,9 +7,9 @@ before it, of those that are left out, can overflow.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from featuregraph.ir import Node, Op, toposort
+from featuregraph.ir import OF_THE_QUERY, Node, Op, toposort
 from featuregraph.types import BOOLEAN
 
 # Of SEMANTICS 1.1: always columns, never attributes.
@@ -19,7 +19,7 @@ COLUMNS = frozenset(
 # Operators that never overflow where their arguments do not.
 _SAFE = frozenset(
     {
-        *(Op.LIT, Op.FIELD, Op.EVENT_NAME, Op.TS),
+        *(Op.LIT, Op.FIELD, Op.EVENT_NAME, Op.TS, Op.REQUEST, Op.NOW),
         *(Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.AND, Op.OR, Op.NOT, Op.IS_NULL, Op.IS_IN),
         *(Op.BUCKETIZE, Op.CAST, Op.CROSS, Op.HASH),
     }
@@ -33,18 +33,30 @@ def on_columns(wheres: Iterable[Node]) -> tuple[Node, ...]:
     """
     parts: dict[Node, None] = {}
     for where in wheres:
-        found = _part(where)
+        found = _part(where, _on_columns)
         if found is None:
             return ()
         parts[found] = None
     return tuple(parts)
 
 
-def _part(where: Node) -> Node | None:
+def static_part(where: Node) -> Node | None:
+    """Return what a row alone says of WHERE: all of it if it waits for no query, None if nothing."""
+    if all(node.op not in OF_THE_QUERY for node in toposort([where])):
+        return where
+    return _part(where, lambda node: node.op not in OF_THE_QUERY)
+
+
+def _on_columns(node: Node) -> bool:
+    return node.op is not Op.FIELD or node["name"] in COLUMNS
+
+
+def _part(where: Node, holds: Callable[[Node], bool]) -> Node | None:
+    """Return the conjuncts of WHERE of whose every node HOLDS is true."""
     found: list[Node] = []
     for conjunct in _conjuncts(where):
         inner = toposort([conjunct])
-        if all(node.op is not Op.FIELD or node["name"] in COLUMNS for node in inner):
+        if all(map(holds, inner)):
             found.append(conjunct)
         elif not all(node.op in _SAFE for node in inner):
             break

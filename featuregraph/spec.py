@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from featuregraph.build import AGGREGATES, MAX_DEPTH, RULES
 from featuregraph.errors import CompileError
 from featuregraph.ir import LEAVES, Node, Op, toposort
+from featuregraph.pushdown import static_part
 from featuregraph.steps import Compute, Steps, is_static, reach_of, row_parts
 from featuregraph.types import BOOLEAN, ListType, MapType, RecordType, Type
 
@@ -114,14 +115,13 @@ def _carries(steps: Steps, compute: Compute) -> bool:
     return all(events <= set(carried.get(part, ())) for part in row_parts(compute.agg))
 
 
-def _drops_what_all_reject(steps: Steps) -> bool:
-    for number, read in enumerate(steps.reads):
-        wheres = {f.where for f in steps.filters if number in f.reads}
-        if read.wheres and set(read.wheres) != wheres:
-            return False
-        if read.early and not read.wheres:
-            return False
-    return True
+def _keeps_what_is_needed(steps: Steps, compute: Compute) -> bool:
+    """Tell whether each read of COMPUTE keeps the rows that it needs."""
+    where = compute.agg.role("where")
+    kept = None if where is None else static_part(where)
+    return all(not read.wheres or kept in read.wheres for read in steps.reads_of(compute)) and all(
+        bool(read.wheres) or not read.early for read in steps.reads
+    )
 
 
 _ALWAYS: Sequence[StepsLaw] = (
@@ -146,7 +146,7 @@ STEPS: Mapping[str, Sequence[StepsLaw]] = {
     ),
     "hierarchical filter": (("cuts a window once", lambda steps: _each_once(steps.ranges)),),
     "dead attributes": (("carries what is computed", _every(_carries)),),
-    "where before decode": (("drops early only what all filters reject", _drops_what_all_reject),),
+    "where before decode": (("drops early only what all filters reject", _every(_keeps_what_is_needed)),),
 }
 
 

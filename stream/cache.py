@@ -30,6 +30,10 @@ class Kept:
     def __len__(self) -> int:
         return len(self._caches)
 
+    def items(self) -> list[tuple[str, KeyCache]]:
+        """Return all keys with what is kept of them."""
+        return list(self._caches.items())
+
     def peek(self, key: str) -> KeyCache | None:
         """Return what is kept of KEY."""
         return self._caches.get(key)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, get_args
 
 from featuregraph import CompileError, FeatureGraphError, FeatureVector, Plan, RequestError
@@ -26,15 +26,16 @@ from stream.blocks.runs import Found
 from stream.cache import WEIGH_EVERY, Kept
 from stream.choice import STATES, Choice, Chooser
 from stream.declared import Unknown
-from stream.decode import TS, Decoder, Unparsable
-from stream.errors import ArgumentError
+from stream.decode import ID, TS, Decoder, Unparsable
+from stream.errors import ArgumentError, LogError
 from stream.event import COLUMNS, Receipt, Row
 from stream.installed import Installed, Together
 from stream.log import EventLog
 from stream.pace import PACE, Pace
 from stream.served import Asked, public
 from stream.sizes import parse_size
-from stream.state import Fetch, KeyCache, KeyRows, KeyState
+from stream.snapshot import FORMAT, Snapshot, pack, unpack
+from stream.state import Fetch, FetchSince, KeyCache, KeyRows, KeyState
 
 Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -92,6 +93,7 @@ class Engine:
         self._pending: list[Row] = []
         self._cursor = log.last_id  # rows up to this id are pending or taken
         self._generation = log.generation
+        log.save_first(self)
 
     # ---- plans
 
@@ -214,6 +216,29 @@ class Engine:
         with self._lock:
             return self.log.forget(**what)
 
+    def save(self) -> None:
+        """Save states in the log file, so that a restart reads no lifetime of events again.
+
+        It is done after each `Pace.most_unsaved` events of a key, and as the log closes. What can not be
+        written is left out: a snapshot is a hint.
+        """
+        with self._lock, suppress(FeatureGraphError):
+            if self._generation == self.log.generation:
+                self._drain()
+                for key, kept in self._kept.items():
+                    if kept.unsaved >= self._pace.least_marked:
+                        self._save(key, kept)
+
+    def _save(self, key: str, kept: KeyCache) -> None:
+        kept.unsaved = 0
+        whole = kept.binding is self._together.binding
+        if not isinstance(kept, KeyState) or not whole or kept.stale or self.log.read_only:
+            return
+        if cells := kept.saved():
+            found = Snapshot(FORMAT, self._generation, self._cursor, kept.t, cells)
+            with suppress(LogError, UnicodeEncodeError):
+                self.log.keep_snapshot(key, pack(found))
+
     def _drain(self) -> None:
         """Push the rows that arrived since the last query into what is kept of their keys."""
         if not self._pending:
@@ -266,12 +291,18 @@ class Engine:
             self._kept.clear()
             self._pending.clear()
             self._cursor = self.log.last_id
-        while self._cursor < self.log.last_id:
-            found = self.log.rows_after(self._cursor, self._pace.most_pending)
+        for found in self._since(self._cursor):
             self._pending.extend(found)
-            self._cursor = found[-1].id if found else self.log.last_id
+            self._cursor = found[-1].id
             self._drain()
+        self._cursor = self.log.last_id
         self._drain()
+
+    def _since(self, last_id: int) -> Iterator[list[Row]]:
+        """Give the rows that arrived after LAST_ID, some at a time."""
+        while last_id < self.log.last_id and (found := self.log.rows_after(last_id, self._pace.most_pending)):
+            yield found
+            last_id = found[-1].id
 
     # ---- queries
 
@@ -354,6 +385,8 @@ class Engine:
             return self._scan(key, serving.logs[plan.id], t)
 
         values = kept.answer(serving.asked[plan.id], t, q, scan)
+        if kept.unsaved >= self._pace.most_unsaved:
+            self._save(key, kept)
         if kept.unweighed > WEIGH_EVERY:
             self._kept.weigh(key)
         return values
@@ -370,9 +403,11 @@ class Engine:
         if kept is None:
             if not self._kept.fits(key):
                 return None
-            kept = self._new(t, choice)
-            with self._decoding():
-                kept.load(self._fetch(key, t, INT64_MAX + 1), t)
+            kept = self._resumed(key, t, choice)
+            if kept is None:
+                kept = self._new(t, choice)
+                with self._decoding():
+                    kept.load(self._fetch(key, t, INT64_MAX + 1), t)
             self._kept.put(key, kept)
         if t < kept.t:
             return None
@@ -386,6 +421,9 @@ class Engine:
         """Return room for a key that is kept in the ways of CHOICE."""
         if self.mode == "cached":
             return KeyCache(self._together.binding, t)
+        return self._new_state(t, choice)
+
+    def _new_state(self, t: int, choice: Choice) -> KeyState:
         if self._chooser is not None:
             choice = self._chooser(self._together.binding.layout)
         fits = self.mode == "auto" and self._chooser is None
@@ -393,6 +431,28 @@ class Engine:
 
     def _serve(self, choice: Choice) -> Binding:
         return self._together.serving(choice).binding
+
+    def _resumed(self, key: str, t: int, choice: Choice) -> KeyCache | None:
+        """Return what was saved of KEY with what arrived since; None where it does not hold at T."""
+        # Only what is kept as a whole is saved.
+        whole = self.mode != "cached" and self._chooser is None and choice == STATES
+        data = self.log.snapshot_of(key) if whole else None
+        if data is None:
+            return None
+        try:
+            saved = unpack(data)
+            since = self._cursor - saved.last_id
+            if saved.generation != self._generation or saved.t > t or not 0 <= since <= self._pace.most_taken:
+                return None
+            kept = self._new_state(saved.t, choice)
+            kept.resume(saved, self._fetch_until(key, saved.last_id))
+            for found in self._since(saved.last_id):
+                for row in found:
+                    if row.key == key:
+                        kept.push(row)
+        except (TypeError, ValueError):
+            return None  # the events themselves tell what is wrong, if it is them
+        return None if kept.stale else kept
 
     def _scan(self, key: str, binding: Binding, t: int, *, known_from: int | None = None) -> KeyRows:
         """Return the rows that BINDING needs at T, read from the log; as known, from KNOWN_FROM on."""
@@ -407,6 +467,18 @@ class Engine:
 
         def fetch(decoder: Decoder) -> Found:
             return self.log.scan_runs(key, decoder.event, _begin(decoder, t), hi, decoder.columns)
+
+        return fetch
+
+    def _fetch_until(self, key: str, last_id: int) -> FetchSince:
+        """Return the function that reads the rows of KEY from a time on that had arrived up to LAST_ID."""
+
+        def fetch(decoder: Decoder, since: int) -> Found:
+            event, columns, hi = decoder.event, decoder.columns, INT64_MAX + 1
+            if last_id == self._cursor:
+                return self.log.scan_runs(key, event, since, hi, columns)
+            rows = self.log.scan_columns(key, (event,), since, hi, columns)
+            return Found([row for row in rows if row[ID] <= last_id])
 
         return fetch
 

@@ -16,6 +16,7 @@ from featuregraph.convert import converter
 from featuregraph.errors import EventError
 from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, TIMESTAMP
+from stream import snapshots
 from stream.blocks.runs import EVENT_ID, KEY, TS
 from stream.ledger import Ledger
 from stream.sealer import Sealer
@@ -79,6 +80,7 @@ def forget(
             connection.execute(_UNUSED)
             set_meta(connection, **marks)
             add_meta(connection, generation=1)
+            snapshots.drop(connection)
         ledger.forget(what, value, answers, events=events)
     return events + apart
 

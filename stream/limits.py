@@ -24,6 +24,7 @@ class Limits:
     max_served_bytes: int = 16 * MIB  # and their size together, with that of their plans
     max_served_each: int = MIB  # of one answer: a larger one is given, and not kept
     max_counted: int = 256  # names, of unparsable or undeclared fields, that are counted one by one
+    max_snapshot_bytes: int = 8 * MIB  # of the states of one key; larger ones are not kept in the file
     cached_texts: int = 65_536  # keys and names held in memory
     cache_bytes: int = 4 * MIB  # pages of the file held in memory; more makes scans of long histories faster
     free_bytes: int = MIB  # of the file, kept for the next rows when others were sealed

@@ -19,11 +19,12 @@ from os import PathLike, fspath
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
+from weakref import WeakSet
 
 from featuregraph.errors import EventError
 from featuregraph.windows import parse_duration
-from stream import arrivals, inspect, quarantine
+from stream import arrivals, inspect, quarantine, snapshots
 from stream import forget as forgetting
 from stream.appender import Appender
 from stream.blocks.runs import Found
@@ -60,6 +61,13 @@ if TYPE_CHECKING:
 
 DEFAULT_KEY: Final = "user_id"
 _NO_KEY: Final = frozenset({"", "event", "ts_ms", "seq", "known_ms", "attrs"})
+
+
+class Keeper(Protocol):
+    """Something that computes from a log and may save what it has."""
+
+    def save(self) -> None:
+        """Save it; never raises an error of the log."""
 
 
 class EventLog:
@@ -105,6 +113,7 @@ class EventLog:
                 f'expected history_start_ms as ms or "all", found {history_start_ms!r}; correct it'
             )
         self._lock = RLock()
+        self._keepers: WeakSet[Keeper] = WeakSet()
         self._file = None if read_only else LockFile(self.path)
         self._connection: sqlite3.Connection | None = None
         self._appender: Appender | None = None
@@ -227,6 +236,18 @@ class EventLog:
             self._writer()
             self._ledger.keep(plan, asked, vector, seen_id=seen_id, held_from_ms=self._history_start_ms)
 
+    def keep_snapshot(self, key: str, data: bytes) -> None:
+        """Keep DATA, what an engine computed of KEY, in place of what was kept; not if it is too large."""
+        with self._using("keeping states") as connection:
+            self._writer()
+            number = self._texts.find(key)
+            if number is not None and len(data) <= self.limits.max_snapshot_bytes:
+                snapshots.keep(connection, number, data)
+
+    def save_first(self, keeper: Keeper) -> None:
+        """See to it that KEEPER saves what it has before this log closes; it is not kept alive for that."""
+        self._keepers.add(keeper)
+
     def flush(self) -> None:
         """See to it that all events are on the disk, in the log file itself."""
         with self._using(FLUSHING) as connection:
@@ -320,6 +341,13 @@ class EventLog:
             for one in retold(connection, tell or partial(arrivals.refuse, self.path)):
                 if key is None or one.asked.key == str(key):
                     yield one
+
+    def snapshot_of(self, key: str) -> bytes | None:
+        """Return what was kept last of what an engine computed of KEY; None if nothing is."""
+        with self._using("reading") as connection:
+            self._follow()
+            number = self._texts.find(key)
+            return None if number is None else snapshots.kept(connection, number)
 
     @property
     def count(self) -> int:
@@ -482,6 +510,9 @@ class EventLog:
 
     def close(self) -> None:
         """Bring all events to the disk and let others write; a closed log may be closed again."""
+        if self._connection is not None and not self.read_only:
+            for keeper in list(self._keepers):  # before this lock is held: keepers have their own
+                keeper.save()
         self._close(remove=False)
 
     def discard(self) -> None:

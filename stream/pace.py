@@ -12,6 +12,7 @@ class Pace(NamedTuple):
     most_loose: int = 64  # as they came; with more, the earlier half is put into columns
     most_pending: int = 4096  # that wait for the next query
     least_marked: int = 256  # that entered a window without an end since its states were marked last
+    most_unsaved: int = 4096  # of a key, since its states were saved in the log file
     most_taken: int = 65_536  # that came by another door: with more, reading the log anew costs less
 
 

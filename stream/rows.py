@@ -16,6 +16,7 @@ from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64, STRING, AnyType
 from stream.columns import Column, Dictionary, Listed, Misfit, column_of, ordered
 from stream.decode import SEQ_PLACE, TIE_PLACE, EventRow
+from stream.snapshot import Position
 
 
 class Batch:
@@ -125,7 +126,7 @@ class KeptRows(Rows):
         self.ts = array("q")
         self.loose: list[EventRow] = []
         self.packed = 0
-        self.floor: tuple[int, int, str] | None = None
+        self.floor: Position | None = None
         self._most_loose = most_loose
         types: dict[int, AnyType] = {SEQ_PLACE: INT64}
         if has_ties:
@@ -196,7 +197,7 @@ class KeptRows(Rows):
             if len(self.loose) > self._most_loose:
                 self._put_away()
             return len(ts) - 1
-        at = self._place(row)
+        at = self.after(row[:FIRST_SLOT])
         ts.insert(at, time)
         if at >= self.packed:
             self.loose.insert(at - self.packed, row)
@@ -218,11 +219,11 @@ class KeptRows(Rows):
         self._pack(Batch(self.loose[:half]), 0)
         del self.loose[:half]
 
-    def _place(self, row: EventRow) -> int:
-        """Return before which row ROW belongs."""
-        first = bisect_left(self.ts, row[TS_PLACE])
-        end = bisect_right(self.ts, row[TS_PLACE], first)
-        return bisect_right(range(end), row[:FIRST_SLOT], first, end, key=self.position)
+    def after(self, position: Position) -> int:
+        """Return the number of the first row after POSITION."""
+        first = bisect_left(self.ts, position[TS_PLACE])
+        end = bisect_right(self.ts, position[TS_PLACE], first)
+        return bisect_right(range(end), position, first, end, key=self.position)
 
     def break_at(self, ts: int) -> None:
         """Take note of a row at TS whose filter overflows."""
@@ -243,7 +244,7 @@ class KeptRows(Rows):
 
     # ---- what is read
 
-    def position(self, at: int) -> tuple[int, int, str]:
+    def position(self, at: int) -> Position:
         """Return what orders the row AT."""
         if at >= self.packed:
             return self.loose[at - self.packed][:FIRST_SLOT]

@@ -103,6 +103,11 @@ CREATE TABLE known (
 ) WITHOUT ROWID;
 """
 
+# What was computed of a key (stream.snapshot): a hint, which may be dropped at any time.
+_FORMAT_4: Final = """
+CREATE TABLE snapshot (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
+"""
+
 # Step i brings a file from format i to format i + 1, in one transaction; an empty file has format 0.
-STEPS: Final = (_FORMAT_1, _FORMAT_2, _FORMAT_3)
+STEPS: Final = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4)
 FORMAT: Final = len(STEPS)

@@ -26,13 +26,19 @@ class Sizes:
         """Return what is known of the nodes of FULL for KEY, which keeps all or some of them."""
         self._look(key)
         events = tuple(
-            EventCost(event, reading.decoder.read_rows, reading.decoder.row_ns)
+            EventCost(event, reading.decoder.read_rows or self._even(full, event), reading.decoder.row_ns)
             for event, reading in full.readings.items()
         )
         tracks = tuple(self._track(full, key, number) for number in full.layout.tracks)
         spans = tuple(self._span(full, key, number) for number in full.layout.spans)
         kept = sum(track.bytes for track in tracks if track.kept) + sum(s.bytes for s in spans if s.kept)
         return Costs(key.interval_ms, events, tracks, spans, max(0, key.bytes - kept))
+
+    def _even(self, full: Binding, event: str) -> int:
+        """Return how many rows EVENT has, as if those of its widest track were of all its events evenly."""
+        taking = [track for track in full.layout.tracks.values() if event in track.events]
+        rows = [self._tracks.get(track_name(track), (0, 0))[0] // len(track.events) for track in taking]
+        return max(rows, default=0)
 
     def _look(self, key: KeyState) -> None:
         """Take note of the sizes of what is kept now."""

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple
 
 from featuregraph.layout import Span
 from featuregraph.types import INT64_MAX, INT64_MIN
-from stream.cells import CellKernel, Running
+from stream.cells import CellKernel, Move, Running
 from stream.decode import EventRow
 from stream.rows import KeptRows, cut
+from stream.snapshot import Position
 
 NEVER = INT64_MAX + 1  # later than any query
 _AT_ONCE = 1024  # rows that are made of columns for a state that is built
@@ -48,6 +49,7 @@ class RunningSpan:
         "_enters",
         "_hi",
         "_last",
+        "_least_marked",
         "_leaves",
         "_lo",
         "_pushes",
@@ -72,11 +74,13 @@ class RunningSpan:
         rows: KeptRows,
         kernels: Mapping[int, CellKernel],
         states: list[Any],
+        least_marked: int,
         *,
         reads_all: bool = False,
     ) -> None:
         """Open the window on ROWS for the cells of KERNELS, by number; STATES is shared by all of the key.
 
+        least_marked: after how many rows to mark states.
         reads_all: something else reads all rows of the window at each query.
         """
         self.span = span
@@ -86,6 +90,7 @@ class RunningSpan:
         self.rows = rows
         self.kernels = kernels
         self.states = states
+        self._least_marked = least_marked
         self.reads_all = reads_all
         self.marks: list[Mark] = []  # the latest two, in order
         self._running: dict[int, Running] = {}
@@ -140,8 +145,10 @@ class RunningSpan:
             self.start, self.end = mark.at - mark.rows, bisect_left(self.rows.ts, t + self._hi)
             self._run(self.kernels, mark.at, mark.states)
         else:
-            self.start, self.end = cut(self.rows, self.span, t)
+            self.start, end = cut(self.rows, self.span, t)
+            self.end = max(self.start, end - self._least_marked) if self.span.is_endless else end
             self._run(self.kernels, self.start)
+            self._mark_before(end)
         self.dirty, self._touched = False, True
 
     def serve(
@@ -172,26 +179,43 @@ class RunningSpan:
         for number, running in added.items():
             self.states[number] = running.readable(self)
             if running.enter is not None:
-                for one in range(first, self.end, _AT_ONCE):
-                    running.enter(self.rows, one, min(one + _AT_ONCE, self.end))
+                self._enter(running.enter, first, self.end)
         self._running |= added
         every = self._running.values()
         self._pushes = [one.push for one in every if one.push is not None]
         self._enters = [one.enter for one in every if one.enter is not None]
         self._leaves = [one.leave for one in every if one.leave is not None]
         self.commutes = all(one.commutes for one in every)
+        if self.commutes:
+            self.marks = []  # late rows are taken as they come, and marks would not know of them
 
-    def mark(self, least: int) -> None:
-        """Keep what the states are now, if LEAST rows or more entered since they were kept last.
+    def _enter(self, enter: Move, start: int, end: int) -> None:
+        """Let the rows from START to before END enter one state, some at a time."""
+        for one in range(start, end, _AT_ONCE):
+            enter(self.rows, one, min(one + _AT_ONCE, end))
+
+    def _mark_before(self, end: int) -> None:
+        """Keep what the states are, so that the rows from here to END, which now enter, may be late ones."""
+        if self.start < self.end < end and not self.commutes:
+            self.marks = [self._mark()]
+        for enter in self._enters:
+            self._enter(enter, self.end, end)
+        self.end = end
+
+    def mark(self) -> None:
+        """Keep what the states are now, if enough rows entered since they were kept last.
 
         States that took many bytes wait for more rows, so that a row's share of the work has a bound.
         """
         if self.commutes or not self.span.is_endless:
             return
         since, held = (self.marks[-1].at, self.marks[-1].bytes) if self.marks else (0, 0)
-        if self.end - since >= max(least, held // _BYTES_A_ROW):
-            states = {n: one.encode() for n, one in self._running.items() if one.encode is not None}
-            self.marks = [*self.marks[-1:], Mark(self.end, self.end - self.start, states)]
+        if self.end - since >= max(self._least_marked, held // _BYTES_A_ROW):
+            self.marks = [*self.marks[-1:], self._mark()]
+
+    def _mark(self) -> Mark:
+        states = {n: one.encode() for n, one in self._running.items() if one.encode is not None}
+        return Mark(self.end, self.end - self.start, states)
 
     @property
     def is_lost(self) -> bool:
@@ -208,6 +232,37 @@ class RunningSpan:
         if self.commutes:
             return self.end
         return self.marks[0].at if len(self.marks) == _MARKS else 0
+
+    def saved(self) -> tuple[Position, int, Mapping[int, bytes]] | None:
+        """Return from where another window like this may go on: a position, the rows up to it, the states.
+
+        Of a window without an end that is its earliest mark, so that late rows are repaired there too; of the
+        latest N the earliest row. None where all rows are needed.
+        """
+        rows = self.rows
+        if self.span.is_endless:
+            mark = self.marks[0] if self.marks else self._mark()
+            position = rows.position(mark.at - 1) if mark.at > 0 else rows.floor
+            return None if position is None or self.reads_all else (position, mark.rows, mark.states)
+        # With fewer than N rows, one that comes late belongs among them, however late.
+        full = self.end - self.start == self._last
+        return (rows.position(self.start), 0, _ZERO) if full else None
+
+    def resume(self, t: int, position: Position, rows: int, states: Mapping[int, bytes]) -> None:
+        """Stand at T, from STATES that had taken ROWS rows up to that at POSITION.
+
+        Raises:
+            ValueError: there is no such row, or a state is none.
+        """
+        at = self.rows.after(position)
+        if not at or self.rows.position(at - 1) != position:
+            raise ValueError(f"expected a row at {position}, found none; read the events")
+        self.start, self.end = at - rows, max(at, bisect_left(self.rows.ts, t + self._hi))
+        self._run(self.kernels, at, states)
+        if any((one.encode is None) != (n not in states) for n, one in self._running.items()):
+            raise ValueError("expected a state per aggregate, found one too few; read the events")
+        self.marks = [] if self.commutes else [Mark(at, rows, states)]
+        self.dirty, self._touched = False, True
 
     def inserted(self, at: int, row: EventRow) -> None:
         """Take note that ROW was inserted at number AT, before others."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import thread_time_ns
+from types import MappingProxyType
 from typing import Any
 
 from featuregraph.aggregates.weight import weigh
@@ -22,14 +23,17 @@ from stream.event import Row
 from stream.migration import between
 from stream.rows import Batch, KeptRows, ScannedRows, cut
 from stream.sizing import CELL_BYTES, SPAN_BYTES, Sizes
+from stream.snapshot import SavedCell, Snapshot, fitted, places_of
 from stream.span import NEVER, RunningSpan
 
-# What the log has of the decoder's event.
+# What the log has of the decoder's event; of a time since when.
 Fetch = Callable[[Decoder], Found]
+FetchSince = Callable[[Decoder, int], Found]
 Scan = Callable[[], "KeyRows"]
 Serve = Callable[[Choice], Binding]
 _INTERVALS = 8  # of which the mean is taken
 _TRIES = 4
+_EVER: Mapping[int, int] = MappingProxyType({})
 
 
 class KeyRows:
@@ -84,10 +88,12 @@ def _fill(
     tracks: Mapping[int, ScannedRows | KeptRows],
     read: Iterable[tuple[str, list[EventRow]]],
     t: int,
+    since: Mapping[int, int] = _EVER,
 ) -> None:
     """Fill TRACKS with the rows READ of their events that a query from T on can see.
 
-    Each event is read and decoded once, for the widest reach; a narrower track takes the end only.
+    Each event is read and decoded once, for the widest reach; a narrower track takes the end only. SINCE
+    gives from when on a track is to hold rows though it reaches further back.
     """
     for event, rows in read:
         batch = Batch(rows)
@@ -95,7 +101,8 @@ def _fill(
             if number in tracks:
                 track = tracks[number]
                 reach = track.track.reach
-                first = 0 if reach is None else bisect_left(batch.ts, t - reach)
+                begin = since.get(number) if reach is None else t - reach
+                first = 0 if begin is None else bisect_left(batch.ts, begin)
                 track.extend(batch, first, place)
     for track in tracks.values():
         track.settle()
@@ -114,6 +121,7 @@ class KeyCache(KeyRows):
         self.t = t  # the latest query: rows that only earlier ones need may be gone
         self.stale = False
         self.unweighed = INT64_MAX  # rows pushed since `bytes` was last asked for
+        self.unsaved = 0  # rows loaded or pushed since the states were saved
 
     def move(self, binding: Binding, fetch: Fetch) -> None:
         """Serve BINDING from now on, and keep what still means the same.
@@ -146,6 +154,7 @@ class KeyCache(KeyRows):
     def push(self, row: Row) -> None:
         """Take one more event, early or late."""
         self.unweighed += 1
+        self.unsaved += 1
         if self.stale:
             return
         reading = self.binding.readings.get(row.name)
@@ -245,6 +254,95 @@ class KeyState(KeyCache):
         """Take all rows that a query from T on can see."""
         super().load(fetch, t)
         self._open(self.binding)
+        self.unsaved = max((len(rows.ts) for rows in self.tracks.values()), default=0)
+
+    def saved(self) -> tuple[SavedCell, ...]:
+        """Return what a restart may go on from; nothing where it has to read all rows."""
+        self._bring(self.t)
+        return tuple(cell for number in self.tracks for cell in self._saved(number))
+
+    def _saved(self, number: int) -> list[SavedCell]:
+        """Return the cells of one track; none where rows that are not held are needed after all."""
+        rows, layout = self.tracks[number], self.binding.layout
+        if rows.track.reach is not None or rows.broken:
+            return []
+        found = []
+        for place, running in self._by_track[number]:
+            if running.span.window.over is not None:
+                continue
+            saved = running.saved()
+            if saved is None:
+                return []
+            position, taken, states = saved
+            for cell in self.binding.by_span[place]:
+                agg = layout.cells[cell].agg
+                now, places = running.span.window.include_now, places_of(agg, layout)
+                found.append(SavedCell(agg.id, now, position, taken, places, states.get(cell, b"")))
+        return found
+
+    def resume(self, snapshot: Snapshot, fetch: FetchSince) -> None:
+        """Become what was saved, with the rows that had arrived then; those since are still to be pushed.
+
+        Raises:
+            ValueError: it is of none of these aggregates, or does not fit the rows of the log.
+        """
+        binding, layout, known = self.binding, self.binding.layout, snapshot.by_agg()
+        cells = {
+            number: saved
+            for number, cell in layout.cells.items()
+            if (saved := known.get((cell.agg.id, layout.spans[cell.span].window.include_now))) is not None
+        }
+        since = {n: ms for n in layout.tracks if (ms := self._since(n, cells)) is not None}
+        if not since:
+            raise ValueError("expected states of these aggregates, found none; read the events")
+        read = (
+            (event, reading.decoder.load(fetch(reading.decoder, self._begin(reading, since))))
+            for event, reading in binding.readings.items()
+        )
+        tracks = {number: self._rows(number) for number in layout.tracks}
+        _fill(binding, tracks, read, self.t, since)
+        for number, ms in since.items():
+            tracks[number].floor = (ms, INT64_MIN, "")  # rows before are taken, or left
+        self.tracks = tracks
+        self._open(binding)
+        for place, running in self.spans.items():
+            if running.span.is_endless and running.span.track in since:
+                mine = {n: cells[n] for n in binding.by_span[place]}
+                one = next(iter(mine.values()))
+                states = {
+                    n: fitted(cell, binding.kernels[n].aggregate, places_of(layout.cells[n].agg, layout))
+                    for n, cell in mine.items()
+                    if cell.state
+                }
+                running.resume(self.t, one.position, one.rows, states)
+
+    def _since(self, track: int, cells: Mapping[int, SavedCell]) -> int | None:
+        """Return from when on TRACK needs rows beside the saved CELLS; None: from the first on."""
+        binding, layout = self.binding, self.binding.layout
+        if layout.tracks[track].reach is not None:
+            return None
+        times = []
+        for number in binding.by_track[track]:
+            lo = layout.spans[number].window.lo
+            if lo is not None:
+                times.append(self.t + lo)
+                continue
+            saved = [cells.get(n) for n in binding.by_span[number]]
+            ends = {(cell.position, cell.rows) for cell in saved if cell is not None}
+            if number in binding.reads_all or None in saved or len(ends) != 1:
+                return None
+            ((position, _),) = ends
+            times.append(position[0])
+        return min(times)
+
+    def _begin(self, reading: Reading, since: Mapping[int, int]) -> int:
+        """Return from when on the rows of one event are needed."""
+        layout = self.binding.layout
+        begins = []
+        for number, _ in reading.takers:
+            reach = layout.tracks[number].reach
+            begins.append(since.get(number, INT64_MIN) if reach is None else self.t - reach)
+        return max(min(begins), INT64_MIN)
 
     def move(self, binding: Binding, fetch: Fetch) -> None:
         """Serve BINDING from now on; states of cells that it runs as before go on."""
@@ -270,8 +368,8 @@ class KeyState(KeyCache):
                 old.serve(rows, running, self.t, reads_all=number in binding.reads_all)
                 self.spans[number] = old
             else:
-                reads_all = number in binding.reads_all
-                self.spans[number] = RunningSpan(span, rows, running, self.states, reads_all=reads_all)
+                least, reads_all = binding.pace.least_marked, number in binding.reads_all
+                self.spans[number] = RunningSpan(span, rows, running, self.states, least, reads_all=reads_all)
         self._by_track = {
             track: [(number, self.spans[number]) for number in numbers]
             for track, numbers in binding.by_track.items()
@@ -339,7 +437,7 @@ class KeyState(KeyCache):
             if running.advance(t):
                 self._moved[place] = self._age
             wake = min(wake, running.wake)
-            running.mark(self.binding.pace.least_marked)
+            running.mark()
         if len(self.tracks[number].ts) > self.binding.pace.least_trim:
             self._trim_past(number, t)
             self._trim_unread(number, t)

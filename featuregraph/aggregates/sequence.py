@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
+from collections.abc import Callable
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
 from itertools import islice
@@ -69,6 +70,10 @@ class LatestRows(State):
     def value(self, t: int) -> Any:
         """Return the rows, oldest first."""
         return OVERFLOW if self.bad else list(self.rows)
+
+    def replace(self, change: Callable[[Any], Any]) -> None:
+        """Hold what CHANGE makes of each row in its place."""
+        self.rows = deque(map(change, self.rows), self.config.n)
 
     def parts(self) -> list[Any]:
         """Return [bad, total, rows]."""
@@ -157,6 +162,10 @@ class LatestPerKey(State):
         rows = [row for _, row in islice(reversed(self.latest.values()), self.config.n)]
         rows.reverse()
         return rows
+
+    def replace(self, change: Callable[[Any], Any]) -> None:
+        """Hold what CHANGE makes of each row in its place."""
+        self.latest = {key: (number, change(row)) for key, (number, row) in self.latest.items()}
 
     def parts(self) -> list[Any]:
         """Return [bad, rows held, [[key, number from the earliest row held, row], ...]]."""

@@ -100,6 +100,7 @@ _ITEM, _PAGE, _N = ({"field": name} for name in ("item_id", "page_id", "n"))
 _IS_A = _op("eq", _ITEM, {"lit": "a", "type": "identifier"})
 _WILD = _op("ge", _op("add", _N, _N), {"lit": 2, "type": "int64"})  # overflows for a large n
 _SOME = _op("lt", _N, {"lit": 2, "type": "int64"})
+_ASKED = {"request": "q", "type": "int64"}
 _FILTERS: Sequence[Json] = (
     _IS_A,
     _SOME,
@@ -111,6 +112,10 @@ _FILTERS: Sequence[Json] = (
     _op("or", _IS_A, _op("is_in", _PAGE, values=["p", None])),
     _op("or", _IS_A, _SOME),
     _op("eq", {"event_name": True}, {"lit": "tap", "type": "category"}),
+    _op("and", _IS_A, _op("ge", _N, _ASKED)),
+    _op("and", _op("ge", _N, _ASKED), _SOME),
+    _op("and", _WILD, _op("ge", _N, _ASKED)),
+    _op("or", _SOME, _op("ge", _N, _ASKED)),
     _op("lt", _op("mod", {"ts": True}, {"lit": 3, "type": "int64"}), {"lit": 1, "type": "int64"}),
     {"lit": False, "type": "boolean"},
 )
@@ -122,7 +127,7 @@ class History:
 
     Steps: {"append": [EVENT, ...], "by": ENGINE | None}, {"clock": MS},
     {"forget": {...}, "by": ENGINE | None}, {"ask": QUERY, "graph": N}, {"restart": true}, {"remove": N},
-    {"install": N}, {"upgrade": [N, M]}; ENGINE is a place in `ENGINES`, None the log itself.
+    {"crash": true}, {"install": N}, {"upgrade": [N, M]}; ENGINE is a place in `ENGINES`, None the log itself.
     """
 
     graphs: Sequence[Json]
@@ -175,6 +180,7 @@ def _moving(rng: Random, events: int, wheres: Sequence[Json] | None) -> History:
         where = {} if wheres is None else {"where": rng.choice(wheres)}
         features[f"f{place}"] = _plain(rng, _window(rng, endless=endless) | where)
     form = {"format": 1, "graph": "moving", "events": {"view": fields, "tap": fields}, "features": features}
+    asks = bool(Graph.from_json(form).requests)
     steps: list[Json] = []
     now, number = 0, 0
     while number < events:
@@ -185,7 +191,8 @@ def _moving(rng: Random, events: int, wheres: Sequence[Json] | None) -> History:
             now += rng.choice((0, 1, 1, 3))
         steps.append({"append": batch, "by": rng.choice((None, 3, 3, 4))})
         back = 10 if rng.random() < 0.1 else 0
-        steps.append({"ask": {"key": "u", "t": now + rng.choice((0, 1, 2)) - back}, "graph": 0})
+        asked = {"request": {"q": rng.choice((0, 1, 2, None))}} if asks else {}
+        steps.append({"ask": {"key": "u", "t": now + rng.choice((0, 1, 2)) - back} | asked, "graph": 0})
     return History([form], steps)
 
 
@@ -208,6 +215,8 @@ def changing_history(rng: Random, *, events: int = 60) -> History:
         steps += [{"ask": asked, "graph": n} for n in range(len(forms)) if rng.random() < 0.6]
         if rng.random() < 0.05:
             steps.append({"forget": {"event_id": rng.randrange(number)}, "by": rng.choice((None, 3))})
+        if rng.random() < 0.15:
+            steps.append(rng.choice(({"restart": True}, {"crash": True})))
     return History(forms, steps)
 
 

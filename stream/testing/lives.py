@@ -2,7 +2,8 @@
 
 Steps: {"append": [EVENT, ...]} (one event: `append`, more: `append_many`), {"forget": {...}}, {"clock": MS},
 {"flush": true}, {"restart": true}, {"hold": true | false} (a reader begins to hold its moment, and lets go),
-{"extract": MS}. A step is done as a whole or not at all, whatever happens to the process.
+{"extract": MS} (each key is served, and recorded). A step is done as a whole or not at all, whatever happens
+to the process; of an extract, the record of each key.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ Held = tuple[tuple[object, ...], ...]
 NOW: Final = 1_700_000_000_000
 KEYS: Final = ("u0", "u1", "u2")
 _DAY: Final = 86_400_000
-_LIMITS: Final = Limits(busy_ms=2)  # who holds a moment here does not let go while others wait
+_LIMITS: Final = Limits(busy_ms=2, max_served=7)  # who holds a moment here does not let go while others wait
 _DURABLE: Final = ("flush", "restart", "forget")  # afterwards the disk has it all, whatever `sync` says
 
 _FIELDS: Final = {"n": fg.int64(), "x": fg.float64(), "item": fg.category(), "session_id": fg.identifier()}
@@ -217,7 +218,7 @@ class Player:
                 self.beside.close()
             case {"extract": ms}:
                 for key in KEYS:
-                    self.engine.extract(GRAPH.id, key=key, at_ms=ms)
+                    self.engine.extract(GRAPH.id, key=key, at_ms=ms, record=True)
 
 
 def _unless_refused(call: Callable[[], object]) -> None:
@@ -283,6 +284,18 @@ _BESIDE: Final[Sequence[Step]] = (
     {"restart": True},
     *_singles(10, 2),
 )
+_SERVING: Final[Sequence[Step]] = (
+    *_singles(0, 3),
+    {"extract": NOW},
+    _call(3, 4),
+    {"extract": NOW},
+    {"forget": {"event_id": "e4"}},
+    *_singles(7, 2),
+    {"extract": NOW + 1},
+    {"restart": True},
+    {"extract": NOW + 2},
+    *_singles(9, 1),
+)
 LIVES: Final = (
     Life("mixed, full", "full", _MIXED),
     Life("mixed, batch", "batch", _MIXED),
@@ -290,6 +303,8 @@ LIVES: Final = (
     Life("checkpoints, batch", "batch", _LONG, checkpoint_pages=12),
     Life("a reader beside, full", "full", _BESIDE),
     Life("a reader beside, batch", "batch", _BESIDE),
+    Life("serving, full", "full", _SERVING),
+    Life("serving, batch", "batch", _SERVING),
 )
 
 

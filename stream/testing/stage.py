@@ -32,7 +32,7 @@ from stream.testing.histories import CHOOSERS, ENGINES, History
 Json = Any
 TOLERANCE = 1e-12  # of decayed_sum, of the sum of the absolute terms (SEMANTICS 4.2)
 # Engines trim, drop and catch up after a handful of rows, as they do in long lives only.
-TIGHT = Pace(least_trim=2, most_loose=2, most_pending=3, least_marked=2, most_taken=20)
+TIGHT = Pace(least_trim=2, most_loose=2, most_pending=3, least_marked=2, most_unsaved=5, most_taken=20)
 # And rows become blocks, which are joined, as soon as there are some.
 SOON = Sealing(most_tail=5, least_tail=1, own=3, most_events=6, join=2)
 
@@ -144,6 +144,11 @@ def _play(stage: _Stage, step: Json) -> None:
             stage.clock.set(ms)
             _tell(stage, step)
         case {"restart": _}:
+            stage.close()
+            stage.open()
+        case {"crash": _}:
+            for one in stage.engines:
+                one._kept.clear()  # nothing is saved as the log closes  # noqa: SLF001
             stage.close()
             stage.open()
         case {"remove": number}:

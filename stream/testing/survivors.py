@@ -9,8 +9,9 @@ from pathlib import Path
 from random import Random
 
 from featuregraph.values import same
+from stream.backfill.served import prove
 from stream.testing.disk import Content, Disk, Mark, Operation
-from stream.testing.lives import GRAPH, KEYS, Expected, Life, Player, expected, held
+from stream.testing.lives import GRAPH, KEYS, Expected, Life, Player, Step, expected, held
 
 LOG = "events.db"  # the name of the log in the folder of a recorded life
 
@@ -70,6 +71,7 @@ def _after(
     player = Player(str(folder / LOG), "batch", life.checkpoint_pages)
     try:
         places = survived(player, told, least, most)
+        _proved(player, life.steps[:least])
         for step in life.steps[places[-1] :]:
             player.play(step)
         player.play({"restart": True})
@@ -78,6 +80,17 @@ def _after(
     finally:
         player.close()
     return places
+
+
+def _proved(player: Player, steps: Sequence[Step]) -> None:
+    """Raise AssertionError unless the answers that are left are right, with the last one of STEPS."""
+    ids = [one.id for one in player.log.served()]
+    found = prove(player.path) if ids else None
+    assert found is None or found.ok, f"{player.path}: expected answers that were given, found {found}"
+    asked = [place for place, step in enumerate(steps) if "extract" in step]
+    if asked and not any("forget" in step for step in steps[asked[-1] :]):
+        least = len(asked) * len(KEYS)
+        assert max(ids, default=0) >= least, f"{player.path}: expected record {least}, found {ids}"
 
 
 def _digest(content: Content) -> bytes:

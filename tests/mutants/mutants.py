@@ -41,7 +41,7 @@ MUTANTS = [
     Mutant("featuregraph/steps.py", "return None if window.over is None else window.over + window.offset", "return window.over", "offset not part of how far back rows are read"),
     Mutant("featuregraph/steps.py", "return None if None in found else max(r for r in found if r is not None)", "return min((r for r in found if r is not None), default=None)", "the narrowest window decides what is read"),
     # ---- order, duplicates, late and future events, forgetting (SEMANTICS 1 and 8)
-    Mutant("stream/rows.py", "        at = self._place(row)\n", "        at = len(ts)\n", "a late event put last"),
+    Mutant("stream/rows.py", "        at = self.after(row[:FIRST_SLOT])\n", "        at = len(ts)\n", "a late event put last"),
     Mutant("stream/rows.py", "if not ts or time > ts[-1]:", "if not ts or time >= ts[-1]:", "seq ignored in the order of arrivals"),
     Mutant("stream/rows.py", "self._rows = sorted(self._rows)", "self._rows = sorted(self._rows, key=lambda row: row[0])", "seq ignored in the order of a scan"),
     Mutant("stream/rows.py", "        if any(map(eq, times, islice(times, 1, None))):", "        if False:", "seq ignored in the order of kept rows"),
@@ -55,7 +55,7 @@ MUTANTS = [
     Mutant("stream/engine.py", "        if self.log.generation != self._generation:", "        if False:", "forget does not invalidate what is kept"),
     Mutant("stream/engine.py", "        if t < kept.t:\n            return None\n", "", "states used for a query back in time"),
     Mutant("stream/engine.py", "if rows and rows[0].id == self._cursor + 1:", "if rows:", "events appended behind the engine's back skipped"),
-    Mutant("stream/engine.py", "        while self._cursor < self.log.last_id:", "        while False:", "events appended behind the engine's back ignored"),
+    Mutant("stream/engine.py", "        for found in self._since(self._cursor):", "        while False:", "events appended behind the engine's back ignored"),
     Mutant("stream/engine.py", "if kept is not None and kept.stale:", "if False:", "stale rows are not read again"),
     Mutant("stream/appender.py", "draft.ts_ms > call.now_ms + self._max_future_ms:", "draft.ts_ms >= call.now_ms + self._max_future_ms:", "an event exactly at max_future quarantined"),
     Mutant("stream/appender.py", "draft.ts_ms > call.now_ms + self._max_future_ms:", "False:", "events of the far future visible"),
@@ -152,7 +152,9 @@ MUTANTS = [
     # ---- filters before decoding
     Mutant("featuregraph/pushdown.py", "        elif not all(node.op in _SAFE for node in inner):\n            break", "        else:\n            continue", "a filter's overflow hidden by a test of a column after it"),
     Mutant("featuregraph/pushdown.py", "        if found is None:\n            return ()", "        if found is None:\n            continue", "rows dropped that a filter on attributes keeps"),
-    Mutant("featuregraph/pushdown.py", 'if all(node.op is not Op.FIELD or node["name"] in COLUMNS for node in inner):', 'if any(node.op is not Op.FIELD or node["name"] in COLUMNS for node in inner):', "a test of a column and an attribute taken for one of columns"),
+    Mutant("featuregraph/pushdown.py", "if all(map(holds, inner)):", "if any(map(holds, inner)):", "a test of a column and an attribute taken for one of columns"),
+    Mutant("featuregraph/pushdown.py", "*(Op.LIT, Op.FIELD, Op.EVENT_NAME, Op.TS, Op.REQUEST, Op.NOW),", "*(Op.LIT, Op.FIELD, Op.EVENT_NAME, Op.TS, Op.REQUEST, Op.NOW, Op.ADD),", "an overflow of a sum hidden by a test after it"),
+    Mutant("featuregraph/passes.py", "return None if where is None else static_part(where)", "return None if where is None else (where.args or (where,))[0]", "half of or, or what waits for the query, drops rows"),
     Mutant("featuregraph/pushdown.py", "    if where.op is not Op.AND:\n", "    if where.op not in (Op.AND, Op.OR):\n", "one half of or taken for the whole"),
     Mutant("featuregraph/passes.py", "waits = one.where is not None and not static[one.where]", "waits = False", "a filter that waits for the query applied to rows as they come"),
     Mutant("featuregraph/passes.py", "kept = one._replace(where=None) if waits else one", "kept = one._replace(where=None)", "rows that pass a filter taken for all rows"),
@@ -160,6 +162,13 @@ MUTANTS = [
     Mutant("featuregraph/passes.py", "return () if None in distinct else tuple(", "return tuple(", "rows dropped that a track without a filter keeps"),
     Mutant("stream/decode.py", '" or ".join(f"{text} is True or {text} is {overflow}" for', '" or ".join(f"{text} is True" for', "a filter that overflows drops its row"),
     Mutant("stream/decode.py", 'kept = " or ".join(', 'kept = " and ".join(', "rows dropped that one of two filters keeps"),
+    # ---- states saved in the log file
+    Mutant("stream/engine.py", "if row[ID] <= last_id]", "if row[ID]]", "rows that came since a snapshot taken twice"),
+    Mutant("stream/engine.py", "                    if row.key == key:\n                        kept.push(row)", "                    kept.push(row)", "rows of other keys taken after a restart"),
+    Mutant("stream/span.py", "full = self.end - self.start == self._last", "full = True", "a late event lost that belongs among fewer than N rows"),
+    Mutant("stream/state.py", "        return min(times)", "        return max(times)", "a window beside a lifetime begins too late after a restart"),
+    Mutant("stream/snapshot.py", 'or places == cell.places:', "or True:", "rows in a saved state read where they stood before"),
+    Mutant("stream/span.py", "            self.marks = []  # late rows", "            pass  # late rows", "marks kept of states that commute"),
     # ---- marks of states that do not commute
     Mutant("stream/span.py", "if mark.at <= at]", "if mark.at <= at + 1]", "a mark kept that lacks a late row"),
     Mutant("stream/span.py", "return self.dirty and self.span.is_endless and not self.marks", "return False", "a window built anew from rows that were dropped"),

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featuregraph import Graph
-from featuregraph.build import EVENT_NAME, TS, field, lit, scalar
+from featuregraph.build import AGE, EVENT_NAME, TS, field, lit, scalar
 from featuregraph.codegen import Source
 from featuregraph.convert import BAD, converter
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.layout import lay_out
-from featuregraph.pushdown import COLUMNS, on_columns
+from featuregraph.pushdown import COLUMNS, on_columns, static_part
 from featuregraph.reference.fields import COLUMNS as CONTRACT_COLUMNS
 from featuregraph.scalar import OVERFLOW
 from featuregraph.steps import is_static
@@ -31,6 +31,8 @@ pytestmark = pytest.mark.device
 ITEM, N = field("item_id", IDENTIFIER), field("n", INT64)
 IS_A = scalar(Op.EQ, [ITEM, lit(IDENTIFIER, "a")])
 SMALL = scalar(Op.LT, [N, lit(INT64, 3)])
+ASKED = scalar(Op.EQ, [N, Node(Op.REQUEST, INT64, name="q")])
+OLD = scalar(Op.GT, [AGE, lit(INT64, 3)])  # an age may overflow
 WILD = scalar(Op.GT, [scalar(Op.ADD, [N, N]), lit(INT64, 3)])
 
 
@@ -61,6 +63,24 @@ def test_the_part_on_columns(case: str) -> None:
     """A conjunct is taken if it stands on columns and nothing that could overflow comes before it."""
     where, part = PARTS[case]
     assert on_columns([where]) == (() if part is None else (part,))
+
+
+@pytest.mark.parametrize(
+    ("where", "part"),
+    [
+        (SMALL, SMALL),
+        (both(SMALL, ASKED), SMALL),
+        (both(ASKED, SMALL), SMALL),
+        (both(OLD, SMALL), None),
+        (both(WILD, ASKED), WILD),
+        (both(WILD, both(ASKED, SMALL)), both(WILD, SMALL)),
+        (scalar(Op.OR, [SMALL, ASKED]), None),
+        (ASKED, None),
+    ],
+)
+def test_the_part_that_needs_no_query(where: Node, part: Node | None) -> None:
+    """A conjunct is taken if a row decides it and nothing that could overflow before it was left out."""
+    assert static_part(where) is part
 
 
 def test_one_filter_on_attributes_keeps_every_row() -> None:
