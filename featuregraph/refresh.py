@@ -14,7 +14,7 @@ from typing import Any
 from featuregraph.aggregates import CATALOGUE
 from featuregraph.codegen import Source, compiled
 from featuregraph.compiler import read_into
-from featuregraph.convert import is_public
+from featuregraph.convert import is_public, owned
 from featuregraph.ir import OF_THE_QUERY, Node, Op, toposort
 from featuregraph.plan import Plan
 from featuregraph.scalar import OVERFLOW
@@ -69,6 +69,15 @@ def refresher(plan: Plan, places: Mapping[Node, Place]) -> Callable[..., list[st
         else:
             lines += body
     return compiled("v, s, fold, moved, seen, t, q", [*lines, "return spoilt"], names)
+
+
+def copier(features: Mapping[str, Node]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Return f(v): the values V by feature, those of FEATURES copied so that a caller may change them."""
+    lines = ["found = v.copy()"]
+    for name, node in features.items():
+        if text := owned(node.type, "x"):
+            lines += [f"x = v[{name!r}]", f"if x is not None: found[{name!r}] = {text}"]
+    return compiled("v", [*lines, "return found"], {})
 
 
 def _body(

@@ -13,9 +13,8 @@ from typing import Any
 
 from featuregraph import FeatureOverflowError, Plan
 from featuregraph.aggregates.weight import weigh
-from featuregraph.convert import owned
 from featuregraph.layout import Layout
-from featuregraph.refresh import NEVER_READ, Place, is_settled, refresher
+from featuregraph.refresh import NEVER_READ, Place, copier, is_settled, refresher
 from stream.cells import Readable
 
 LOGGED = -1  # the span, after all others, of what is read from the log: it moves at each query
@@ -52,11 +51,9 @@ class Asked:
         return Place(number, cell.span, cell.scanned)
 
     @cached_property
-    def copies(self) -> list[tuple[str, Callable[[Any], Any]]]:
-        """Return what copies the values that stand from query to query and could be changed by a caller."""
-        standing = [(name, node) for name, node in self.plan.features.items() if is_settled(node)]
-        pairs = [(name, owned(node.type)) for name, node in standing]
-        return [(name, copy) for name, copy in pairs if copy is not None]
+    def copied(self) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+        """Return what copies the values, so that none that stands from query to query can be changed."""
+        return copier({name: node for name, node in self.plan.features.items() if is_settled(node)})
 
 
 class Answers:
@@ -80,10 +77,7 @@ class Answers:
             self._seen = NEVER_READ
             raise FeatureOverflowError(next(name for name in self._values if name in spoilt))
         self._seen = age
-        found = self._values.copy()
-        for name, copy in self._asked.copies:
-            found[name] = copy(found[name])
-        return found
+        return self._asked.copied(self._values)
 
     @property
     def weight(self) -> int:

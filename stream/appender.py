@@ -16,7 +16,7 @@ from typing import Final
 
 from featuregraph.errors import EventError
 from featuregraph.types import INT64_MAX, INT64_MIN
-from stream import quarantine
+from stream import inbox, quarantine
 from stream.blocks.sealing import Sealing
 from stream.clock import Clock
 from stream.codec import checksum
@@ -108,6 +108,44 @@ class Appender:
             self.known_ms = known_ms
         unparsable = call.unparsable.total()
         return Receipt(len(rows), call.duplicate, call.quarantined, call.late, keyless, unparsable), rows
+
+    def take_in(self) -> None:
+        """Take what other processes handed over, in the order of arrival."""
+        taken = False
+        while inbox.waiting(self._connection):
+            taken = True
+            handed = inbox.first_ones(self._connection)
+            now_ms = self._clock.now_ms()
+            known_ms = now_ms if self.known_ms is None else max(now_ms, self.known_ms)
+            keep_known = handed[0].keep_known
+            call = _Call(now_ms, None if keep_known else known_ms, "an event that was handed over".format)
+            refused = damaged = 0
+            try:
+                with transaction(self._connection):
+                    for one in handed:
+                        damaged += one.draft is None
+                        refused += one.draft is not None and not self._take_or_keep_apart(one.draft, call)
+                    self._note(call, 0, keep_known=keep_known)
+                    add_meta(
+                        self._connection, handed_over=len(handed), refused=refused, inbox_damaged=damaged
+                    )
+                    inbox.take_away(self._connection, handed)
+            except BaseException:
+                self.drop()
+                raise
+            if not keep_known:
+                self.known_ms = known_ms
+        if taken:
+            self.tidy()
+
+    def _take_or_keep_apart(self, draft: Draft, call: _Call) -> bool:
+        """Take DRAFT as any other; False: its position is taken, and it is kept apart."""
+        try:
+            self._take(draft, call)
+        except EventError:
+            quarantine.keep(self._connection, draft, call.now_ms, self._limits)
+            return False
+        return True
 
     def drop(self) -> None:
         """Empty the memory: what was undone, or forgotten, may stand in it."""

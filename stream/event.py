@@ -76,6 +76,7 @@ class Receipt:
     late: int = 0  # accepted, with a ts_ms below the greatest one of its key
     keyless: int = 0  # without a key (1.1): dropped
     unparsable: int = 0  # values that no type can be: null in events that were accepted
+    handed_over: int = 0  # to the process that writes (EventLog(shared=True)), which will judge them
 
 
 class Form:

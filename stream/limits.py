@@ -23,10 +23,11 @@ class Limits:
     max_served: int = 10_000  # answers kept with record=True: the oldest go first
     max_served_bytes: int = 16 * MIB  # and their size together, with that of their plans
     max_served_each: int = MIB  # of one answer: a larger one is given, and not kept
+    max_handed_over: int = 100_000  # events of other processes that wait for the writer
     max_counted: int = 256  # names, of unparsable or undeclared fields, that are counted one by one
     max_snapshot_bytes: int = 8 * MIB  # of the states of one key; larger ones are not kept in the file
     cached_texts: int = 65_536  # keys and names held in memory
     cache_bytes: int = 4 * MIB  # pages of the file held in memory; more makes scans of long histories faster
-    free_bytes: int = MIB  # of the file, kept for the next rows when others were sealed
+    free_bytes: int = 128 * KIB  # of the file, kept for the next rows when others were sealed
     busy_ms: int = 5_000  # to wait for another process that holds the file for a moment
     sealing: Sealing = SEALING  # when rows become blocks

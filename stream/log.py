@@ -41,10 +41,12 @@ from stream.errors import (
     LogCorruptError,
     LogError,
     LogFormatError,
+    LogLockedError,
     LogReadOnlyError,
     translated,
 )
 from stream.event import Draft, Form, Receipt, Row
+from stream.inbox import Outbox
 from stream.inspect import LogStats
 from stream.ledger import Ledger
 from stream.limits import Limits
@@ -80,11 +82,13 @@ class EventLog:
     key: the column that owns events (SEMANTICS 1.1); kept in the file. None: the file's own, user_id for a
         new one.
     max_future: how far ahead of the clock an event may be before it is quarantined (1.5); None: any time.
+    shared: where another process is the writer, read the log and hand events over to that process; the
+        receipt says so. The first of a log's processes becomes the writer.
     history_start_ms: from which time on the log holds all events (3.5). None: from the clock's now as the
         file is made; "all": it holds all there ever were. Kept in the file.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a user says of a log, by name
         self,
         path: str | PathLike[str],
         *,
@@ -94,6 +98,7 @@ class EventLog:
         max_future: str | None = "5m",
         history_start_ms: int | Literal["all"] | None = None,
         read_only: bool = False,
+        shared: bool = False,
         limits: Limits | None = None,
     ) -> None:
         if sync not in ("batch", "full"):
@@ -114,15 +119,28 @@ class EventLog:
             )
         self._lock = RLock()
         self._keepers: WeakSet[Keeper] = WeakSet()
-        self._file = None if read_only else LockFile(self.path)
+        self._file, self._outbox = None if read_only else self._lead(shared=shared), None
         self._connection: sqlite3.Connection | None = None
         self._appender: Appender | None = None
+        self._in_snapshot = False
         try:
-            self._connection = connect(self.path, self.limits, read_only=read_only, sync=sync)
+            if self._file is None and not read_only:
+                self._outbox = Outbox(self.path, self.limits, sync)
+            self.read_only = self._file is None
+            self._connection = connect(self.path, self.limits, read_only=self.read_only, sync=sync)
             with self._using(OPENING) as connection:
                 self._begin(connection, key, history_start_ms)
         except BaseException:
             self.close()
+            raise
+
+    def _lead(self, *, shared: bool) -> LockFile | None:
+        """Return the writer's lock; None if another process has it and the log is SHARED."""
+        try:
+            return LockFile(self.path)
+        except LogLockedError:
+            if shared:
+                return None
             raise
 
     def _begin(
@@ -150,6 +168,7 @@ class EventLog:
         self._ledger = Ledger(connection, self._reader, self.limits)
         self._generation_seen = 0
         self._appender = None if self.read_only else self._new_appender(connection)
+        self._take_in()
 
     def _new_appender(self, connection: sqlite3.Connection) -> Appender:
         return Appender(
@@ -199,7 +218,10 @@ class EventLog:
         self, drafts: list[Draft | None], *, keep_known: bool, label: Callable[[int], str]
     ) -> tuple[Receipt, list[Row]]:
         with self._using("appending"):
+            if self._outbox is not None:
+                return self._outbox.put(drafts, keep_known=keep_known), []
             writer = self._writer()
+            self._take_in()
             appended = writer.append(drafts, keep_known=keep_known, label=label)
             if appended[1]:
                 self._ledger.newest = appended[1][-1]
@@ -207,6 +229,12 @@ class EventLog:
             with suppress(sqlite3.Error):
                 writer.tidy()
             return appended
+
+    def _take_in(self) -> None:
+        """Take what other processes handed over, where this one is the writer; what cannot be taken waits."""
+        if self._appender is not None and not self._in_snapshot:
+            with suppress(sqlite3.Error):
+                self._appender.take_in()
 
     def forget(
         self, *, before: int | None = None, key: str | int | None = None, event_id: str | int | None = None
@@ -219,6 +247,7 @@ class EventLog:
         what, value = forgetting.asked(before=before, key=key, event_id=event_id)
         with self._using(FORGETTING) as connection:
             writer = self._writer()
+            self._take_in()
             marks = writer.marks()
             removed = forgetting.forget(connection, what, value, marks, writer.sealer, self._ledger)
             writer.drop()
@@ -257,9 +286,8 @@ class EventLog:
 
     def _writer(self) -> Appender:
         if self._appender is None:
-            raise LogReadOnlyError(
-                f"{self.path}: expected a log open for writing, found read_only=True; open it without"
-            )
+            found = "read_only=True; open it without" if self._outbox is None else "another process writing"
+            raise LogReadOnlyError(f"{self.path}: expected a log open for writing, found {found}")
         return self._appender
 
     # ---------------------------------------------------------------- reading
@@ -446,10 +474,13 @@ class EventLog:
         """
         with self._lock:
             with self._using("reading") as connection:
-                begins = self._begins(connection)
+                self._take_in()
+                begins, outer = self._begins(connection), self._in_snapshot
+            self._in_snapshot = True
             try:
                 yield
             finally:
+                self._in_snapshot = outer
                 if begins:
                     with self._using("reading") as connection:
                         connection.execute("ROLLBACK")
@@ -458,6 +489,7 @@ class EventLog:
     def _reading(self) -> Iterator[None]:
         """Let the statements of one read see the log at one moment: rows become blocks between two."""
         with self._using("reading") as connection:
+            self._take_in()
             begins = self._begins(connection)
             try:
                 self._follow()
@@ -530,6 +562,9 @@ class EventLog:
                 for part in ("", "-wal", "-shm") if remove else ():
                     Path(f"{self.path}{part}").unlink(missing_ok=True)
             finally:
+                outbox, self._outbox = self._outbox, None
+                if outbox is not None:
+                    outbox.close()
                 file, self._file = self._file, None
                 if file is not None:
                     file.release()

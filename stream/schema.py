@@ -7,6 +7,7 @@ Events live in two forms (docs/adr/0015): the latest as rows, the others in seal
 - `stream`: what a scan reads, by key, name and time.
 `block` holds the sealed events (stream.blocks), `run` which piece of a block is of which key and name, and
 `known` where the event_id of a sealed event stands: a hash of 32 bits, and the id of the event to look at.
+`inbox` holds events that another process handed over, until the writer takes them (stream.inbox).
 Keys, users and names are numbers of `text`, so that indexes stay small. An id is given once and never again:
 `meta` remembers the largest ones when the rows that had them are forgotten.
 """
@@ -108,6 +109,14 @@ _FORMAT_4: Final = """
 CREATE TABLE snapshot (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
 """
 
+_FORMAT_5: Final = """
+CREATE TABLE inbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    event BLOB NOT NULL,
+    crc INTEGER NOT NULL
+);
+"""
+
 # Step i brings a file from format i to format i + 1, in one transaction; an empty file has format 0.
-STEPS: Final = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4)
+STEPS: Final = (_FORMAT_1, _FORMAT_2, _FORMAT_3, _FORMAT_4, _FORMAT_5)
 FORMAT: Final = len(STEPS)

@@ -84,7 +84,8 @@ class Sealer:
             salt = meta(self._connection).get("salt")
             self._salt = bytes.fromhex(str(salt)) if salt else os.urandom(16)
         text = f"{key}\x1f{event_id}".encode()
-        return int.from_bytes(blake2b(text, digest_size=_HASH_BYTES, key=self._salt).digest(), "little")
+        digest = blake2b(text, digest_size=_HASH_BYTES, key=self._salt).digest()
+        return int.from_bytes(digest, "little", signed=True)  # as SQLite packs it into as many bytes
 
     # ---------------------------------------------------------------- inside a transaction
 

@@ -21,7 +21,7 @@ from stream.columns import Dictionary
 from stream.decode import Decoder, EventRow
 from stream.event import Row
 from stream.migration import between
-from stream.rows import Batch, KeptRows, ScannedRows, cut
+from stream.rows import Batch, KeptRows, Rows, ScannedRows, cut
 from stream.sizing import CELL_BYTES, SPAN_BYTES, Sizes
 from stream.snapshot import SavedCell, Snapshot, fitted, places_of
 from stream.span import NEVER, RunningSpan
@@ -242,6 +242,7 @@ class KeyState(KeyCache):
         self.states: list[Any] = []  # by cell
         self.spans: dict[int, RunningSpan] = {}
         self._by_track: dict[int, list[tuple[int, RunningSpan]]] = {}
+        self._filtered: list[Rows] = []  # those whose filter may overflow
         self._wakes: dict[int, int] = {}  # by track: from when on a span of it may move
         self._age = 0  # how often spans were brought on
         self._moved: list[int] = []  # by span: at which age its rows changed last
@@ -374,6 +375,7 @@ class KeyState(KeyCache):
             track: [(number, self.spans[number]) for number in numbers]
             for track, numbers in binding.by_track.items()
         }
+        self._filtered = [rows for rows in self.tracks.values() if rows.track.where is not None]
         self._wakes = dict.fromkeys(layout.tracks, INT64_MIN)
         self._moved = [self._age] * (2 + max(layout.spans, default=-1))
         self._answers = {}
@@ -408,7 +410,7 @@ class KeyState(KeyCache):
         self.t = t
         self._scan, self._scanned = scan, None
         self._bring(t)
-        if any(rows.broken for rows in self.tracks.values()):
+        if any(rows.broken for rows in self._filtered):
             return self._answer_broken(asked, t, q)
         answers = self._answers.get(asked.plan.id)
         if answers is None:
@@ -515,7 +517,7 @@ class KeyState(KeyCache):
 
     def _shed(self) -> None:
         """Keep nothing but the choice; the next query begins anew with it."""
-        self.tracks, self.spans, self.states, self._by_track = {}, {}, [], {}
+        self.tracks, self.spans, self.states, self._by_track, self._filtered = {}, {}, [], {}, []
         self._wakes, self._moved, self._answers = {}, [self._age], {}
         self._dictionary = Dictionary()
         self.stale = True

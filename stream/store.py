@@ -46,8 +46,29 @@ def connect(path: str, limits: Limits, *, read_only: bool, sync: Sync = "batch")
     return connection
 
 
-def _open(path: str, limits: Limits, *, read_only: bool) -> sqlite3.Connection:
-    uri = Path(path).absolute().as_uri() + ("?mode=ro" if read_only else "?mode=rwc")
+def connect_beside(path: str, limits: Limits, sync: Sync) -> sqlite3.Connection:
+    """Return a connection that writes to the log at PATH though another process is its writer."""
+    connection = None
+    try:
+        connection = _open(path, limits, read_only=False, mode="rw")
+        found = _format(connection, path)
+        if found != FORMAT:
+            raise _other_format(path, found)
+        connection.execute(f"PRAGMA cache_size = -{limits.cache_bytes // 1024}")
+        connection.execute(f"PRAGMA synchronous = {_LEVEL[sync]}")
+    except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
+        raise translated(error, path, OPENING) from error
+    except BaseException:
+        if connection is not None:
+            connection.close()
+        raise
+    return connection
+
+
+def _open(path: str, limits: Limits, *, read_only: bool, mode: str = "rwc") -> sqlite3.Connection:
+    uri = Path(path).absolute().as_uri() + ("?mode=ro" if read_only else f"?mode={mode}")
     # Without a write-ahead log beside it, a file that may not be written is read as it stands.
     wal = Path(f"{path}-wal")
     if (

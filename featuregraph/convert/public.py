@@ -63,17 +63,18 @@ def is_public(type: AnyType) -> bool:
     return type.kind not in ("decimal", "vector")
 
 
-def owned(type: AnyType) -> Form | None:
-    """Return the function that copies a public value of TYPE, made of rows; None where nothing can change."""
+def owned(type: AnyType, x: str) -> str:
+    """Return the text of a copy of X, a public value of TYPE made of rows; "" where nothing can change."""
     match type:
         case MapType():
-            return _or_null(dict)
-        case RecordType():
-            return _or_null(lambda record: {name: list(values) for name, values in record.items()})
+            return f"{{**{x}}}"
+        case RecordType(items):
+            lists = ", ".join(f"{name!r}: [*{x}[{name!r}]]" for name, _ in items)
+            return f"{{{lists}}}"
         case ListType():
-            return _or_null(list)
+            return f"[*{x}]"
     assert type.kind != "vector", "vectors come with a query, not with rows"
-    return None
+    return ""
 
 
 def to_json_value(type: AnyType) -> Form:

@@ -19,8 +19,8 @@ RunName = tuple[int, int]  # key and event name, by their numbers
 class Sealing(NamedTuple):
     """When rows become blocks: numbers that change what a log costs, never what it answers."""
 
-    most_tail: int = 768
-    least_tail: int = 256
+    most_tail: int = 512
+    least_tail: int = 128
     own: int = 64
     most_events: int = 1_024  # of one block
     most_bytes: int = 1 << 20  # of the fields in one block; a single event may have more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sqlite3
 import subprocess
 import sys
@@ -170,13 +171,14 @@ def test_a_log_of_rows_is_sealed_step_by_step(path: Path, open_log: Open) -> Non
         old.append_many(event(i) for i in range(100))
         before = everything(old)
     connection = sqlite3.connect(path)
-    for table in ("block", "run", "known"):
+    old_tables = set(re.findall(r"CREATE TABLE (\w+)", "".join(STEPS[:2])))
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    for table in tables - old_tables - {"sqlite_sequence"}:
         connection.execute(f"DROP TABLE {table}")
     connection.execute("PRAGMA user_version = 2")
     connection.commit()
     connection.close()
     log = open_log()
-    assert len(STEPS) >= 3
     assert everything(log) == before
     log.append(event(100))
     assert log.stats().sealed >= 80
