@@ -4,7 +4,7 @@
     fused        one retrieval per reach, one decoding per event, filters and windows shared
     cached       fused, with the decoded rows kept from query to query
     incremental  cached, with running states: a query costs the rows that came and went
-    auto         incremental inside the memory budget, else fused
+    auto         incremental as far as the memory budget goes, chosen node by node; fused for the rest
 
 One lock per engine: an extraction moves states forward. A query before an earlier one is answered by a scan
 of the log.
