@@ -153,10 +153,13 @@ class Appender:
         self._latest.clear()
         self.sealer.drop()
 
-    def tidy(self) -> None:
-        """Seal and join what is due, each in a transaction of its own; what fails is tried again later."""
+    def tidy(self) -> bool:
+        """Seal and join what is due, each in a transaction of its own; tell whether anything was.
+
+        What fails is tried again later.
+        """
         if not self.sealer.is_due():
-            return
+            return False
         try:
             while self.sealer.is_due():
                 with transaction(self._connection):
@@ -168,6 +171,7 @@ class Appender:
                         self.sealer.join(blocks)
                     left -= sum(block.events for block in blocks)
             give_back(self._connection, self._limits.free_bytes)
+            return True
         except BaseException:
             self.drop()
             raise

@@ -7,6 +7,7 @@ object does the same with the same rows, so that executors may keep what they ho
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from featuregraph.build import TS
 from featuregraph.ir import Node
@@ -17,7 +18,7 @@ from stream.decode import Decoder, Unparsable
 from stream.pace import PACE, Pace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """How the rows of one event come in: decoded once, then taken by tracks.
 
@@ -26,6 +27,11 @@ class Reading:
 
     decoder: Decoder
     takers: tuple[tuple[int, int | None], ...]
+
+    @cached_property
+    def tracks(self) -> tuple[int, ...]:
+        """Return the numbers of the tracks."""
+        return tuple(number for number, _ in self.takers)
 
 
 class Binding:

@@ -13,7 +13,7 @@ from collections import OrderedDict
 
 from stream.state import KeyCache
 
-WEIGH_EVERY = 256  # rows pushed
+WEIGH_EVERY = 1024  # rows pushed
 RETRY_AFTER = 256  # queries
 
 

@@ -30,7 +30,7 @@ from stream.decode import ID, TS, Decoder, Unparsable
 from stream.errors import ArgumentError, LogError
 from stream.event import COLUMNS, Receipt, Row
 from stream.installed import Installed, Together
-from stream.log import EventLog
+from stream.log import EventLog, Standing
 from stream.pace import PACE, Pace
 from stream.served import Asked, public
 from stream.sizes import parse_size
@@ -216,6 +216,23 @@ class Engine:
         with self._lock:
             return self.log.forget(**what)
 
+    def trim(self) -> int:
+        """Remove from the log what no query of an installed plan can see from now on; return how many went.
+
+        The widest window with its offset decides (SEMANTICS 1.6); events of which a plan reads the whole life
+        stay. Now is the clock, or the latest event where the clock is ahead of it. Without a plan that has a
+        window, all stays.
+        """
+        with self._lock:
+            reaches = {scan.event: scan.reach for scan in self._together.binding.layout.scans.values()}
+            widest = max((reach for reach in reaches.values() if reach is not None), default=None)
+            latest = self.log.latest_ms
+            if widest is None or latest is None:
+                return 0
+            before = max(min(self.log.clock.now_ms(), latest) - widest, INT64_MIN)
+            whole = [name for name, reach in reaches.items() if reach is None]
+            return self.log.trim(before=before, keep=whole)
+
     def save(self) -> None:
         """Save states in the log file, so that a restart reads no lifetime of events again.
 
@@ -244,15 +261,23 @@ class Engine:
         if not self._pending:
             return
         with self._decoding():
-            for row in self._pending:
-                kept = self._kept.peek(row.key)
+            for key, rows in self._by_key(self._pending):
+                kept = self._kept.peek(key)
                 if kept is not None:
-                    self._unparsable.begin(row.key)
-                    kept.push(row)
-                    self._unparsable.end(row.key, row.id)
+                    self._unparsable.begin(key)
+                    kept.push(rows)
+                    self._unparsable.end(key, rows[-1].id)
                     if kept.unweighed > WEIGH_EVERY:
-                        self._kept.weigh(row.key)
+                        self._kept.weigh(key)
         self._pending.clear()
+
+    @staticmethod
+    def _by_key(rows: Iterable[Row]) -> Iterable[tuple[str, list[Row]]]:
+        """Return ROWS by key, those of a key in the order in which they arrived."""
+        found: dict[str, list[Row]] = {}
+        for row in rows:
+            found.setdefault(row.key, []).append(row)
+        return found.items()
 
     @contextmanager
     def _whole(self) -> Iterator[None]:
@@ -280,29 +305,27 @@ class Engine:
                 raise
             raise found from error
 
-    def _catch_up(self) -> None:
+    def _catch_up(self) -> Standing:
         """Take in what was appended or forgotten since the last query, by whomever."""
-        if self.log.generation != self._generation:
+        now = self.log.standing()
+        if now.generation != self._generation or now.last_id - self._cursor > self._pace.most_taken:
             self._kept.clear()
             self._pending.clear()
-            self._generation = self.log.generation
-            self._cursor = self.log.last_id
-        if self.log.last_id - self._cursor > self._pace.most_taken:
-            self._kept.clear()
-            self._pending.clear()
-            self._cursor = self.log.last_id
-        for found in self._since(self._cursor):
+            self._generation = now.generation
+            self._cursor = now.last_id
+        for found in self._arrived(self._cursor, now.last_id):
             self._pending.extend(found)
             self._cursor = found[-1].id
             self._drain()
-        self._cursor = self.log.last_id
+        self._cursor = now.last_id
         self._drain()
+        return now
 
-    def _since(self, last_id: int) -> Iterator[list[Row]]:
-        """Give the rows that arrived after LAST_ID, some at a time."""
-        while last_id < self.log.last_id and (found := self.log.rows_after(last_id, self._pace.most_pending)):
+    def _arrived(self, since: int, until: int) -> Iterator[list[Row]]:
+        """Give the rows that arrived after the id SINCE, up to UNTIL, some at a time."""
+        while since < until and (found := self.log.rows_after(since, self._pace.most_pending)):
             yield found
-            last_id = found[-1].id
+            since = found[-1].id
 
     # ---- queries
 
@@ -349,7 +372,7 @@ class Engine:
             name = None if request_id is None else self._request_id(request_id, record=record)
             with self._whole(), self.log.snapshot():
                 t = self._now(who) if at_ms is None else _time(at_ms, "at_ms")
-                self._catch_up()
+                now = self._catch_up()
                 self._unparsable.begin(who)
                 if as_known:
                     rows = self._scan(who, installed.alone, t, known_from=first)
@@ -360,7 +383,7 @@ class Engine:
                 self._unparsable.end(who, self._cursor)
                 starts = (self.log.history_start_ms, history_start_ms)
                 start = max((ms for ms in starts if ms is not None), default=None)
-                vector = FeatureVector(values, plan.id, t, self.log.known_ms, plan.partial(t, start))
+                vector = FeatureVector(values, plan.id, t, now.known_ms, plan.partial(t, start))
                 if record:
                     given = public(plan.graph, q)
                     asked = Asked(who, *given, as_known, history_start_ms, name)
@@ -446,10 +469,8 @@ class Engine:
                 return None
             kept = self._new_state(saved.t, choice)
             kept.resume(saved, self._fetch_until(key, saved.last_id))
-            for found in self._since(saved.last_id):
-                for row in found:
-                    if row.key == key:
-                        kept.push(row)
+            for found in self._arrived(saved.last_id, self._cursor):
+                kept.push([row for row in found if row.key == key])
         except (TypeError, ValueError):
             return None  # the events themselves tell what is wrong, if it is them
         return None if kept.stale else kept

@@ -22,7 +22,7 @@ from stream.ledger import Ledger
 from stream.sealer import Sealer
 from stream.store import add_meta, give_back, set_meta, synced, transaction
 
-_UNUSED: Final = (
+UNUSED: Final = (
     "DELETE FROM text WHERE id NOT IN"
     " (SELECT key FROM event UNION SELECT user FROM event UNION SELECT name FROM event"
     " UNION SELECT key FROM run UNION SELECT name FROM run)"
@@ -77,7 +77,7 @@ def forget(
         rows, apart = (connection.execute(query, (value,)).rowcount for query in _DELETE[what])
         events += rows
         if events:
-            connection.execute(_UNUSED)
+            connection.execute(UNUSED)
             set_meta(connection, **marks)
             add_meta(connection, generation=1)
             snapshots.drop(connection)

@@ -25,6 +25,7 @@ COUNTERS: Final = (
     "handed_over",
     "refused",
     "inbox_damaged",
+    "trimmed",
     "served_dropped",
     "served_forgotten",
     "served_too_large",

@@ -28,6 +28,7 @@ class Limits:
     max_snapshot_bytes: int = 8 * MIB  # of the states of one key; larger ones are not kept in the file
     cached_texts: int = 65_536  # keys and names held in memory
     cache_bytes: int = 4 * MIB  # pages of the file held in memory; more makes scans of long histories faster
+    max_log_bytes: int | None = None  # of the file: the oldest events go when blocks make it larger
     free_bytes: int = 128 * KIB  # of the file, kept for the next rows when others were sealed
     busy_ms: int = 5_000  # to wait for another process that holds the file for a moment
     sealing: Sealing = SEALING  # when rows become blocks

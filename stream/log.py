@@ -12,19 +12,19 @@ connection of their own, so that they do not hold up the others.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, Self
 from weakref import WeakSet
 
 from featuregraph.errors import EventError
 from featuregraph.windows import parse_duration
-from stream import arrivals, inspect, quarantine, snapshots
+from stream import arrivals, inspect, quarantine, retention, snapshots
 from stream import forget as forgetting
 from stream.appender import Appender
 from stream.blocks.runs import Found
@@ -54,7 +54,7 @@ from stream.lockfile import LockFile
 from stream.reader import Reader
 from stream.retelling import retold
 from stream.served import Asked, Served
-from stream.store import Sync, connect, meta, set_meta, settle, transaction
+from stream.store import Sync, connect, give_back, meta, set_meta, settle, transaction
 from stream.texts import Texts
 
 if TYPE_CHECKING:
@@ -62,7 +62,16 @@ if TYPE_CHECKING:
     from stream.tables import Progress
 
 DEFAULT_KEY: Final = "user_id"
+_MOST_TRIMS: Final = 4  # to come below a size that is estimated
 _NO_KEY: Final = frozenset({"", "event", "ts_ms", "seq", "known_ms", "attrs"})
+
+
+class Standing(NamedTuple):
+    """Where a log stands at one moment; see the properties of these names."""
+
+    generation: int
+    last_id: int
+    known_ms: int | None
 
 
 class Keeper(Protocol):
@@ -159,8 +168,7 @@ class EventLog:
                 " open it with that key, or start a new log"
             )
         self.key = key
-        held_from = about.get("history_start_ms")
-        self._history_start_ms = held_from if isinstance(held_from, int) else None
+        self._read_start(connection)
         self._wiped = True
         self._form = Form(key, self.limits)
         self._texts = Texts(connection, self.limits.cached_texts)
@@ -226,8 +234,9 @@ class EventLog:
             if appended[1]:
                 self._ledger.newest = appended[1][-1]
             # The call is done, whatever becomes of tidying up: a disk that is full refuses the next one.
-            with suppress(sqlite3.Error):
-                writer.tidy()
+            with suppress(sqlite3.Error, LogError):
+                if writer.tidy() and self.limits.max_log_bytes is not None:
+                    self.trim(max_bytes=self.limits.max_log_bytes)
             return appended
 
     def _take_in(self) -> None:
@@ -255,6 +264,42 @@ class EventLog:
             self._wiped = False
             self._wiped = forgetting.wipe(connection)
         return removed
+
+    def trim(
+        self, *, before: int | None = None, keep: Collection[str] = (), max_bytes: int | None = None
+    ) -> int:
+        """Remove old events, and let the log's history begin later; return how many went.
+
+        before: those with ts_ms < BEFORE go, but those with an event name of KEEP.
+        max_bytes: the oldest go, whatever their name, until what the file holds takes no more.
+        """
+        if (before is None) == (max_bytes is None):
+            raise ArgumentError(
+                "expected before or max_bytes to trim by, found both or none; give one of them"
+            )
+        if before is not None:
+            forgetting.asked(before=before)  # refuses what is no time
+        removed = 0
+        with self._using("trimming") as connection:
+            writer = self._writer()
+            self._take_in()
+            for _ in range(1 if max_bytes is None else _MOST_TRIMS):
+                bound = before if max_bytes is None else retention.bound(connection, max_bytes)
+                if bound is None:
+                    break
+                found = retention.trim(connection, bound, keep, writer.marks(), writer.sealer)
+                removed += found
+                if not found:
+                    break
+                writer.drop()
+                writer.generation = self._reader.generation()
+                self._read_start(connection)
+            give_back(connection, self.limits.free_bytes)
+        return removed
+
+    def _read_start(self, connection: sqlite3.Connection) -> None:
+        held_from = meta(connection).get("history_start_ms")
+        self._history_start_ms = held_from if isinstance(held_from, int) else None
 
     def keep_served(self, plan: Plan, asked: Asked, vector: FeatureVector, *, seen_id: int) -> None:
         """Keep what PLAN answered when the rows up to SEEN_ID were known; as durably as an event is.
@@ -373,7 +418,7 @@ class EventLog:
     def snapshot_of(self, key: str) -> bytes | None:
         """Return what was kept last of what an engine computed of KEY; None if nothing is."""
         with self._using("reading") as connection:
-            self._follow()
+            self._follow(connection)
             number = self._texts.find(key)
             return None if number is None else snapshots.kept(connection, number)
 
@@ -382,6 +427,15 @@ class EventLog:
         """The number of events held; takes time in proportion to it."""
         with self._reading():
             return self._reader.count()
+
+    def standing(self) -> Standing:
+        """Return where the log stands, in one call: what a query asks each time."""
+        with self._using("reading") as connection:
+            self._follow(connection)
+            writer, reader = self._appender, self._reader
+            if writer is not None:
+                return Standing(writer.generation, writer.last_id, writer.known_ms)
+            return Standing(self._generation_seen, reader.last_id(), reader.known_ms())
 
     @property
     def last_id(self) -> int:
@@ -398,9 +452,15 @@ class EventLog:
     @property
     def generation(self) -> int:
         """A number that changes whenever events were removed: what was computed before may hold them."""
-        with self._using("reading"):
-            self._follow()
+        with self._using("reading") as connection:
+            self._follow(connection)
             return self._appender.generation if self._appender else self._generation_seen
+
+    @property
+    def latest_ms(self) -> int | None:
+        """The greatest ts_ms of all keys; None if there is no event."""
+        with self._reading():
+            return self._reader.latest_of_all()
 
     @property
     def history_start_ms(self) -> int | None:
@@ -460,10 +520,11 @@ class EventLog:
 
     # ---------------------------------------------------------------- open and closed
 
-    def _follow(self) -> None:
+    def _follow(self, connection: sqlite3.Connection) -> None:
         """Forget, as a reader, the numbers of texts when the writer forgot events: it may give new ones."""
         if self._appender is None and (found := self._reader.generation()) != self._generation_seen:
             self._texts.drop()
+            self._read_start(connection)
             self._generation_seen = found
 
     @contextmanager
@@ -492,7 +553,7 @@ class EventLog:
             self._take_in()
             begins = self._begins(connection)
             try:
-                self._follow()
+                self._follow(connection)
                 yield
             finally:
                 if begins:

@@ -134,6 +134,12 @@ class Reader:
         number = self._texts.find(key)
         return None if number is None else self.latest(number)
 
+    def latest_of_all(self) -> int | None:
+        """Return the greatest ts_ms of all keys; looks at every row of the tail."""
+        query = "SELECT max(t) FROM (SELECT max(ts_ms) t FROM event UNION ALL SELECT max(last_ms) FROM block)"
+        found: int | None = self._execute(query).fetchone()[0]
+        return found
+
     def latest(self, key: int) -> int | None:
         """Return the greatest ts_ms of the key of this number."""
         if self._by_user:

@@ -188,15 +188,20 @@ class KeptRows(Rows):
 
     # ---- one by one
 
+    def append(self, row: EventRow) -> bool:
+        """Take one more row if its time is after that of another, and of all; tell whether it is."""
+        ts, time = self.ts, row[TS_PLACE]
+        if not ts or time <= ts[-1]:
+            return False
+        ts.append(time)
+        self.loose.append(row)
+        return True
+
     def insert(self, row: EventRow) -> int:
         """Take one more row; return where it stands."""
+        if self.append(row):
+            return len(self.ts) - 1
         ts, time = self.ts, row[TS_PLACE]
-        if not ts or time > ts[-1]:
-            ts.append(time)
-            self.loose.append(row)
-            if len(self.loose) > self._most_loose:
-                self._put_away()
-            return len(ts) - 1
         at = self.after(row[:FIRST_SLOT])
         ts.insert(at, time)
         if at >= self.packed:
@@ -213,11 +218,12 @@ class KeptRows(Rows):
                 self._list(place).insert(at, row[place])
         self.packed += 1
 
-    def _put_away(self) -> None:
-        """Put the earlier half of the loose rows into the columns."""
-        half = len(self.loose) // 2
-        self._pack(Batch(self.loose[:half]), 0)
-        del self.loose[:half]
+    def put_away(self) -> None:
+        """Put all but the latest rows into the columns, once they may be many."""
+        if len(self.loose) > self._most_loose:
+            count = len(self.loose) - self._most_loose // 2
+            self._pack(Batch(self.loose[:count]), 0)
+            del self.loose[:count]
 
     def after(self, position: Position) -> int:
         """Return the number of the first row after POSITION."""

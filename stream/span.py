@@ -105,38 +105,41 @@ class RunningSpan:
         if self.dirty:
             self._rebuild(t)
         changed, self._touched = self._touched, False
-        ts = self.rows.ts
+        ts, lo = self.rows.ts, self._lo
         start, end, n = self.start, self.end, len(ts)
         if end < n and ts[end] < t + self._hi:
-            until = bisect_left(ts, t + self._hi, end)
-            rows = self.rows
-            if end >= rows.packed:
-                entering = rows.loose[end - rows.packed : until - rows.packed]
-                for push in self._pushes:
-                    for row in entering:
-                        push(row)
-            else:
-                for enter in self._enters:
-                    enter(rows, end, until)
-            self.end = end = until
+            # Nearly always all rows are visible by now.
+            self.end = until = n if ts[-1] < t + self._hi else bisect_left(ts, t + self._hi, end)
+            self._let_in(end, until)
+            end = until
             changed = True
-        leave = start
-        if self._lo is not None and start < end and ts[start] < t + self._lo:
-            leave = bisect_left(ts, t + self._lo, start, end)
-        if self._last is not None and end - leave > self._last:
-            leave = end - self._last
-        if leave > start:
-            self._leave(start, leave)
+        if lo is not None and start < end and ts[start] < t + lo:
+            start = bisect_left(ts, t + lo, start, end)
+        if self._last is not None and end - start > self._last:
+            start = end - self._last
+        if start > self.start:
+            for leave in self._leaves:
+                leave(self.rows, self.start, start)
+            self.start = start
             changed = True
-        self.wake = ts[end] - self._hi + 1 if end < n else NEVER
-        if self._lo is not None and leave < end:
-            self.wake = min(self.wake, ts[leave] - self._lo + 1)
+        wake = ts[end] - self._hi + 1 if end < n else NEVER
+        if lo is not None and start < end and ts[start] - lo < wake:
+            wake = ts[start] - lo + 1
+        self.wake = wake
         return changed
 
-    def _leave(self, start: int, end: int) -> None:
-        for leave in self._leaves:
-            leave(self.rows, start, end)
-        self.start = end
+    def _let_in(self, start: int, end: int) -> None:
+        """Push the rows from START to before END."""
+        rows = self.rows
+        first = start - rows.packed
+        if first < 0:
+            for enter in self._enters:
+                enter(rows, start, end)
+            return
+        entering = rows.loose[first : end - rows.packed]
+        for push in self._pushes:
+            for row in entering:
+                push(row)
 
     def _rebuild(self, t: int) -> None:
         self._running = {}
@@ -202,13 +205,16 @@ class RunningSpan:
             self._enter(enter, self.end, end)
         self.end = end
 
+    @property
+    def marks_states(self) -> bool:
+        """Tell whether states are marked: rows never leave, and their order matters."""
+        return self._lo is None and self._last is None and not self.commutes
+
     def mark(self) -> None:
         """Keep what the states are now, if enough rows entered since they were kept last.
 
         States that took many bytes wait for more rows, so that a row's share of the work has a bound.
         """
-        if self.commutes or not self.span.is_endless:
-            return
         since, held = (self.marks[-1].at, self.marks[-1].bytes) if self.marks else (0, 0)
         if self.end - since >= max(self._least_marked, held // _BYTES_A_ROW):
             self.marks = [*self.marks[-1:], self._mark()]

@@ -121,6 +121,7 @@ class KeyCache(KeyRows):
         self.t = t  # the latest query: rows that only earlier ones need may be gone
         self.stale = False
         self.unweighed = INT64_MAX  # rows pushed since `bytes` was last asked for
+        self._came: set[int] = set()  # tracks that got rows since the last query
         self.unsaved = 0  # rows loaded or pushed since the states were saved
 
     def move(self, binding: Binding, fetch: Fetch) -> None:
@@ -133,6 +134,7 @@ class KeyCache(KeyRows):
         step = between(before, binding, dropped)
         read = {event: _read(binding.readings[event], fetch) for event in step.events}
         self.binding = binding
+        self._came.clear()  # all tracks are looked at next
         filled = {number: self._rows(number) for number in step.tracks}
         _fill(binding, filled, read.items(), self.t)
         self.tracks = {number: filled.get(number) or held[number] for number in binding.layout.tracks}
@@ -151,25 +153,28 @@ class KeyCache(KeyRows):
             has_ties=binding.has_ties,
         )
 
-    def push(self, row: Row) -> None:
-        """Take one more event, early or late."""
-        self.unweighed += 1
-        self.unsaved += 1
+    def push(self, rows: Sequence[Row]) -> None:
+        """Take more events, each early or late."""
+        self.unweighed += len(rows)
+        self.unsaved += len(rows)
         if self.stale:
             return
-        reading = self.binding.readings.get(row.name)
-        if reading is None:
-            return
-        made = reading.decoder.row(reading.decoder.of_row(row))
-        if made is None:
-            return
-        for number, place in reading.takers:
-            if place is None or made[place] is True:
-                self._insert(number, made)
-            elif made[place] is OVERFLOW:
-                self.tracks[number].break_at(row.ts_ms)
+        readings, tracks, late = self.binding.readings, self.tracks, self._insert
+        for row in rows:
+            reading = readings.get(row.name)
+            made = reading.decoder.row(reading.decoder.of_row(row)) if reading is not None else None
+            if reading is None or made is None:
+                continue
+            self._came.update(reading.tracks)
+            for number, place in reading.takers:
+                if place is None or made[place] is True:
+                    if not tracks[number].append(made):
+                        late(number, made)
+                elif made[place] is OVERFLOW:
+                    tracks[number].break_at(row.ts_ms)
 
     def _insert(self, number: int, row: EventRow) -> None:
+        """Take a row that is not the last of its track."""
         self.tracks[number].insert(row)
 
     def answer(self, asked: Asked, t: int, q: Mapping[str, Any], scan: Scan) -> dict[str, Any]:
@@ -181,6 +186,9 @@ class KeyCache(KeyRows):
             FeatureOverflowError: a value lies outside its type.
         """
         self.t = t
+        for number in self._came:
+            self.tracks[number].put_away()
+        self._came.clear()
         for number in self.tracks:
             self._trim_past(number, t)
         return asked.plan.publish(asked.plan.read(self.fold(asked.numbers, t, q), t, q))
@@ -216,6 +224,8 @@ class KeyCache(KeyRows):
 
     def tidy(self, *, now: bool = False) -> None:
         """Forget values that no row holds any more, once they may be many, or NOW."""
+        for rows in self.tracks.values():
+            rows.put_away()
         if now or self._dictionary.is_due:
             self._dictionary.sweep(column for rows in self.tracks.values() for column in rows.columns)
 
@@ -244,6 +254,7 @@ class KeyState(KeyCache):
         self._by_track: dict[int, list[tuple[int, RunningSpan]]] = {}
         self._filtered: list[Rows] = []  # those whose filter may overflow
         self._wakes: dict[int, int] = {}  # by track: from when on a span of it may move
+        self._trims: dict[int, int] = {}  # by track: with more rows than these, some may be trimmed
         self._age = 0  # how often spans were brought on
         self._moved: list[int] = []  # by span: at which age its rows changed last
         self._answers: dict[str, Answers] = {}  # by plan
@@ -377,12 +388,12 @@ class KeyState(KeyCache):
         }
         self._filtered = [rows for rows in self.tracks.values() if rows.track.where is not None]
         self._wakes = dict.fromkeys(layout.tracks, INT64_MIN)
+        self._trims = dict.fromkeys(layout.tracks, binding.pace.least_trim)
         self._moved = [self._age] * (2 + max(layout.spans, default=-1))
         self._answers = {}
 
     def _insert(self, number: int, row: EventRow) -> None:
         rows, spans = self.tracks[number], self._by_track[number]
-        self._wakes[number] = INT64_MIN
         if rows.floor is not None and row[:FIRST_SLOT] < rows.floor:
             self._insert_gone(number, row)
             return
@@ -421,6 +432,9 @@ class KeyState(KeyCache):
         """Bring all spans to T."""
         self._age += 1
         self._moved[LOGGED] = self._age
+        for number in self._came:
+            self._wakes[number] = INT64_MIN
+        self._came.clear()
         for number, wake in self._wakes.items():
             if t >= wake:
                 self._wakes[number] = self._move(number, t)
@@ -438,11 +452,18 @@ class KeyState(KeyCache):
         for place, running in self._by_track[number]:
             if running.advance(t):
                 self._moved[place] = self._age
+                if running.marks_states:
+                    running.mark()
             wake = min(wake, running.wake)
-            running.mark()
-        if len(self.tracks[number].ts) > self.binding.pace.least_trim:
+        rows = self.tracks[number]
+        rows.put_away()
+        held = len(rows.ts)
+        if held > self._trims[number]:
             self._trim_past(number, t)
             self._trim_unread(number, t)
+            # With a row left to trim, it is looked for again when a good part more have come.
+            pace = self.binding.pace.least_trim
+            self._trims[number] = len(rows.ts) + pace // 2
         return wake
 
     def _answer_broken(self, asked: Asked, t: int, q: Mapping[str, Any]) -> dict[str, Any]:

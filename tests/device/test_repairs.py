@@ -163,10 +163,11 @@ def test_an_append_beside_an_extraction_is_counted_once(
     catch_up = engine._catch_up  # the moment at which the other thread comes
     other = threading.Thread(target=log.append, args=(tick(3),))
 
-    def meanwhile() -> None:
-        catch_up()
+    def meanwhile() -> Any:
+        standing = catch_up()
         other.start()
         other.join(0.2)
+        return standing
 
     monkeypatch.setattr(engine, "_catch_up", meanwhile)
     assert engine.extract(graph_id, at_ms=100)["n"] == 2

@@ -101,6 +101,63 @@ def test_a_filter_overflows_as_long_as_its_row_is_in_the_window(include_now: boo
     assert found.errors == (16 + 4 + 2 if include_now else 16 + 4 + 3)
 
 
+def _graph(name: str, **features: Any) -> Any:
+    """Return a graph of aggregates on all views ever."""
+    stream = {"events": ["view"]}
+    made = {feature: {"stream": stream} | form for feature, form in features.items()}
+    fields = {"n": "int64", "s": "string"}
+    return {"format": 1, "graph": name, "events": {"view": fields}, "features": made}
+
+
+def _views(*times: int) -> Any:
+    """Return the step that appends a view at each of TIMES."""
+    events = [
+        {"event": "view", "ts_ms": ts, "seq": ts, "user_id": "u", "n": ts, "s": str(ts)} for ts in times
+    ]
+    return {"append": events, "by": 3}
+
+
+def _ask(t: int, graph: int = 0) -> Any:
+    return {"ask": {"key": "u", "t": t}, "graph": graph}
+
+
+_N, _S = {"field": "n"}, {"field": "s"}
+_RESTART = {"restart": True}
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4])
+def test_an_event_that_is_late_after_a_restart(n: int) -> None:
+    """It belongs among the latest N rows, where there were fewer, however late it is."""
+    latest = {"agg": "sequence", "n": 9, "items": {"n": _N}}
+    graph = _graph("g", latest=latest | {"stream": {"events": ["view"], "last": n}})
+    found = played(
+        History([graph], [_views(10, 11), _ask(20), _RESTART, _views(5), _ask(21), _ask(22)]), TIGHT
+    )
+    assert found.telling == found.cells > 0
+
+
+def test_other_places_after_a_restart() -> None:
+    """Rows in a saved state are read where their values stand then, not where they stood before."""
+    graphs = [
+        _graph("s", first={"agg": "first", "x": _S}, other={"agg": "last", "x": _S}),
+        _graph("n", seen={"agg": "sequence", "n": 9, "items": {"n": _N}}),
+    ]
+    start = [{"remove": 0}, _views(*range(1, 7)), _ask(10, 1), {"install": 0}, _ask(10, 0), _ask(10, 1)]
+    more = [_views(11, 12), _ask(20, 1), _RESTART, _ask(20, 1), _ask(20, 0), _views(13), _ask(21, 1)]
+    found = played(History(graphs, [*start, *more]), TIGHT)
+    assert found.telling == found.cells > 0
+
+
+def test_a_state_of_order_that_goes() -> None:
+    """What is left where a state that cares for order is taken out is saved as it is, not as it was."""
+    total = {"agg": "sum", "x": _N}
+    graphs = [_graph("both", first={"agg": "first", "x": _N}, total=total), _graph("one", total=total)]
+    start = [_views(*range(1, 7)), _ask(10), _views(11, 12, 13), _ask(20), {"remove": 0}, _ask(20, 1)]
+    more = [_views(21, 22, 23, 24), _ask(30, 1), _views(31, 32, 33), _ask(40, 1), _RESTART, _ask(40, 1)]
+    found = played(History(graphs, [*start, *more, _views(39), _ask(50, 1)]), TIGHT)
+    assert found.telling == found.cells > 0
+
+
 def test_histories_tell_something() -> None:
     """Many values are compared, a good part neither null, zero, false nor empty; some queries overflow."""
     total = Played()
