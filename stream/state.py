@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from featuregraph.aggregates.weight import weigh
-from featuregraph.layout import FIRST_SLOT
+from featuregraph.layout import FIRST_SLOT, TS_PLACE
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import LOGGED, Answers, Asked
@@ -121,6 +121,7 @@ class KeyCache(KeyRows):
         self.t = t  # the latest query: rows that only earlier ones need may be gone
         self.stale = False
         self.unweighed = INT64_MAX  # rows pushed since `bytes` was last asked for
+        self._loose = 0  # rows pushed since all were put into columns
         self._came: set[int] = set()  # tracks that got rows since the last query
         self.unsaved = 0  # rows loaded or pushed since the states were saved
 
@@ -149,7 +150,6 @@ class KeyCache(KeyRows):
             binding.layout.tracks[number],
             binding.kept[number],
             self._dictionary,
-            binding.pace.most_loose,
             has_ties=binding.has_ties,
         )
 
@@ -157,6 +157,7 @@ class KeyCache(KeyRows):
         """Take more events, each early or late."""
         self.unweighed += len(rows)
         self.unsaved += len(rows)
+        self._loose += len(rows)
         if self.stale:
             return
         readings, tracks, late = self.binding.readings, self.tracks, self._insert
@@ -168,7 +169,11 @@ class KeyCache(KeyRows):
             self._came.update(reading.tracks)
             for number, place in reading.takers:
                 if place is None or made[place] is True:
-                    if not tracks[number].append(made):
+                    rows_of, time = tracks[number], made[TS_PLACE]
+                    if rows_of.ts and time > rows_of.ts[-1]:  # nearly always, and no window has passed it
+                        rows_of.ts.append(time)
+                        rows_of.loose.append(made)
+                    else:
                         late(number, made)
                 elif made[place] is OVERFLOW:
                     tracks[number].break_at(row.ts_ms)
@@ -186,9 +191,7 @@ class KeyCache(KeyRows):
             FeatureOverflowError: a value lies outside its type.
         """
         self.t = t
-        for number in self._came:
-            self.tracks[number].put_away()
-        self._came.clear()
+        self._put_away()
         for number in self.tracks:
             self._trim_past(number, t)
         return asked.plan.publish(asked.plan.read(self.fold(asked.numbers, t, q), t, q))
@@ -222,10 +225,16 @@ class KeyCache(KeyRows):
     def reconsider(self, room: int) -> None:
         """Choose anew how much to keep, in ROOM bytes; the next query moves over."""
 
+    def _put_away(self) -> None:
+        """Put rows into columns, once they may be many: those of all tracks, which share them."""
+        if self._loose > self.binding.pace.most_loose:
+            self._loose = 0
+            for rows in self.tracks.values():
+                rows.put_away()
+
     def tidy(self, *, now: bool = False) -> None:
         """Forget values that no row holds any more, once they may be many, or NOW."""
-        for rows in self.tracks.values():
-            rows.put_away()
+        self._put_away()
         if now or self._dictionary.is_due:
             self._dictionary.sweep(column for rows in self.tracks.values() for column in rows.columns)
 
@@ -421,6 +430,7 @@ class KeyState(KeyCache):
         self.t = t
         self._scan, self._scanned = scan, None
         self._bring(t)
+        self._put_away()
         if any(rows.broken for rows in self._filtered):
             return self._answer_broken(asked, t, q)
         answers = self._answers.get(asked.plan.id)
@@ -456,7 +466,6 @@ class KeyState(KeyCache):
                     running.mark()
             wake = min(wake, running.wake)
         rows = self.tracks[number]
-        rows.put_away()
         held = len(rows.ts)
         if held > self._trims[number]:
             self._trim_past(number, t)
