@@ -21,20 +21,20 @@ from featuregraph.testing.clock import FakeClock
 from featuregraph.testing.exact import near
 from featuregraph.types import INT64_MAX
 from featuregraph.values import json_value, same
-from stream.blocks.sealing import SEALING, Sealing
+from stream.blocks.sealing import SEALING
 from stream.engine import Engine
 from stream.limits import Limits
 from stream.log import EventLog
 from stream.pace import PACE, Pace
 from stream.query import ask
 from stream.testing.histories import CHOOSERS, ENGINES, History
+from stream.testing.lives import SOON
 
 Json = Any
 TOLERANCE = 1e-12  # of decayed_sum, of the sum of the absolute terms (SEMANTICS 4.2)
 # Engines trim, drop and catch up after a handful of rows, as they do in long lives only.
 TIGHT = Pace(least_trim=2, most_loose=2, most_pending=3, least_marked=2, most_unsaved=5, most_taken=20)
 # And rows become blocks, which are joined, as soon as there are some.
-SOON = Sealing(most_tail=5, least_tail=1, own=3, most_events=6, join=2)
 
 
 @dataclass(slots=True)
