@@ -131,6 +131,23 @@ class Costs:
             return (track.name,)
         return (span.name for span in self.spans if span.track == track.name)
 
+    @property
+    def bytes(self) -> int:
+        """Return the bytes of all that is kept."""
+        tracks = sum(track.bytes for track in self.tracks if track.kept)
+        return self.around + tracks + sum(span.bytes for span in self.spans if span.kept)
+
+    @property
+    def saved_ns(self) -> float:
+        """Return what a query saves by what is kept, about."""
+        held = self.held()
+        return sum(item.gain for item in self.items() if item.name in held)
+
+    def saved_reads_ns(self, event: str) -> float:
+        """Return what a query saves of reading EVENT, about."""
+        held = self.held()
+        return sum(i.gain for i in self.items() if i.name in held and i.name[:2] == (_READ, event))
+
     def held(self) -> frozenset[Name]:
         """Return the names of what is kept now, and of what that saves."""
         tracks = {track.name for track in self.tracks if track.kept and track.needs_rows}

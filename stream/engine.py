@@ -24,7 +24,7 @@ from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
 from stream.binding import Binding
 from stream.blocks.runs import Found
 from stream.cache import WEIGH_EVERY, Kept
-from stream.choice import STATES, Choice, Chooser
+from stream.choice import STATES, Choice, Chooser, Costs
 from stream.declared import Unknown
 from stream.decode import ID, TS, Decoder, Unparsable
 from stream.errors import ArgumentError, LogError
@@ -547,6 +547,17 @@ class Engine:
     def state_bytes(self) -> int:
         """Return an estimate of the bytes that rows and states hold."""
         return self._kept.bytes
+
+    def memory(self, key: object = None) -> Costs | None:
+        """Return what KEY takes node by node, what that saves, and what its events cost to read.
+
+        None where nothing is kept of it, or no states: in modes that scan, and in "cached".
+        """
+        with self._lock:
+            kept = self._kept.peek(self._who(key))
+            if not isinstance(kept, KeyState) or kept.stale:
+                return None
+            return kept.costs(self._together.binding)
 
     @property
     def unparsable(self) -> dict[tuple[str, str], int]:

@@ -126,3 +126,26 @@ def test_a_plan_that_comes_while_memory_is_short(log: EventLog, graph: Any) -> N
         assert engine.state_bytes <= engine.memory_budget
     engine.remove(added)
     run.ask()
+
+
+def test_memory_is_told_node_by_node(log: EventLog) -> None:
+    """The report adds up to the bytes that the engine counts, and says what is kept and what that saves."""
+    engine = Engine(log, key="me", memory_budget="64MiB")
+    assert engine.memory() is None
+    run = Run(log, engine, shape=Shape(features=40, types=8, event_sets=10, events=3_000))
+    run.ask()
+    whole = engine.memory()
+    assert whole is not None
+    assert whole.bytes == pytest.approx(engine.state_bytes, rel=0.1)
+    assert all(track.kept for track in whole.tracks)
+    assert {event.event for event in whole.events} == {e for t in whole.tracks for e in t.track.events}
+    assert all(event.rows > 0 < event.row_ns for event in whole.events)
+    engine.memory_budget = engine.state_bytes // 4
+    run.ask()
+    part = engine.memory()
+    assert part is not None
+    assert part.bytes == pytest.approx(engine.state_bytes, rel=0.1)
+    assert 0 < sum(track.kept for track in part.tracks) < len(part.tracks)
+    assert 0 < part.saved_ns < whole.saved_ns
+    reads = [sum(costs.saved_reads_ns(e.event) for e in costs.events) for costs in (part, whole)]
+    assert reads[0] < reads[1] < whole.saved_ns
