@@ -22,6 +22,7 @@ from featuregraph.errors import EventError
 from featuregraph.reference import Log
 from featuregraph.reference.answers import ask
 from featuregraph.testing.clock import FakeClock
+from stream.blocks.sealing import Sealing
 from stream.codec import full_decoder
 from stream.engine import Engine
 from stream.limits import Limits
@@ -33,7 +34,9 @@ Held = tuple[tuple[object, ...], ...]
 NOW: Final = 1_700_000_000_000
 KEYS: Final = ("u0", "u1", "u2")
 _DAY: Final = 86_400_000
-_LIMITS: Final = Limits(busy_ms=2, max_served=7)  # who holds a moment here does not let go while others wait
+# Who holds a moment here does not let go while others wait; and what long lives seal, short ones do too.
+_SOON: Final = Sealing(most_tail=12, least_tail=3, own=3, most_events=8, join=2)
+_LIMITS: Final = Limits(busy_ms=2, max_served=7, sealing=_SOON)
 _DURABLE: Final = ("flush", "restart", "forget")  # afterwards the disk has it all, whatever `sync` says
 
 _FIELDS: Final = {"n": fg.int64(), "x": fg.float64(), "item": fg.category(), "session_id": fg.identifier()}
