@@ -13,7 +13,7 @@ from headrace.bench.section import Section
 def markdown(report: Report, of: Mapping[str, Section], call: str, plots: Collection[str] = ()) -> str:
     """Return REPORT; CALL printed it, PLOTS are the sections that have a picture beside the page."""
     parts = ["# Results", f"Printed by `{call}`, in one run.", _list(told.facts(report))]
-    parts += ["## Figures", *_table(told.figures(report)), *_table(told.equality(report))]
+    parts += ["## Figures", *_tables(told.figures(report)), *_table(told.equality(report))]
     if report.equality.differences:
         parts.append(_list([f"unequal: {line}" for line in report.equality.differences]))
     parts += _table(told.systems())
@@ -21,14 +21,17 @@ def markdown(report: Report, of: Mapping[str, Section], call: str, plots: Collec
         parts.append(f"## {name}")
         if name in plots:
             parts.append(f"![{name}]({name}.png)")
-        for table in tables:
-            parts += _table(table)
+        parts += _tables(tables)
     parts += ["## The paper's own figures", *told.PAPER]
     return "\n\n".join(parts) + "\n"
 
 
 def _list(lines: list[str]) -> str:
     return "\n".join(f"- {line}" for line in lines)
+
+
+def _tables(tables: list[Table]) -> list[str]:
+    return [part for table in tables for part in _table(table)]
 
 
 def _table(table: Table) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 
 from headrace import console
 from headrace.bench.report import Figure, Report, Table
@@ -92,18 +92,25 @@ def equality(report: Report) -> Table:
     return Table(title, ("compared with", "equal cells", "of them close", "all"), rows)
 
 
-def figures(report: Report) -> Table:
+def figures(report: Report) -> list[Table]:
     """Return the figures, judged if the run has the declared size."""
     if not report.setting.is_declared:
-        told: list[tuple[object, ...]] = [(f.name, _spread(f.values, f.unit)) for f in report.figures]
+        told: list[tuple[object, ...]] = [(f.name, _spread(f)) for f in report.figures]
         sizes = f"they are declared for {_size(DECLARED)}; this run has {_size(report.setting)}"
-        title = f"Figures, not judged: {sizes}"
-        return Table(title, ("figure", "found"), told, ("figure",))
-    rows: list[tuple[object, ...]] = [
-        (f.name, _bound(f, f.must), _bound(f, f.aim), _spread(f.values, f.unit), _reached(f))
-        for f in report.figures
+        return [Table(f"Figures, not judged: {sizes}", ("figure", "found"), told, ("figure",))]
+    return [
+        Table(
+            f"Figures to reach: {bound}, as medians over the seeds with their range",
+            ("figure", "must", "aim", "found", "reached"),
+            [
+                (f.name, _with_unit(f, f.must), _with_unit(f, f.aim), _spread(f), _reached(f))
+                for f in report.figures
+                if f.at_least is at_least
+            ],
+            ("figure",),
+        )
+        for bound, at_least in (("at least", True), ("at most", False))
     ]
-    return Table("Figures to reach", ("figure", "must", "aim", "found", "reached"), rows, ("figure", "found"))
 
 
 def _reached(figure: Figure) -> str:
@@ -116,17 +123,19 @@ def _size(setting: Setting) -> str:
     return f"{setting.features} features, {setting.events:,} events, {len(setting.services)} services"
 
 
-def _bound(figure: Figure, bound: float | None) -> str | None:
-    return None if bound is None else f"{'>=' if figure.at_least else '<='} {bound:,g}{_unit(figure.unit)}"
+def _spread(figure: Figure) -> str:
+    """Write the median, and the range where there are several values."""
+    low, high = min(figure.values), max(figure.values)
+    middle = _with_unit(figure, float(statistics.median(figure.values)))
+    return f"{middle}" if low == high else f"{middle} ({_short(low)} to {_short(high)})"
 
 
-def _spread(values: Sequence[float], unit: str) -> str:
-    """Write the median of VALUES, and their range where there are several."""
-    middle = f"{console.show(float(statistics.median(values)))}{_unit(unit)}"
-    if min(values) == max(values):
-        return middle
-    return f"{middle} ({console.show(float(min(values)))} to {console.show(float(max(values)))})"
+def _with_unit(figure: Figure, value: float | None) -> str | None:
+    if value is None:
+        return None
+    return f"{_short(value)}{figure.unit if figure.unit in ('', 'x') else f' {figure.unit}'}"
 
 
-def _unit(unit: str) -> str:
-    return unit if unit in ("", "x") else f" {unit}"
+def _short(value: float) -> str:
+    """Write VALUE with three digits, or whole."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

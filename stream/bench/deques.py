@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from featuregraph.testing.workload import Feature
 from stream.bench.system import Event, Values
 
+_MOST_PENDING = 256
+
 
 class Counter(Protocol):
     """One feature's state."""
@@ -139,8 +141,13 @@ class Deques:
                 self._taps.setdefault(event, []).append((counter.push, feature.attribute))
 
     def append(self, events: Sequence[Event]) -> None:
-        """Leave EVENTS for the next request, whose time is then all of the work."""
-        self._pending.extend(events)
+        """Leave EVENTS for the next request, whose time is all of the work; a history goes in by parts."""
+        for event in events:
+            self._pending.append(event)
+            if (
+                len(self._pending) >= _MOST_PENDING
+            ):  # so that sums do not grow beyond their windows, and drift
+                self.extract(event["ts_ms"])
 
     def extract(self, t: int) -> Values:
         """Push what is new, take out what is old, read."""
