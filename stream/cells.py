@@ -73,7 +73,8 @@ class Broken:
 class Running:
     """One state that rows enter and leave; push, enter and leave are None where the window says the value.
 
-    push(row) takes one row; enter(rows, start, end) and leave(rows, start, end) take those numbers of ROWS.
+    push(rows) takes rows as they came; enter(rows, start, end) and leave(rows, start, end) take those numbers
+    of ROWS.
     commutes: rows may enter in any order, and any of them may leave.
     encode: gives the bytes from which it can be opened again; None where there is nothing to keep.
     """
@@ -83,7 +84,7 @@ class Running:
     def __init__(
         self,
         readable: Callable[[RunningSpan], Any],
-        push: Callable[[EventRow], None] | None = None,
+        push: Callable[[Sequence[EventRow]], None] | None = None,
         enter: Move | None = None,
         leave: Move | None = None,
         *,
@@ -258,14 +259,14 @@ class Take:
 
     def bound(
         self, push: Callable[..., None], pop: Callable[..., None]
-    ) -> tuple[Callable[[EventRow], None], Move, Move]:
-        """Return what gives one row to PUSH, and what gives ranges of rows to PUSH and to POP.
+    ) -> tuple[Callable[[Sequence[EventRow]], None], Move, Move]:
+        """Return what gives rows as they came to PUSH, and what gives ranges of rows to PUSH and to POP.
 
         Only where nothing waits for the query.
         """
         assert not self._waits, "a part waits for the query"
         return (
-            self._source.calling("r", push, self._arguments),
+            self._source.calling("for r in rows", "rows", push, self._arguments),
             self._moving(push, self._range),
             self._moving(pop, self._leaving),
         )

@@ -9,7 +9,7 @@ class Pace(NamedTuple):
     """Bounds in rows; tests take small ones, so that short lives meet what long ones do."""
 
     least_trim: int = 512  # fewer are not worth moving the rest
-    most_loose: int = 64  # as they came; with more, the earlier ones are put into columns
+    most_loose: int = 512  # of a key that stay as they came; with more, all are put into columns
     most_pending: int = 4096  # that wait for the next query
     least_marked: int = 256  # that entered a window without an end since its states were marked last
     most_unsaved: int = 4096  # of a key, since its states were saved in the log file

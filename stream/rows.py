@@ -108,7 +108,7 @@ class KeptRows(Rows):
     2. `floor` is the position of the latest row that was dropped though windows hold it, None without one.
     """
 
-    __slots__ = ("_columns", "_most_loose", "floor", "loose", "packed", "ts")
+    __slots__ = ("_columns", "floor", "loose", "packed", "ts")
 
     ts: array[int]
 
@@ -117,7 +117,6 @@ class KeptRows(Rows):
         track: Track,
         kept: Mapping[int, Node],
         dictionary: Dictionary,
-        most_loose: int,
         *,
         has_ties: bool,
     ) -> None:
@@ -127,7 +126,6 @@ class KeptRows(Rows):
         self.loose: list[EventRow] = []
         self.packed = 0
         self.floor: Position | None = None
-        self._most_loose = most_loose
         types: dict[int, AnyType] = {SEQ_PLACE: INT64}
         if has_ties:
             types[TIE_PLACE] = STRING
@@ -188,22 +186,10 @@ class KeptRows(Rows):
 
     # ---- one by one
 
-    def append(self, row: EventRow) -> bool:
-        """Take one more row if its time is after that of another, and of all; tell whether it is."""
-        ts, time = self.ts, row[TS_PLACE]
-        if not ts or time <= ts[-1]:
-            return False
-        ts.append(time)
-        self.loose.append(row)
-        return True
-
     def insert(self, row: EventRow) -> int:
         """Take one more row; return where it stands."""
-        if self.append(row):
-            return len(self.ts) - 1
-        ts, time = self.ts, row[TS_PLACE]
         at = self.after(row[:FIRST_SLOT])
-        ts.insert(at, time)
+        self.ts.insert(at, row[TS_PLACE])
         if at >= self.packed:
             self.loose.insert(at - self.packed, row)
         else:
@@ -219,11 +205,10 @@ class KeptRows(Rows):
         self.packed += 1
 
     def put_away(self) -> None:
-        """Put all but the latest rows into the columns, once they may be many."""
-        if len(self.loose) > self._most_loose:
-            count = len(self.loose) - self._most_loose // 2
-            self._pack(Batch(self.loose[:count]), 0)
-            del self.loose[:count]
+        """Put all rows into the columns."""
+        if self.loose:
+            self._pack(Batch(self.loose), 0)
+            self.loose = []
 
     def after(self, position: Position) -> int:
         """Return the number of the first row after POSITION."""

@@ -138,8 +138,7 @@ class RunningSpan:
             return
         entering = rows.loose[first : end - rows.packed]
         for push in self._pushes:
-            for row in entering:
-                push(row)
+            push(entering)
 
     def _rebuild(self, t: int) -> None:
         self._running = {}
@@ -296,7 +295,7 @@ class RunningSpan:
 
     def _take(self, row: EventRow) -> None:
         for push in self._pushes:
-            push(row)
+            push((row,))
         self._touched = True
 
     def trimmed(self, count: int) -> None:
