@@ -225,7 +225,9 @@ class Appender:
             # Beyond int64 there is no position left; SQLite could not even take the number.
             free = seq <= INT64_MAX and (draft.seq is None or not self._is_taken(draft, key, seq))
             new = free and self._connection.execute(_INSERT, values).rowcount
-        except sqlite3.IntegrityError:
+        except sqlite3.IntegrityError as error:
+            if draft.seq is None or "event.seq" not in str(error):
+                raise  # an id or seq that the log found free is not: the file is damaged
             new = False
         if not new:
             self._check_known(draft, call, key)

@@ -597,8 +597,8 @@ class EventLog:
         first = findings[0]
         return LogCorruptError(
             f"{self.path}: expected a sound file while reading events, found {len(findings)} faults, first"
-            f" {first.where}: {first.detail}; run `headrace log check` on it, export what it still holds and"
-            " start a new log"
+            f" {first.where}: {first.detail:.300}; run `headrace log check` on it, export what it still holds"
+            " and start a new log"
         )
 
     def close(self) -> None:

@@ -50,13 +50,19 @@ def _listed(connection: sqlite3.Connection, tell: Tell) -> list[_Listed]:
         named = dict(connection.execute("SELECT block, sum(events) FROM run GROUP BY block"))
     except (sqlite3.Error, UnicodeDecodeError) as error:
         tell(Finding("structure", "file", f"expected a list of blocks, found: {said(error)}"))
-    found = [_Listed(first, id, events) for first, id, events in _blocks(connection, named)]
-    for id in named.keys() - {block.id for block in found}:
+    found = []
+    blocks = _blocks(connection, named)
+    for first, id, events in blocks:
+        if type(first) is int and type(events) is int:
+            found.append(_Listed(first, id, events))
+        else:
+            tell(damaged_block(id, named.get(id, 0), "expected its first id and its size, found others"))
+    for id in named.keys() - {id for _, id, _ in blocks}:
         tell(damaged_block(id, named[id], "expected the block that its runs name, found none"))
     return found
 
 
-def _blocks(connection: sqlite3.Connection, named: dict[int, int]) -> list[tuple[int, int, int]]:
+def _blocks(connection: sqlite3.Connection, named: dict[int, int]) -> list[tuple[Any, int, Any]]:
     query = "SELECT first_id, id, events FROM block"
     try:
         return connection.execute(query).fetchall()
@@ -99,6 +105,6 @@ def _wrong(connection: sqlite3.Connection, listed: _Listed, events: list[Event])
     query = "SELECT key, name, start, events, first_ms, last_ms FROM run WHERE block = ?"
     if found != set(connection.execute(query, (listed.id,))):
         return "expected the runs that the file names, found others"
-    if len(events) != listed.events or min(event[ID] for event in events) != listed.first_id:
+    if not events or len(events) != listed.events or min(event[ID] for event in events) != listed.first_id:
         return f"expected {listed.events} events from id {listed.first_id} on, found others"
     return None

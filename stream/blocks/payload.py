@@ -96,7 +96,8 @@ def joined(block: Block, events: Sequence[int], first: int, last: int) -> list[b
     }
     found: list[bytes] = [b""] * (last - first)
     for event, places in block.note:
-        if places and not 0 <= min(places) <= max(places) < len(names):
+        once = len(set(places)) == len(places)
+        if places and not (once and 0 <= min(places) <= max(places) < len(names)):
             raise BlockError("expected fields that are columns, found others")
         order = [names[place] for place in places]
         rows = [place for place, number in enumerate(events) if number == event]

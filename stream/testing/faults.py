@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -67,6 +67,7 @@ def suffer(life: int, fault: Fault, folder: Path) -> Told:
     for file in folder.iterdir():
         file.unlink()
     path = folder / LOG
+    LIVES[life].begin(str(path))
     found = _run(life, fault, path)
     lines = found.stdout.splitlines()
     assert found.returncode == 0, f"{fault}: {lines[-3:]} {found.stderr[-2000:]}"
@@ -91,13 +92,7 @@ def _run(life: int, fault: Fault, path: Path) -> subprocess.CompletedProcess[str
 def _judge(life: Life, fault: Fault, path: Path, told: Told) -> None:
     """Raise AssertionError unless the log holds the steps that were done, and goes on."""
     assert len(told.ends) in (0, len(life.steps)), f"{fault}: {len(told.ends)} steps of {len(life.steps)}"
-    may = [Expected()]
-    for step, end in zip(life.steps, told.ends, strict=False):
-        after = [one.after(step) for one in may]
-        if end == "done":
-            may = after
-        elif end == "unsynced" or "forget" in step:
-            may = list({one.held(): one for one in (*may, *after)}.values())
+    may = _possible(life, told)
     player = Player(str(path), "batch")
     try:
         found = held(player.log)
@@ -109,6 +104,29 @@ def _judge(life: Life, fault: Fault, path: Path, told: Told) -> None:
         player.close()
 
 
+def _possible(life: Life, told: Told) -> list[Expected]:
+    """Return what the log may hold: the steps that were done, and what may have been though it failed."""
+    sure = [Expected().after_all(life.found)]
+    loose: list[Expected] = []  # with the last call that was not synced: the next one is written over it
+    for step, end in zip(life.steps, told.ends, strict=False):
+        after = [one.after(step) for one in sure]
+        if end == "done":
+            wrote = any(new.held() != old.held() for new, old in zip(after, sure, strict=True))
+            sure, loose = after, [] if wrote else [one.after(step) for one in loose]
+        elif "forget" in step:
+            sure = _distinct([*sure, *after])
+            loose = _distinct([*loose, *(one.after(step) for one in loose)])
+        elif end == "unsynced":
+            loose = after
+        if "restart" in step:
+            sure, loose = _distinct([*sure, *loose]), []
+    return _distinct([*sure, *loose])
+
+
+def _distinct(those: Iterable[Expected]) -> list[Expected]:
+    return list({one.held(): one for one in those}.values())
+
+
 # ---------------------------------------------------------------- the process
 
 
@@ -118,7 +136,7 @@ def endure(path: str, life: Life) -> Iterator[str]:
 
     def player() -> Player:
         if not opened:
-            opened.append(Player(path, life.sync, life.checkpoint_pages))
+            opened.append(Player(path, life.sync, life.checkpoint_pages, life.limits))
         return opened[0]
 
     clock_ms = None

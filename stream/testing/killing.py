@@ -14,19 +14,30 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from itertools import islice
+from dataclasses import replace
+from itertools import islice, takewhile
 from pathlib import Path
 from random import Random
 from typing import Final
 
 import msgspec
 
+from stream.blocks.sealing import Sealing
+from stream.limits import Limits
+from stream.schema import FORMAT
 from stream.store import Sync
-from stream.testing.lives import Expected, Player, Step, random_steps, tell
+from stream.testing.lives import PLAIN, SEALED, Expected, Player, Step, begin, random_steps, tell
 from stream.testing.survivors import LOG, survived
 
-_ROUNDS_A_FILE: Final = 25
+_ROUNDS_A_FILE: Final = 10
+_FOUND: Final = 12  # steps at most that a log of an older format had seen
+_OPENING_S: Final = 0.008  # about what it takes to open a log
 _LONGEST_S: Final = 0.03  # from the first step to the kill
+_LIMITS: Final = (
+    PLAIN,
+    SEALED,
+    replace(PLAIN, sealing=Sealing(most_tail=30, least_tail=5, own=4, most_events=16)),
+)
 _CHECKPOINTS: Final = (3, 10, 40, 1_000)  # pages, so that many kills hit the copying of the write-ahead log
 
 
@@ -39,6 +50,7 @@ class Kills(msgspec.Struct):
     inside: int = 0  # kills in the middle of a step
     kept: int = 0  # of those, steps that were there all the same
     making: int = 0  # kills before the log was open
+    upgrading: int = 0  # of those, while it was of an older format
 
 
 def killed(rounds: int, sync: str, seed: str, folder: Path) -> Kills:
@@ -55,8 +67,15 @@ def kill(rounds: int, sync: Sync, seed: str, folder: Path) -> Kills:
     while kills.rounds < rounds:
         path = folder / f"{kills.rounds}-{LOG}"
         steps = _Steps(f"{seed} {kills.rounds}")
-        for _ in range(min(_ROUNDS_A_FILE, rounds - kills.rounds)):
-            _round(path, sync, steps, chance, kills)
+        if old := chance.randrange(FORMAT):
+            # The oldest format kept no answers.
+            found = list(takewhile(lambda step: "serve" not in step, steps.following(_FOUND)))
+            begin(str(path), found, old)
+            steps.go(len(found))
+        for place in range(min(_ROUNDS_A_FILE, rounds - kills.rounds)):
+            # The first is killed while the log is made, or brought to this format.
+            begun = _round(path, sync, steps, chance, kills, early=place == 0)
+            kills.upgrading += place == 0 and bool(old) and not begun
         kills.events += sum(len(rows) for rows in steps.now.log.rows.values())
         for file in folder.glob(f"{path.name}*"):
             file.unlink()
@@ -86,8 +105,9 @@ class _Steps:
         del self._ahead[:count]
 
 
-def _round(path: Path, sync: Sync, steps: _Steps, chance: Random, kills: Kills) -> None:
-    begun, done = _killed(path, sync, steps, chance)
+def _round(path: Path, sync: Sync, steps: _Steps, chance: Random, kills: Kills, *, early: bool) -> int:
+    """Kill one process and judge its log; return how many steps it had begun."""
+    begun, done = _killed(path, sync, steps, chance, early=early)
     told = [steps.now]
     for step in steps.following(begun):
         told.append(told[-1].after(step))
@@ -102,22 +122,23 @@ def _round(path: Path, sync: Sync, steps: _Steps, chance: Random, kills: Kills) 
     kills.kept += begun > done and places[-1] > done
     kills.steps += places[-1]
     steps.go(places[-1])
+    return begun
 
 
-def _killed(path: Path, sync: Sync, steps: _Steps, chance: Random) -> tuple[int, int]:
+def _killed(path: Path, sync: Sync, steps: _Steps, chance: Random, *, early: bool) -> tuple[int, int]:
     """Let a process write until it is killed; return how many steps it had begun, and done."""
     reading, writing = os.pipe()
-    pages = chance.choice(_CHECKPOINTS)
+    pace = chance.choice(_CHECKPOINTS), chance.choice(_LIMITS)
     pid = os.fork()
     if pid == 0:
         os.close(reading)
-        _write(path, sync, steps, pages, writing)
+        _write(path, sync, steps, pace, writing)
     os.close(writing)
     with open(reading, "rb") as lines:  # noqa: PTH123 - a pipe has no path
         said = []
-        if chance.random() < 0.9:  # else it may be killed before the log is open
+        if not early:
             said.append(lines.readline())
-        time.sleep(chance.uniform(0, _LONGEST_S))
+        time.sleep(chance.uniform(0, _OPENING_S if early else _LONGEST_S))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         said.extend(lines)
@@ -126,11 +147,11 @@ def _killed(path: Path, sync: Sync, steps: _Steps, chance: Random) -> tuple[int,
     return words.count(b"begin"), words.count(b"done")
 
 
-def _write(path: Path, sync: Sync, steps: _Steps, pages: int, output: int) -> None:
+def _write(path: Path, sync: Sync, steps: _Steps, pace: tuple[int, Limits], output: int) -> None:
     """Write in the forked process, until the end."""
     try:
         os.dup2(output, 1)
-        player = Player(str(path), sync, pages)
+        player = Player(str(path), sync, *pace)
         player.clock.set(steps.now.clock_ms)
         tell(player, _endless(steps), steps.done)
     except BaseException as error:  # noqa: BLE001 - told by the one who kills

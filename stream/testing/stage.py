@@ -21,20 +21,20 @@ from featuregraph.testing.clock import FakeClock
 from featuregraph.testing.exact import near
 from featuregraph.types import INT64_MAX
 from featuregraph.values import json_value, same
-from stream.blocks.sealing import SEALING, Sealing
+from stream.blocks.sealing import SEALING
 from stream.engine import Engine
 from stream.limits import Limits
 from stream.log import EventLog
 from stream.pace import PACE, Pace
 from stream.query import ask
-from stream.testing.histories import ENGINES, History
+from stream.testing.histories import CHOOSERS, ENGINES, History
+from stream.testing.lives import SOON
 
 Json = Any
 TOLERANCE = 1e-12  # of decayed_sum, of the sum of the absolute terms (SEMANTICS 4.2)
 # Engines trim, drop and catch up after a handful of rows, as they do in long lives only.
 TIGHT = Pace(least_trim=2, most_loose=2, most_pending=3, least_marked=2, most_unsaved=5, most_taken=20)
 # And rows become blocks, which are joined, as soon as there are some.
-SOON = Sealing(most_tail=5, least_tail=1, own=3, most_events=6, join=2)
 
 
 @dataclass(slots=True)
@@ -72,7 +72,14 @@ class _Stage:
             limits=Limits(sealing=SEALING if self.pace is PACE else SOON),
         )
         self.engines = [
-            Engine(self.log, mode=mode, memory_budget=budget, pace=self.pace) for mode, budget in ENGINES
+            Engine(
+                self.log,
+                mode=setup.mode,
+                memory_budget=setup.budget,
+                pace=self.pace,
+                chooser=CHOOSERS.get(setup.ways),
+            )
+            for setup in ENGINES
         ]
         for number in sorted(self.installed):
             self.install(number)
@@ -196,8 +203,8 @@ def _ask(stage: _Stage, number: int, query: Json) -> None:
             if is_partial(node, query["t"], start, include_now=graph.include_now)
         ]
     found = [_outcome(partial(ask, one, graph.id, query["key"], query)) for one in stage.engines]
-    for (mode, budget), one in zip(ENGINES, found, strict=True):
-        where = f"{mode} with {budget}, {query}"
+    for setup, one in zip(ENGINES, found, strict=True):
+        where = f"{setup}, {query}"
         if isinstance(expected, FeatureGraphError) or isinstance(one, FeatureGraphError):
             _same_error(where, expected, one)
             continue

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from struct import Struct
+from typing import Any, Final, NamedTuple
+from zlib import crc32
+
+import msgspec
 
 from featuregraph import CompileError, EventError, FeatureOverflowError, Graph, Plan
 from featuregraph.aggregates import aggregate
@@ -18,11 +23,14 @@ from featuregraph.reference.answers import ask
 from featuregraph.testing.clock import FakeClock
 from featuregraph.testing.graphs import random_graph
 from featuregraph.testing.values import World
-from featuregraph.types import FLOAT64, INT64, STRING
+from featuregraph.types import BOOLEAN, FLOAT64, IDENTIFIER, INT64, STRING, TIMESTAMP, decimal
 from featuregraph.values import same
+from stream.blocks.events import Events, order, write_events
+from stream.blocks.fields import converted
+from stream.blocks.sealing import SEALING, Sealing
 from stream.codec import encode, full_decoder, typed_decoder
 from stream.engine import Engine
-from stream.errors import EventFileError, LogError
+from stream.errors import BlockError, EventFileError, LogError
 from stream.limits import Limits
 from stream.log import EventLog
 from stream.served import Seen, Shape
@@ -32,13 +40,15 @@ from stream.testing.lives import GRAPH, NOW, event
 from stream.testing.mutation import mutated_json
 
 _ALL_TIME: Final = FakeClock(2**62)  # nothing lies in its future
-_SMALL: Final = Limits(busy_ms=0)
+_SOON: Final = Sealing(most_tail=40, least_tail=10, own=8, most_events=32, join=2)
+_SMALL: Final = Limits(busy_ms=0, sealing=_SOON)
 
 
 @cache
 def _folder() -> tempfile.TemporaryDirectory[str]:
     """Return a folder that goes with the process."""
-    return tempfile.TemporaryDirectory(prefix="headrace-fuzz-")
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - files by the thousand
+    return tempfile.TemporaryDirectory(prefix="headrace-fuzz-", dir=memory)
 
 
 def _fresh(name: str) -> Path:
@@ -236,6 +246,72 @@ def take_served(data: bytes) -> None:
     assert repr(_shape().decode(1, "u0", NOW, Seen(0), again)) == repr(found)
 
 
+# ---------------------------------------------------------------- blocks
+
+_START: Final = Struct("<BII")  # of a block: version, size and checksum of its header
+_TYPES: Final = (INT64, FLOAT64, STRING, BOOLEAN, TIMESTAMP, IDENTIFIER, decimal(2))
+
+
+def _block_seeds() -> list[bytes]:
+    rng, found = Random(3), []
+    notes: Sequence[Callable[[int], Any]] = (
+        lambda n: n * 3,
+        lambda n: n / 100,
+        lambda n: f"{n:08x}",
+        lambda n: rng.choice((None, 1, "1", 0.5, 2**70)),
+        lambda n: "xyz"[n % 3],
+        lambda n: n % 2 == 0,
+    )
+    for note in notes:
+        events = []
+        for n in range(30):
+            fields = {"n": n % 7, "note": note(n), **({"rare": n} if n % 9 == 0 else {})}
+            user = None if n % 2 else f"w{n}"
+            events.append(
+                ((NOW + n, n % 3, user, n, n % 2, n % 3, f"e{n}", NOW + n, f"s{n // 4}", n, None), fields)
+            )
+        rows = sorted(
+            (((*event, encode(dict(f), [])), f) for event, f in events), key=lambda one: order(one[0])
+        )
+        found.append(write_events([row for row, _ in rows], [f for _, f in rows]))
+    return found
+
+
+def take_block(data: bytes) -> None:
+    """Read all of a block; then once more with the checksums made right, so that what they guard is tried."""
+    try:
+        _read_block(data)
+    except BlockError:
+        _read_block(_mended(data))
+        raise
+
+
+def _read_block(data: bytes) -> None:
+    events = Events(data)
+    events.check()
+    for name in (*events.block.names, ".note", ".nothing"):
+        for type in _TYPES if name.startswith(".") else ():
+            converted(events.field(name[1:]), type)
+
+
+def _mended(data: bytes) -> bytes:
+    """Return DATA with checksums that are right, as far as it has a header to hold them."""
+    if len(data) < _START.size:
+        return data
+    version, size, _ = _START.unpack_from(data)
+    header, body = data[_START.size :][:size], data[_START.size + size :]
+    try:
+        events, chunks, note = msgspec.msgpack.decode(header)
+        at = 0
+        for chunk in chunks:
+            chunk[4] = crc32(body[at : at + chunk[2]])
+            at += chunk[2]
+        header = msgspec.msgpack.encode([events, chunks, note])
+    except (ValueError, TypeError, LookupError, OverflowError, RecursionError):
+        pass
+    return _START.pack(version, len(header), crc32(header)) + header + body
+
+
 # ---------------------------------------------------------------- files
 
 
@@ -253,14 +329,24 @@ def take_lines(data: bytes) -> None:
             log.append_many(batch)
 
 
+class _Sound(NamedTuple):
+    """What a sound log is, and holds."""
+
+    main: bytes
+    wal: bytes  # what was written after it
+    rows: frozenset[str]
+    served: frozenset[str]
+
+
 @cache
-def _log() -> tuple[bytes, bytes, frozenset[str], frozenset[str]]:
-    """Return a sound log, a write-ahead log that goes with it, the events of both, and what they served."""
-    path = _fresh("sound.db")
-    with EventLog(path, clock=FakeClock(NOW), history_start_ms="all") as log:
+def _sound(sealing: Sealing) -> _Sound:
+    """Return a log whose events are sealed, or not, as SEALING says."""
+    path, limits = _fresh("sound.db"), Limits(sealing=sealing)
+    with EventLog(path, clock=FakeClock(NOW), history_start_ms="all", limits=limits) as log:
         engine = Engine(log)
         engine.install(GRAPH.compile())
-        engine.append_many(event(n, NOW - 500 + n, note="x" * (n % 90)) for n in range(150))
+        for first in range(0, 150, 10):
+            engine.append_many(event(n, NOW - 500 + n, note="x" * (n % 90)) for n in range(first, first + 10))
         engine.append_many([event(900, NOW + 10**9)])
         for n in range(4):
             engine.extract(GRAPH.id, key=f"u{n}", at_ms=NOW, record=True)
@@ -270,15 +356,16 @@ def _log() -> tuple[bytes, bytes, frozenset[str], frozenset[str]]:
             engine.append(event(n, NOW - 500 + n))
             engine.extract(GRAPH.id, key="u0", at_ms=NOW, record=True)
         wal = Path(f"{path}-wal").read_bytes()
-        return main, wal, frozenset(map(repr, log.rows_after(0))), frozenset(map(repr, log.served()))
+        rows, served = map(repr, log.rows_after(0)), map(repr, log.served())
+        return _Sound(main, wal, frozenset(rows), frozenset(served))
 
 
 def _log_seeds() -> list[bytes]:
-    return [_log()[0]]
+    return [_sound(sealing).main for sealing in (SEALING, _SOON)]
 
 
 def _wal_seeds() -> list[bytes]:
-    return [_log()[1]]
+    return [_sound(_SOON).wal]
 
 
 def take_log(data: bytes) -> None:
@@ -291,7 +378,7 @@ def take_log(data: bytes) -> None:
 def take_wal(data: bytes) -> None:
     """Do so with a sound log file whose write-ahead log is DATA."""
     path = _fresh("wal.db")
-    path.write_bytes(_log()[0])
+    path.write_bytes(_sound(_SOON).main)
     Path(f"{path}-wal").write_bytes(data)
     _read(path)
 
@@ -313,7 +400,7 @@ def _read(path: Path) -> None:
 
 def _scan(log: EventLog) -> None:
     rows = log.rows_after(0)
-    if any(repr(row) not in _log()[2] for row in rows):
+    if any(repr(row) not in _sound(_SOON).rows for row in rows):
         assert log.check(), "expected rows that were written, or a finding, found other rows in a sound file"
     for key in log.keys():  # noqa: SIM118 - a log is no mapping
         log.scan(key, None, None, None)
@@ -328,7 +415,7 @@ def _stats(log: EventLog) -> None:
 
 def _retell(log: EventLog) -> None:
     for one in log.served(tell=lambda finding: None):
-        assert repr(one) in _log()[3], f"expected a record that was written, found {one!r:.200}"
+        assert repr(one) in _sound(_SOON).served, f"expected a record that was written, found {one!r:.200}"
 
 
 def _serve(log: EventLog) -> None:
@@ -383,6 +470,7 @@ TARGETS: Final = (
     Target("served", _served_seeds, take_served, (ValueError, TypeError, OverflowError, RecursionError)),
     Target("graph", lambda: list(_graphs()), take_graph, (CompileError,), mutated_json),
     Target("plan", _plan_seeds, take_plan, (CompileError,), mutated_json),
+    Target("block", _block_seeds, take_block, (BlockError,)),
     Target("state", _state_seeds, take_state, (ValueError,)),
     Target("log", _log_seeds, take_log, (LogError,)),
     Target("wal", _wal_seeds, take_wal, (LogError,)),

@@ -9,6 +9,7 @@ from functools import cache
 import pytest
 
 from stream.testing.disk import Operation
+from stream.testing.lives import LIVES
 from stream.testing.recording import record, strace
 from stream.testing.survivors import LOG
 
@@ -27,6 +28,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     def found(life: int) -> Sequence[Operation]:
         folder = tmp_path_factory.mktemp("recorded")
         (folder / "log").mkdir()
+        LIVES[life].begin(str(folder / "log" / LOG))
         command = [sys.executable, "-m", "stream.testing.lives", str(folder / "log" / LOG), str(life)]
         return record(command, folder / "log", folder / "trace")
 

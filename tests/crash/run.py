@@ -29,6 +29,7 @@ def recorded(life: int, folder: Path) -> Sequence[Operation]:
     """Return what the process of a LIFE did to its files."""
     log = folder / "log"
     log.mkdir()
+    LIVES[life].begin(str(log / LOG))
     command = [sys.executable, "-m", "stream.testing.lives", str(log / LOG), str(life)]
     return record(command, log, folder / "trace")
 
@@ -65,7 +66,8 @@ def kill(folder: Path) -> None:
             found = killed(KILLS // len(SYNCS), sync, f"run {Random().random()}", Path(place))
         say(
             f"kill, {sync}: {found.rounds} kills, {found.inside} inside a step, {found.making} before the log"
-            f" was open; {found.steps} steps and {found.events} events survived, none that was taken was lost"
+            f" was open ({found.upgrading} of an older format); {found.steps} steps and {found.events} events"
+            " survived, none that was taken was lost"
         )
 
 
