@@ -17,25 +17,38 @@ from featuregraph.layout import Layout
 from featuregraph.refresh import NEVER_READ, Place, copier, is_settled, refresher
 from stream.cells import Readable
 
+LOGGED = -1  # the span, after all others, of what is read from the log: it moves at each query
 _VALUE_BYTES = 24
 
 Fold = Callable[[int, int, Mapping[str, Any]], Readable]
 
 
 class Asked:
-    """A plan on a layout: what its queries read."""
+    """A plan on a layout: what its queries read.
 
-    def __init__(self, plan: Plan, layout: Layout) -> None:
+    `numbers` are those of its aggregates' cells; that of one that is on the log is below zero, and ~number is
+    its cell on the layout LOGGED.
+    """
+
+    def __init__(self, plan: Plan, layout: Layout, logged: Layout | None = None) -> None:
         self.plan = plan
         self._layout = layout
-        self.numbers = [layout.index[demand] for demand in plan.demands]
+        self.numbers = [
+            ~logged.index[demand] if logged is not None and demand in logged.index else layout.index[demand]
+            for demand in plan.demands
+        ]
 
     @cached_property
     def refresh(self) -> Callable[..., list[str]]:
         """Return what reads those values again that may have changed (featuregraph.refresh)."""
-        cells = [(number, self._layout.cells[number]) for number in self.numbers]
-        places = [Place(number, cell.span, cell.scanned) for number, cell in cells]
+        places = [self._place(number) for number in self.numbers]
         return refresher(self.plan, dict(zip(self.plan.aggregates, places, strict=True)))
+
+    def _place(self, number: int) -> Place:
+        if number < 0:
+            return Place(number, LOGGED, scanned=True)
+        cell = self._layout.cells[number]
+        return Place(number, cell.span, cell.scanned)
 
     @cached_property
     def copied(self) -> Callable[[Mapping[str, Any]], dict[str, Any]]:

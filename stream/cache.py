@@ -1,7 +1,8 @@
 """What the engine keeps of each key between queries, under a budget of bytes.
 
 1. `bytes` is the sum of the weights last taken; a key is weighed when it comes in and every WEIGH_EVERY rows.
-2. After `weigh`, `bytes <= budget`: keys go, least recently asked first.
+2. After `weigh`, `bytes <= budget`: keys go, least recently asked first; the last one keeps less of itself,
+   if it can (mode auto).
 3. A key that alone is heavier than the budget goes too, and stays away for its next RETRY_AFTER queries: its
    windows may have emptied by then.
 """
@@ -76,21 +77,34 @@ class Kept:
         self.budget = budget
         self._oversized.clear()
         self._evict()
+        self._reconsider()
 
     def weigh(self, key: str) -> None:
         """Weigh what is kept of KEY, and drop keys until the rest fits."""
         cache = self._caches.get(key)
         if cache is not None:
             cache.tidy()
-            weight = cache.bytes
-            self.bytes += weight - self._weights.get(key, 0)
-            self._weights[key] = weight
-            cache.unweighed = 0
+            self._take_weight(key, cache)
             self._evict()
+            self._reconsider()
+
+    def _take_weight(self, key: str, cache: KeyCache) -> None:
+        weight = cache.bytes
+        self.bytes += weight - self._weights.get(key, 0)
+        self._weights[key] = weight
+        cache.unweighed = 0
+
+    def _reconsider(self) -> None:
+        """Let keys that keep less than all choose anew in the room that there is."""
+        for key, cache in self._caches.items():
+            cache.reconsider(self.budget - self.bytes + self._weights.get(key, 0))
 
     def _evict(self) -> None:
         while self.bytes > self.budget:
-            key = next(iter(self._caches))
+            key, cache = next(iter(self._caches.items()))
+            if len(self._caches) == 1 and cache.fit(self.budget):
+                self._take_weight(key, cache)
+                continue
             if self._weights.get(key, 0) > self.budget:
                 self._oversized[key] = RETRY_AFTER
             self.drop(key)

@@ -32,6 +32,8 @@ EventRow = tuple[Any, ...]  # (ts_ms, seq, tie, slot 0, ...)
 # What every scan reads, in these places: the order, and what the counters ask for.
 _ALWAYS = ("ts_ms", "seq", "id")
 TS, SEQ, ID = range(len(_ALWAYS))
+_ROW_NS = 3_000.0  # until it is measured
+_TELLING = 16  # rows; a read of fewer costs mostly what each read does
 SEQ_PLACE, TIE_PLACE = 1, 2  # in a row, after its time
 
 
@@ -98,6 +100,8 @@ class Decoder:
         tie = f"('.' + {user} if {user} is not None else '')" if user else "''"
         self._by_user = key == "user_id"
         self._scan = scan
+        self.read_rows = 0  # of the latest read
+        self.row_ns = _ROW_NS  # to retrieve and decode one of them
         attributes: dict[str, str] = {}
         # None for a row that nobody keeps.
         self.row: Callable[[Stored], EventRow | None] = self._compile(
@@ -114,6 +118,12 @@ class Decoder:
         if len(found.runs) + bool(found.rows) > 1:
             rows.sort()  # runs follow each other nearly always, which costs a comparison a row
         return rows
+
+    def took(self, rows: int, ns: int) -> None:
+        """Take note that the latest read, of ROWS rows, took NS."""
+        self.read_rows = rows
+        if rows >= _TELLING:
+            self.row_ns = ns / rows
 
     def _text(self, column: str) -> str:
         return f"r[{self.columns.index(column)}]"

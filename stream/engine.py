@@ -4,7 +4,7 @@
     fused        one retrieval per reach, one decoding per event, filters and windows shared
     cached       fused, with the decoded rows kept from query to query
     incremental  cached, with running states: a query costs the rows that came and went
-    auto         incremental inside the memory budget, else fused
+    auto         incremental as far as the memory budget goes, chosen node by node; fused for the rest
 
 One lock per engine: an extraction moves states forward. A query before an earlier one is answered by a scan
 of the log.
@@ -24,6 +24,7 @@ from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
 from stream.binding import Binding
 from stream.blocks.runs import Found
 from stream.cache import WEIGH_EVERY, Kept
+from stream.choice import STATES, Choice, Chooser, Costs
 from stream.declared import Unknown
 from stream.decode import ID, TS, Decoder, Unparsable
 from stream.errors import ArgumentError, LogError
@@ -38,7 +39,7 @@ from stream.state import Fetch, FetchSince, KeyCache, KeyRows, KeyState
 
 Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
-_KEPT: Mapping[Mode, type[KeyCache]] = {"cached": KeyCache, "incremental": KeyState, "auto": KeyState}
+_KEEPING: frozenset[Mode] = frozenset({"cached", "incremental", "auto"})
 
 _identifier = converter(IDENTIFIER)
 
@@ -56,6 +57,7 @@ class Engine:
         strict: bool = False,
         declared_only: bool = False,
         pace: Pace = PACE,
+        chooser: Chooser | None = None,
     ) -> None:
         """Open an engine on LOG.
 
@@ -68,6 +70,8 @@ class Engine:
             declared_only: refuse an event with a name, its own or a field's, that no installed plan declares;
                 without a plan there is nothing to compare it with.
             pace: after how much work to tidy up; never changes an answer.
+            chooser: how the aggregates of a key are kept, in modes with states; else "incremental" runs all,
+                "auto" those that save most in the memory that there is. Never changes an answer.
         """
         if mode not in MODES:
             raise ArgumentError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
@@ -81,6 +85,7 @@ class Engine:
         self._lock = threading.RLock()
         self._plans: dict[str, Installed] = {}
         self._pace = pace
+        self._chooser = chooser
         self._unparsable = Unparsable()
         self._unknown = Unknown(log.limits.max_counted)
         self._together = Together((), log.key, self._unparsable, pace)
@@ -243,7 +248,8 @@ class Engine:
 
     def _save(self, key: str, kept: KeyCache) -> None:
         kept.unsaved = 0
-        if not isinstance(kept, KeyState) or kept.stale or self.log.read_only:
+        whole = kept.binding is self._together.binding
+        if not isinstance(kept, KeyState) or not whole or kept.stale or self.log.read_only:
             return
         if cells := kept.saved():
             found = Snapshot(FORMAT, self._generation, self._cursor, kept.t, cells)
@@ -396,7 +402,12 @@ class Engine:
         if kept is None:
             rows = self._scan(key, installed.alone, t)
             return plan.publish(plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q))
-        values = kept.answer(self._together.asked[plan.id], t, q)
+        serving = self._together.serving(kept.choice)
+
+        def scan() -> KeyRows:
+            return self._scan(key, serving.logs[plan.id], t)
+
+        values = kept.answer(serving.asked[plan.id], t, q, scan)
         if kept.unsaved >= self._pace.most_unsaved:
             self._save(key, kept)
         if kept.unweighed > WEIGH_EVERY:
@@ -405,31 +416,50 @@ class Engine:
 
     def _keep(self, key: str, t: int) -> KeyCache | None:
         """Return what is kept of KEY for a query at T, None where a scan must answer it."""
-        if self.mode not in _KEPT:
+        if self.mode not in _KEEPING:
             return None
+        choice = STATES
         kept = self._kept.get(key)
         if kept is not None and kept.stale:
             self._kept.drop(key)
-            kept = None
+            choice, kept = kept.choice, None
         if kept is None:
             if not self._kept.fits(key):
                 return None
-            kept = self._resumed(key, t) if _KEPT[self.mode] is KeyState else None
+            kept = self._resumed(key, t, choice)
             if kept is None:
-                kept = _KEPT[self.mode](self._together.binding, t)
+                kept = self._new(t, choice)
                 with self._decoding():
                     kept.load(self._fetch(key, t, INT64_MAX + 1), t)
             self._kept.put(key, kept)
         if t < kept.t:
             return None
-        if kept.binding is not self._together.binding:
+        binding = self._serve(kept.choice)
+        if kept.binding is not binding:
             with self._decoding():
-                kept.move(self._together.binding, self._fetch(key, kept.t, INT64_MAX + 1))
+                kept.move(binding, self._fetch(key, kept.t, INT64_MAX + 1))
         return kept
 
-    def _resumed(self, key: str, t: int) -> KeyCache | None:
+    def _new(self, t: int, choice: Choice) -> KeyCache:
+        """Return room for a key that is kept in the ways of CHOICE."""
+        if self.mode == "cached":
+            return KeyCache(self._together.binding, t)
+        return self._new_state(t, choice)
+
+    def _new_state(self, t: int, choice: Choice) -> KeyState:
+        if self._chooser is not None:
+            choice = self._chooser(self._together.binding.layout)
+        fits = self.mode == "auto" and self._chooser is None
+        return KeyState(self._serve(choice), t, choice, self._serve if fits else None)
+
+    def _serve(self, choice: Choice) -> Binding:
+        return self._together.serving(choice).binding
+
+    def _resumed(self, key: str, t: int, choice: Choice) -> KeyCache | None:
         """Return what was saved of KEY with what arrived since; None where it does not hold at T."""
-        data = self.log.snapshot_of(key)
+        # Only what is kept as a whole is saved.
+        whole = self.mode != "cached" and self._chooser is None and choice == STATES
+        data = self.log.snapshot_of(key) if whole else None
         if data is None:
             return None
         try:
@@ -437,7 +467,7 @@ class Engine:
             since = self._cursor - saved.last_id
             if saved.generation != self._generation or saved.t > t or not 0 <= since <= self._pace.most_taken:
                 return None
-            kept = KeyState(self._together.binding, saved.t)
+            kept = self._new_state(saved.t, choice)
             kept.resume(saved, self._fetch_until(key, saved.last_id))
             for found in self._arrived(saved.last_id, self._cursor):
                 kept.push([row for row in found if row.key == key])
@@ -517,6 +547,17 @@ class Engine:
     def state_bytes(self) -> int:
         """Return an estimate of the bytes that rows and states hold."""
         return self._kept.bytes
+
+    def memory(self, key: object = None) -> Costs | None:
+        """Return what KEY takes node by node, what that saves, and what its events cost to read.
+
+        None where nothing is kept of it, or no states: in modes that scan, and in "cached".
+        """
+        with self._lock:
+            kept = self._kept.peek(self._who(key))
+            if not isinstance(kept, KeyState) or kept.stale:
+                return None
+            return kept.costs(self._together.binding)
 
     @property
     def unparsable(self) -> dict[tuple[str, str], int]:

@@ -7,9 +7,10 @@ cost one shared layout, not N.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from featuregraph import Plan
 from featuregraph.compiler import reader
@@ -17,11 +18,13 @@ from featuregraph.ir import Op, toposort
 from featuregraph.layout import lay_out
 from stream.answers import Asked
 from stream.binding import Binding
+from stream.choice import STATES, Choice
 from stream.declared import Declared
 from stream.decode import Unparsable
 from stream.pace import Pace
 
 _NOBODY: Mapping[str, Asked] = MappingProxyType({})
+_MOST_SERVINGS: Final = 8  # choices whose functions are held
 
 
 class Installed:
@@ -51,6 +54,14 @@ class Installed:
         return found
 
 
+class Serving(NamedTuple):
+    """Plans as they are served in the ways of one choice."""
+
+    binding: Binding  # of what is kept of a key
+    asked: Mapping[str, Asked]  # by plan
+    logs: Mapping[str, Binding]  # by plan: of what is read from the log at each query
+
+
 class Together:
     """All installed plans of one moment; a plan that comes or goes makes another, which follows it."""
 
@@ -69,6 +80,7 @@ class Together:
         self._pace = pace
         self._before = before
         self._asked_before = asked
+        self._servings: dict[Choice, Serving] = {}
 
     def followed_by(self, plans: Iterable[Plan]) -> Together:
         """Return PLANS together, bound so that what means the same now and then stays where it is."""
@@ -92,6 +104,38 @@ class Together:
         old, self._asked_before = self._asked_before, _NOBODY
         layout = self.binding.layout
         return {plan.id: old.get(plan.id) or Asked(plan, layout) for plan in self._plans}
+
+    def serving(self, choice: Choice) -> Serving:
+        """Return the plans served in the ways of CHOICE."""
+        if choice == STATES:
+            return Serving(self.binding, self.asked, {})
+        found = self._servings.get(choice)
+        if found is None:
+            while len(self._servings) >= _MOST_SERVINGS:
+                del self._servings[next(iter(self._servings))]
+            found = self._servings[choice] = self._serve(choice)
+        return found
+
+    def _serve(self, choice: Choice) -> Serving:
+        demands = [demand for plan in self._plans for demand in plan.demands]
+        layout = lay_out((d for d in demands if d not in choice.logged), self.binding.layout)
+        cells = {
+            number: replace(layout.cells[number], scanned=True)
+            for demand, number in layout.index.items()
+            if demand in choice.folded
+        }
+        layout = replace(layout, cells=dict(layout.cells) | cells)
+        binding = Binding(layout, self._key, self._unparsable, self._pace, self.binding)
+        logs = {
+            plan.id: Binding(lay_out(found), self._key, self._unparsable)
+            for plan in self._plans
+            if (found := [d for d in plan.demands if d in choice.logged])
+        }
+        asked = {
+            plan.id: Asked(plan, layout, logs[plan.id].layout if plan.id in logs else None)
+            for plan in self._plans
+        }
+        return Serving(binding, asked, logs)
 
     @cached_property
     def declared(self) -> Declared:

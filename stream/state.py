@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import thread_time_ns
 from types import MappingProxyType
 from typing import Any
 
@@ -11,23 +12,27 @@ from featuregraph.aggregates.weight import weigh
 from featuregraph.layout import FIRST_SLOT, TS_PLACE
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
-from stream.answers import Answers, Asked
+from stream.answers import LOGGED, Answers, Asked
 from stream.binding import Binding, Reading, same_rows
 from stream.blocks.runs import Found
 from stream.cells import Readable
+from stream.choice import STATES, Choice, Costs
 from stream.columns import Dictionary
 from stream.decode import Decoder, EventRow
 from stream.event import Row
 from stream.migration import between
 from stream.rows import Batch, KeptRows, Rows, ScannedRows, cut
+from stream.sizing import CELL_BYTES, SPAN_BYTES, Sizes
 from stream.snapshot import SavedCell, Snapshot, fitted, places_of
 from stream.span import NEVER, RunningSpan
-
-_SPAN_BYTES, _CELL_BYTES = 900, 1300  # of the objects and functions around a state, measured on CPython 3.11
 
 # What the log has of the decoder's event; of a time since when.
 Fetch = Callable[[Decoder], Found]
 FetchSince = Callable[[Decoder, int], Found]
+Scan = Callable[[], "KeyRows"]
+Serve = Callable[[Choice], Binding]
+_INTERVALS = 8  # of which the mean is taken
+_TRIES = 4
 _EVER: Mapping[int, int] = MappingProxyType({})
 
 
@@ -70,8 +75,12 @@ class KeyRows:
 
 
 def _read(reading: Reading, fetch: Fetch) -> list[EventRow]:
-    """Return the rows of one event, in total order."""
-    return reading.decoder.load(fetch(reading.decoder))
+    """Return the rows of one event, in total order; take note of what they cost."""
+    decoder = reading.decoder
+    began = thread_time_ns()
+    rows = decoder.load(fetch(decoder))
+    decoder.took(len(rows), thread_time_ns() - began)
+    return rows
 
 
 def _fill(
@@ -103,6 +112,8 @@ class KeyCache(KeyRows):
     """The rows of one key, kept from query to query (cached mode)."""
 
     tracks: Mapping[int, KeptRows]
+
+    choice = STATES
 
     def __init__(self, binding: Binding, t: int) -> None:
         super().__init__(binding)
@@ -147,6 +158,8 @@ class KeyCache(KeyRows):
         self.unweighed += len(rows)
         self.unsaved += len(rows)
         self._loose += len(rows)
+        if self.stale:
+            return
         readings, tracks, late = self.binding.readings, self.tracks, self._insert
         for row in rows:
             reading = readings.get(row.name)
@@ -169,8 +182,10 @@ class KeyCache(KeyRows):
         """Take a row that is not the last of its track."""
         self.tracks[number].insert(row)
 
-    def answer(self, asked: Asked, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, asked: Asked, t: int, q: Mapping[str, Any], scan: Scan) -> dict[str, Any]:
         """Return the public values of the plan ASKED at T, which is not before an earlier query's.
+
+        SCAN gives the rows of what is read from the log.
 
         Raises:
             FeatureOverflowError: a value lies outside its type.
@@ -201,7 +216,14 @@ class KeyCache(KeyRows):
     def bytes(self) -> int:
         """Return about how many bytes of memory are held."""
         rows = sum(rows.bytes for rows in self.tracks.values())
-        return rows + self._dictionary.bytes + self._loose_bytes
+        return rows + self.shared_bytes
+
+    def fit(self, room: int) -> bool:
+        """Keep less, so that it takes ROOM bytes at most; return False if it can not."""
+        return False
+
+    def reconsider(self, room: int) -> None:
+        """Choose anew how much to keep, in ROOM bytes; the next query moves over."""
 
     def _put_away(self) -> None:
         """Put rows into columns, once they may be many: those of all tracks, which share them."""
@@ -210,25 +232,34 @@ class KeyCache(KeyRows):
             for rows in self.tracks.values():
                 rows.put_away()
 
-    def tidy(self) -> None:
-        """Forget values that no row holds any more, once they may be many."""
+    def tidy(self, *, now: bool = False) -> None:
+        """Forget values that no row holds any more, once they may be many, or NOW."""
         self._put_away()
-        if self._dictionary.is_due:
+        if now or self._dictionary.is_due:
             self._dictionary.sweep(column for rows in self.tracks.values() for column in rows.columns)
 
     @property
-    def _loose_bytes(self) -> int:
-        """Return about how many bytes the rows hold that tracks share."""
-        return weigh({id(row): row for rows in self.tracks.values() for row in rows.loose}.values())
+    def shared_bytes(self) -> int:
+        """Return about how many bytes is held that tracks share: texts, and rows as they came."""
+        return self._dictionary.bytes + weigh(
+            {id(row): row for rows in self.tracks.values() for row in rows.loose}.values()
+        )
 
 
 class KeyState(KeyCache):
     """The rows of one key with the running windows over them (incremental mode)."""
 
-    def __init__(self, binding: Binding, t: int) -> None:
+    def __init__(self, binding: Binding, t: int, choice: Choice = STATES, serve: Serve | None = None) -> None:
+        """Keep nothing yet of a key that is kept in the ways of CHOICE.
+
+        serve: gives the binding of another choice; None where the choice is to stay.
+        """
         super().__init__(binding, t)
-        self._states: list[Any] = []  # by cell
-        self._spans: dict[int, RunningSpan] = {}
+        self.choice = choice  # from the next query on
+        self._serve = serve
+        self._sizes = Sizes()
+        self.states: list[Any] = []  # by cell
+        self.spans: dict[int, RunningSpan] = {}
         self._by_track: dict[int, list[tuple[int, RunningSpan]]] = {}
         self._filtered: list[Rows] = []  # those whose filter may overflow
         self._wakes: dict[int, int] = {}  # by track: from when on a span of it may move
@@ -236,6 +267,9 @@ class KeyState(KeyCache):
         self._age = 0  # how often spans were brought on
         self._moved: list[int] = []  # by span: at which age its rows changed last
         self._answers: dict[str, Answers] = {}  # by plan
+        self.interval_ms = 0.0  # between queries, the latest few counting most
+        self._scan: Scan = lambda: KeyRows(binding)  # of the latest query
+        self._scanned: KeyRows | None = None
 
     def load(self, fetch: Fetch, t: int) -> None:
         """Take all rows that a query from T on can see."""
@@ -292,7 +326,7 @@ class KeyState(KeyCache):
             tracks[number].floor = (ms, INT64_MIN, "")  # rows before are taken, or left
         self.tracks = tracks
         self._open(binding)
-        for place, running in self._spans.items():
+        for place, running in self.spans.items():
             if running.span.is_endless and running.span.track in since:
                 mine = {n: cells[n] for n in binding.by_span[place]}
                 one = next(iter(mine.values()))
@@ -340,12 +374,12 @@ class KeyState(KeyCache):
 
     def _open(self, before: Binding) -> None:
         """Run all windows of the binding over the tracks; those that ran under the one BEFORE go on."""
-        binding, layout, held = self.binding, self.binding.layout, self._spans
-        self._states += [None] * (1 + max(layout.cells, default=-1) - len(self._states))
-        for number in range(len(self._states)):
+        binding, layout, held = self.binding, self.binding.layout, self.spans
+        self.states += [None] * (1 + max(layout.cells, default=-1) - len(self.states))
+        for number in range(len(self.states)):
             if before.kernels.get(number) is not binding.kernels.get(number):
-                self._states[number] = None
-        self._spans = {}
+                self.states[number] = None
+        self.spans = {}
         for number, span in layout.spans.items():
             rows = self.tracks[span.track]
             kernels = {n: binding.kernels[n] for n in binding.by_span[number]}
@@ -353,20 +387,18 @@ class KeyState(KeyCache):
             old = held.get(number)
             if old is not None and old.span == span and same_rows(before.layout, layout, span.track):
                 old.serve(rows, running, self.t, reads_all=number in binding.reads_all)
-                self._spans[number] = old
+                self.spans[number] = old
             else:
                 least, reads_all = binding.pace.least_marked, number in binding.reads_all
-                self._spans[number] = RunningSpan(
-                    span, rows, running, self._states, least, reads_all=reads_all
-                )
+                self.spans[number] = RunningSpan(span, rows, running, self.states, least, reads_all=reads_all)
         self._by_track = {
-            track: [(number, self._spans[number]) for number in numbers]
+            track: [(number, self.spans[number]) for number in numbers]
             for track, numbers in binding.by_track.items()
         }
         self._filtered = [rows for rows in self.tracks.values() if rows.track.where is not None]
         self._wakes = dict.fromkeys(layout.tracks, INT64_MIN)
         self._trims = dict.fromkeys(layout.tracks, binding.pace.least_trim)
-        self._moved = [self._age] * (1 + max(layout.spans, default=-1))
+        self._moved = [self._age] * (2 + max(layout.spans, default=-1))
         self._answers = {}
 
     def _insert(self, number: int, row: EventRow) -> None:
@@ -386,13 +418,17 @@ class KeyState(KeyCache):
         if not all(running.take_gone(row) for _, running in self._by_track[number]):
             self.stale = True
 
-    def answer(self, asked: Asked, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
+    def answer(self, asked: Asked, t: int, q: Mapping[str, Any], scan: Scan) -> dict[str, Any]:
         """Return the public values of the plan ASKED at T, which is not before an earlier query's.
+
+        SCAN gives the rows of what is read from the log.
 
         Raises:
             FeatureOverflowError: a value lies outside its type.
         """
+        self.interval_ms += (t - self.t - self.interval_ms) / _INTERVALS
         self.t = t
+        self._scan, self._scanned = scan, None
         self._bring(t)
         self._put_away()
         if any(rows.broken for rows in self._filtered):
@@ -400,11 +436,12 @@ class KeyState(KeyCache):
         answers = self._answers.get(asked.plan.id)
         if answers is None:
             answers = self._answers[asked.plan.id] = Answers(asked)
-        return answers.at(self._age, self._moved, self._states, self._fold_one, t, q)
+        return answers.at(self._age, self._moved, self.states, self._fold_one, t, q)
 
     def _bring(self, t: int) -> None:
         """Bring all spans to T."""
         self._age += 1
+        self._moved[LOGGED] = self._age
         for number in self._came:
             self._wakes[number] = INT64_MIN
         self._came.clear()
@@ -413,7 +450,11 @@ class KeyState(KeyCache):
                 self._wakes[number] = self._move(number, t)
 
     def _fold_one(self, number: int, t: int, q: Mapping[str, Any]) -> Readable:
-        return self.fold([number], t, q)[0]
+        if number >= 0:
+            return self.fold([number], t, q)[0]
+        if self._scanned is None:
+            self._scanned = self._scan()
+        return self._scanned.fold([~number], t, q)[0]
 
     def _move(self, number: int, t: int) -> int:
         """Bring the spans of a track to T; return when one of them moves again."""
@@ -442,10 +483,12 @@ class KeyState(KeyCache):
         return asked.plan.publish(asked.plan.read(states, t, q))
 
     def _state_or_broken(self, number: int, t: int, q: Mapping[str, Any]) -> Readable:
-        kernel, span = self.binding.kernels[number], self._spans[self.binding.layout.cells[number].span]
+        if number < 0:
+            return self._fold_one(number, t, q)
+        kernel, span = self.binding.kernels[number], self.spans[self.binding.layout.cells[number].span]
         if span.rows.is_broken(*span.span.window.bounds(t)):
             return kernel.broken
-        return self._fold_one(number, t, q) if kernel.scanned else self._states[number]
+        return self._fold_one(number, t, q) if kernel.scanned else self.states[number]
 
     def _trim_unread(self, number: int, t: int) -> None:
         """Drop rows of a track that no window reads from T on: they left, or states have taken them."""
@@ -465,8 +508,50 @@ class KeyState(KeyCache):
     @property
     def bytes(self) -> int:
         """Return about how many bytes of memory are held."""
-        states = sum(int(state.weight) for state in self._states if state is not None)
+        states = sum(int(state.weight) for state in self.states if state is not None)
         answers = sum(answers.weight for answers in self._answers.values())
-        marks = sum(mark.bytes for running in self._spans.values() for mark in running.marks)
-        around = _SPAN_BYTES * len(self._spans) + _CELL_BYTES * len(self._states)
+        marks = sum(mark.bytes for running in self.spans.values() for mark in running.marks)
+        around = sum(SPAN_BYTES + CELL_BYTES * len(running.kernels) for running in self.spans.values())
         return super().bytes + states + answers + marks + around
+
+    # ---- how nodes are kept
+
+    def costs(self, full: Binding) -> Costs:
+        """Return what is known of the nodes of FULL, the binding that keeps all as states."""
+        return self._sizes.costs(full, self)
+
+    def reconsider(self, room: int) -> None:
+        """Choose anew how nodes are kept, in ROOM bytes; the next query moves over."""
+        if self._serve is not None and self.choice != STATES:
+            self.choice = self.costs(self._serve(STATES)).chosen(room)
+
+    def fit(self, room: int) -> bool:
+        """Keep less, so that it takes ROOM bytes at most; return False if it can not."""
+        if self._serve is None:
+            return False
+        target = room
+        for _ in range(_TRIES):
+            self.choice = self.choice.narrowed(self.costs(self._serve(STATES)).chosen(target, kept_only=True))
+            binding = self._serve(self.choice)
+            dropped = {number for number, rows in self.tracks.items() if rows.floor is not None}
+            if between(self.binding, binding, dropped).events:
+                self._shed()  # rows that states have taken are folded from now on
+                return True
+            self.move(binding, _nothing)
+            self.tidy(now=True)
+            excess = self.bytes - room
+            if excess <= 0:
+                return True
+            target -= excess + excess // 4
+        return False
+
+    def _shed(self) -> None:
+        """Keep nothing but the choice; the next query begins anew with it."""
+        self.tracks, self.spans, self.states, self._by_track, self._filtered = {}, {}, [], {}, []
+        self._wakes, self._moved, self._answers = {}, [self._age], {}
+        self._dictionary = Dictionary()
+        self.stale = True
+
+
+def _nothing(_: Decoder) -> Found:
+    raise AssertionError("what is kept becomes less, so that nothing is read")

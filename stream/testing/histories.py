@@ -8,21 +8,62 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from featuregraph.graph import Graph
+from featuregraph.layout import Layout
+from featuregraph.steps import Demand
 from featuregraph.testing.graphs import random_graph
 from featuregraph.testing.logs import random_workload
 from featuregraph.testing.values import World, choose
+from stream.choice import Choice, Chooser
 from stream.engine import MODES, Mode
 
 Json = Any
-# Modes and budgets of the engines of a history; those with little memory drop and rebuild all the time.
-ENGINES: Sequence[tuple[Mode, str]] = (
-    *((mode, "16MiB") for mode in MODES),
-    ("cached", "1KiB"),
-    ("incremental", "4KiB"),
-    ("auto", "0"),
+
+
+class Setup(NamedTuple):
+    """How an engine of a history is set up."""
+
+    mode: Mode
+    budget: str = "16MiB"
+    ways: str = ""  # in which all aggregates are kept, whatever it costs: a name of `CHOOSERS`
+
+    def __str__(self) -> str:
+        return f"{self.mode} with {self.budget} {self.ways}".strip()
+
+
+def _every(way: str) -> Chooser:
+    """Return the chooser that keeps all aggregates in one way."""
+    return lambda layout: Choice(**{way: frozenset(layout.index)})
+
+
+def _mixed(seed: int) -> Chooser:
+    """Return a chooser of any way for any aggregate, the same for equal ones."""
+
+    def choose(layout: Layout) -> Choice:
+        ways: dict[int, set[Demand]] = {0: set(), 1: set(), 2: set()}
+        for agg, include_now in layout.index:
+            ways[Random(f"{seed} {agg.id}").randrange(3)].add((agg, include_now))
+        return Choice(frozenset(ways[1]), frozenset(ways[2]))
+
+    return choose
+
+
+CHOOSERS: Mapping[str, Chooser] = {
+    "folded": _every("folded"),
+    "logged": _every("logged"),
+    **{f"mixed {seed}": _mixed(seed) for seed in range(3)},
+}
+
+# Those with little memory drop and rebuild, or keep less, all the time.
+ENGINES: Sequence[Setup] = (
+    *(Setup(mode) for mode in MODES),
+    Setup("cached", "1KiB"),
+    Setup("incremental", "4KiB"),
+    Setup("auto", "0"),
+    *(Setup("auto", f"{kilobytes}KiB") for kilobytes in (8, 20, 40)),
+    *(Setup("auto", ways=ways) for ways in CHOOSERS),
 )
 
 

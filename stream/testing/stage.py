@@ -27,7 +27,7 @@ from stream.limits import Limits
 from stream.log import EventLog
 from stream.pace import PACE, Pace
 from stream.query import ask
-from stream.testing.histories import ENGINES, History
+from stream.testing.histories import CHOOSERS, ENGINES, History
 from stream.testing.lives import SOON
 
 Json = Any
@@ -72,7 +72,14 @@ class _Stage:
             limits=Limits(sealing=SEALING if self.pace is PACE else SOON),
         )
         self.engines = [
-            Engine(self.log, mode=mode, memory_budget=budget, pace=self.pace) for mode, budget in ENGINES
+            Engine(
+                self.log,
+                mode=setup.mode,
+                memory_budget=setup.budget,
+                pace=self.pace,
+                chooser=CHOOSERS.get(setup.ways),
+            )
+            for setup in ENGINES
         ]
         for number in sorted(self.installed):
             self.install(number)
@@ -196,8 +203,8 @@ def _ask(stage: _Stage, number: int, query: Json) -> None:
             if is_partial(node, query["t"], start, include_now=graph.include_now)
         ]
     found = [_outcome(partial(ask, one, graph.id, query["key"], query)) for one in stage.engines]
-    for (mode, budget), one in zip(ENGINES, found, strict=True):
-        where = f"{mode} with {budget}, {query}"
+    for setup, one in zip(ENGINES, found, strict=True):
+        where = f"{setup}, {query}"
         if isinstance(expected, FeatureGraphError) or isinstance(one, FeatureGraphError):
             _same_error(where, expected, one)
             continue

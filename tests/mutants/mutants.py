@@ -132,6 +132,15 @@ MUTANTS = [
     Mutant("stream/state.py", "            self._wakes[number] = INT64_MIN\n        self._came", "            pass\n        self._came", "a window sleeps though a row came"),
     Mutant("stream/state.py", "                self._moved[place] = self._age\n", "                pass\n", "a window moved, but what reads it stands"),
     Mutant("stream/state.py", "            wake = min(wake, running.wake)", "            wake = max(wake, running.wake)", "the windows of an event wake together with the last"),
+    # ---- what is kept in little memory (SEMANTICS 8.2, and the laws of stream.admission)
+    Mutant("stream/admission.py", "if _bytes(known, some) <= room and", "if _bytes(known, some) <= room + 1 and", "a byte too many admitted"),
+    Mutant("stream/admission.py", "return max(greedy, single, key=lambda names: _gain(known, names))", "return greedy", "a small bargain keeps out the one large thing"),
+    Mutant("stream/admission.py", "added = [whole - taken for", "added = [frozenset({name}) for", "something admitted without what it needs"),
+    Mutant("stream/admission.py", "    return found if worth or not fits else still", "    return found if worth else still", "what is held stays though it no longer fits"),
+    Mutant("stream/cost.py", "return max(0.0, reach_ms - interval_ms) / reach_ms", "return (reach_ms - interval_ms) / reach_ms", "a window shorter than the interval saves less than nothing"),
+    Mutant("stream/state.py", "        self._moved[LOGGED] = self._age\n", "", "a value that is read from the log stands"),
+    Mutant("stream/state.py", "        self._scan, self._scanned = scan, None\n", "        self._scan = scan\n", "rows that an earlier query read used again"),
+    Mutant("stream/answers.py", "~logged.index[demand] if", "logged.index[demand] if", "a cell on the log taken for one that is kept"),
     # ---- rows in columns (SEMANTICS 2 and 4: the same values, however they are held)
     Mutant("stream/columns.py", "while least <= self._null or", "while least < self._null or", "the least integer of a column taken for null"),
     Mutant("stream/columns.py", "or most >= -self._null:", "or most > -self._null:", "an integer too large by one for its column refused"),

@@ -29,8 +29,10 @@ LAWS = (
     "executors",
     "aggregates",
     "served",
+    "columns",
+    "admission",
 )
-DEVICE = ("answers", "record")
+DEVICE = ("answers", "record", "budget")
 
 
 def histories() -> None:
