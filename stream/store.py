@@ -31,40 +31,35 @@ def connect(path: str, limits: Limits, *, read_only: bool, sync: Sync = "batch")
         )
     if Path(path).exists() and 0 < Path(path).stat().st_size < _HEADER_BYTES:
         raise LogFormatError(f"{path}: expected a log, found a file too short to be one; {_BACK}")
-    connection = None
-    try:
-        connection = _open(path, limits, read_only=read_only)
+    with _opened(path, limits, read_only=read_only) as connection:
         _set_up(connection, path, limits, sync, read_only=read_only)
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        if connection is not None:
-            connection.close()
-        raise translated(error, path, OPENING) from error
-    except BaseException:
-        if connection is not None:
-            connection.close()
-        raise
     return connection
 
 
 def connect_beside(path: str, limits: Limits, sync: Sync) -> sqlite3.Connection:
     """Return a connection that writes to the log at PATH though another process is its writer."""
-    connection = None
-    try:
-        connection = _open(path, limits, read_only=False, mode="rw")
+    with _opened(path, limits, read_only=False, mode="rw") as connection:
         found = _format(connection, path)
         if found != FORMAT:
             raise _other_format(path, found)
         connection.execute(f"PRAGMA cache_size = -{limits.cache_bytes // 1024}")
         connection.execute(f"PRAGMA synchronous = {_LEVEL[sync]}")
-    except sqlite3.Error as error:
-        if connection is not None:
-            connection.close()
-        raise translated(error, path, OPENING) from error
-    except BaseException:
-        if connection is not None:
-            connection.close()
-        raise
     return connection
+
+
+@contextmanager
+def _opened(path: str, limits: Limits, *, read_only: bool, mode: str = "rwc") -> Iterator[sqlite3.Connection]:
+    """Give a connection, which is closed if what is done to it fails; say what SQLite's errors mean."""
+    connection = None
+    try:
+        connection = _open(path, limits, read_only=read_only, mode=mode)
+        yield connection
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, (sqlite3.Error, UnicodeDecodeError)):
+            raise translated(error, path, OPENING) from error
+        raise
 
 
 def _open(path: str, limits: Limits, *, read_only: bool, mode: str = "rwc") -> sqlite3.Connection:
