@@ -43,7 +43,7 @@ from featuregraph.schema import (
     timestamp,
     vector,
 )
-from featuregraph.vector import FeatureSource, FeatureVector
+from featuregraph.vector import FeatureSource, FeatureVector, RecordingSource
 
 if typing.TYPE_CHECKING:
     from featuregraph import reference as reference
@@ -68,6 +68,7 @@ __all__ = [
     "LastRows",
     "LastWindowRows",
     "Plan",
+    "RecordingSource",
     "Request",
     "RequestError",
     "Rows",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from featuregraph.ir import OF_THE_QUERY, Node, Op, toposort
+from featuregraph.steps import is_static
 from featuregraph.types import BOOLEAN
 
 # Of SEMANTICS 1.1: always columns, never attributes.
@@ -42,7 +43,7 @@ def on_columns(wheres: Iterable[Node]) -> tuple[Node, ...]:
 
 def static_part(where: Node) -> Node | None:
     """Return what a row alone says of WHERE: all of it if it waits for no query, None if nothing."""
-    if all(node.op not in OF_THE_QUERY for node in toposort([where])):
+    if is_static(where):
         return where
     return _part(where, lambda node: node.op not in OF_THE_QUERY)
 

@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice
 from operator import itemgetter
 from typing import Any, Final
 
 from stream.codec import column_value, full_decoder
-from stream.damage import ALL, ROWS, Finding, Stored, judged, lost, passing, said
+from stream.damage import ALL, ROWS, Finding, Stored, Tell, judged, lost, passing, said
 from stream.errors import LogCorruptError
 from stream.sealed import sealed_events
 from stream.store import meta
 from stream.texts import Texts
 
 Event = dict[str, Any]
-Tell = Callable[[Finding], object]
 
 _PIECE: Final = 1_024  # ids that are tried at once
 _TEXTS_HELD: Final = 65_536
@@ -44,7 +43,7 @@ _COUNTS: Final = tuple(
 
 
 def arrivals(
-    connection: sqlite3.Connection, tell: Callable[[Finding], object], rows: int
+    connection: sqlite3.Connection, tell: Tell, rows: int
 ) -> Iterator[list[Event]]:
     """Give the events of a log, ROWS at a time, as dicts of their columns and `attrs`; TELL each lost row."""
     numbered = merge(_tail(connection, tell, rows), _sealed(connection, tell), key=itemgetter(0))
@@ -112,7 +111,7 @@ def _event(name: Any, ts_ms: int, seq: int, user: Any, rest: Sequence[Any], fiel
 
 
 def _stored(
-    connection: sqlite3.Connection, tell: Callable[[Finding], object], rows: int
+    connection: sqlite3.Connection, tell: Tell, rows: int
 ) -> Iterator[Sequence[Stored]]:
     """Give the rows of `ROWS` in batches, each once."""
     given = array("q")
@@ -147,7 +146,7 @@ def _pieces(
     connection: sqlite3.Connection,
     ids: Sequence[int],
     listed: Collection[int],
-    tell: Callable[[Finding], object],
+    tell: Tell,
 ) -> list[Stored]:
     """Return the rows of IDS that can be read; TELL of each that fails, or is LISTED and not there."""
     wanted = set(ids)

@@ -32,9 +32,10 @@ class Misfit(Exception):  # noqa: N818 - no error: the column is exchanged for a
 
 
 class Column(ABC):
-    """Values by number."""
+    """Values by number; `_data` has one element for each, whatever stands for it there."""
 
-    __slots__ = ()
+    __slots__ = ("_data",)
+    _data: Any
 
     @abstractmethod
     def extend(self, values: Sequence[Any]) -> None:
@@ -48,28 +49,29 @@ class Column(ABC):
     def take(self, start: int, end: int) -> Sequence[Any]:
         """Return the values from START to before END."""
 
-    @abstractmethod
     def drop(self, count: int) -> None:
         """Forget the first COUNT values."""
+        del self._data[:count]
 
-    @abstractmethod
     def reorder(self, order: Sequence[int]) -> None:
         """Bring the values into another order: first that of number ORDER[0]."""
+        self._data = array(self._data.typecode, ordered(self._data, order))
 
     def codes(self) -> Iterable[int]:
         """Return the codes of a dictionary that stand here."""
         return ()
 
     @property
-    @abstractmethod
     def bytes(self) -> int:
         """Return the bytes held, but for what is shared."""
+        return sys.getsizeof(self) + sys.getsizeof(self._data)
 
 
 class Integers(Column):
     """Integers, None among them, in the narrowest array that holds all."""
 
-    __slots__ = ("_data", "_null", "_nulls")
+    __slots__ = ("_null", "_nulls")
+    _data: array[int]
 
     def __init__(self) -> None:
         self._data = array(_SIGNED[0])
@@ -132,24 +134,12 @@ class Integers(Column):
         null = self._null
         return [None if x == null else x for x in found]
 
-    def drop(self, count: int) -> None:
-        """Forget the first COUNT values."""
-        del self._data[:count]
-
-    def reorder(self, order: Sequence[int]) -> None:
-        """Bring the values into another order."""
-        self._data = array(self._data.typecode, ordered(self._data, order))
-
-    @property
-    def bytes(self) -> int:
-        """Return the bytes held."""
-        return sys.getsizeof(self) + sys.getsizeof(self._data)
-
 
 class Floats(Column):
     """Doubles, None and OVERFLOW among them."""
 
-    __slots__ = ("_data", "_odd")
+    __slots__ = ("_odd",)
+    _data: array[float]
 
     def __init__(self) -> None:
         self._data = array("d")
@@ -175,19 +165,6 @@ class Floats(Column):
         if not self._odd:
             return found
         return [x if x - x == 0.0 else None if isnan(x) else OVERFLOW for x in found]
-
-    def drop(self, count: int) -> None:
-        """Forget the first COUNT values."""
-        del self._data[:count]
-
-    def reorder(self, order: Sequence[int]) -> None:
-        """Bring the values into another order."""
-        self._data = array("d", ordered(self._data, order))
-
-    @property
-    def bytes(self) -> int:
-        """Return the bytes held."""
-        return sys.getsizeof(self) + sys.getsizeof(self._data)
 
 
 class Dictionary:
@@ -256,7 +233,8 @@ class Dictionary:
 class Coded(Column):
     """Values that occur again and again, as codes of a dictionary."""
 
-    __slots__ = ("_data", "_dictionary")
+    __slots__ = ("_dictionary",)
+    _data: array[int]
 
     def __init__(self, dictionary: Dictionary) -> None:
         self._data = array(_UNSIGNED[0])
@@ -286,28 +264,16 @@ class Coded(Column):
         """Return the values from START to before END."""
         return list(map(self._dictionary.values.__getitem__, self._data[start:end]))
 
-    def drop(self, count: int) -> None:
-        """Forget the first COUNT values."""
-        del self._data[:count]
-
     def codes(self) -> Iterable[int]:
         """Return the codes that stand here."""
         return self._data
-
-    def reorder(self, order: Sequence[int]) -> None:
-        """Bring the values into another order."""
-        self._data = array(self._data.typecode, ordered(self._data, order))
-
-    @property
-    def bytes(self) -> int:
-        """Return the bytes held, but for the dictionary's."""
-        return sys.getsizeof(self) + sys.getsizeof(self._data)
 
 
 class Listed(Column):
     """Any values, as they are."""
 
-    __slots__ = ("_data",)
+    __slots__ = ()
+    _data: list[Any]
 
     def __init__(self, values: Iterable[Any] = ()) -> None:
         self._data = list(values)
@@ -323,10 +289,6 @@ class Listed(Column):
     def take(self, start: int, end: int) -> Sequence[Any]:
         """Return the values from START to before END."""
         return self._data[start:end]
-
-    def drop(self, count: int) -> None:
-        """Forget the first COUNT values."""
-        del self._data[:count]
 
     def reorder(self, order: Sequence[int]) -> None:
         """Bring the values into another order."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.codec import Fields, checksum
 
 _SELECT: Final = (
@@ -21,7 +22,7 @@ TAIL: Final = f"{_SELECT} FROM event {_TEXTS}"
 ROWS: Final = f"{_SELECT} FROM event NOT INDEXED {_TEXTS} WHERE event.id BETWEEN ? AND ? ORDER BY event.id"
 # Result codes of SQLite that say nothing of the file: busy, locked, memory, interrupted, full, cannot open.
 _PASSING: Final = frozenset({5, 6, 7, 9, 13, 14})
-ALL: Final = (-(2**63), 2**63 - 1)  # the bounds of any id
+ALL: Final = (INT64_MIN, INT64_MAX)  # the bounds of any id
 
 Stored = Sequence[Any]
 
@@ -35,6 +36,9 @@ class Finding:
     detail: str
     row: int | None = None  # the id of the row, the first one where `where` names several
     events: int | None = None  # how many are lost; None: nobody knows
+
+
+Tell = Callable[[Finding], object]
 
 
 def judged(row: Stored, decode: Callable[[bytes], Fields]) -> Fields | Finding:

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from featuregraph import FeatureVector, Plan
 from featuregraph.errors import CompileError
+from featuregraph.types import INT64_MAX
 from stream.codec import checksum
 from stream.event import Row
 from stream.limits import Limits
@@ -213,7 +214,7 @@ class Ledger:
         Whose event a mark stands for is not kept, so that by key or event_id all marks go.
         """
         query = f"SELECT {COLUMNS} FROM served WHERE seen_ts_ms < ?"  # noqa: S608 - our own words
-        before = value if what == "before" else 2**63 - 1
+        before = value if what == "before" else INT64_MAX
         for row in self._connection.execute(query, (before,)).fetchall():
             unmarked = (*row[:5], None, None, None, row[8])
             self._connection.execute(

@@ -6,17 +6,17 @@ A record is given only if its checksum and its plan's say that it is what was wr
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from featuregraph import Plan
 from featuregraph.errors import FeatureGraphError
+from featuregraph.types import INT64_MIN
 from stream.codec import checksum
-from stream.damage import Finding, passing, said
+from stream.damage import Finding, Tell, passing, said
 from stream.ledger import COLUMNS
 from stream.served import Seen, Served, Shape
 
-Tell = Callable[[Finding], object]
 _ONE: Final = f"SELECT {COLUMNS} FROM served WHERE id = ?"  # noqa: S608 - our own words
 _MANY: Final = f"SELECT {COLUMNS} FROM served WHERE id > ? ORDER BY id LIMIT 64"  # noqa: S608 - our own words
 _IDS: Final = "SELECT id FROM served WHERE id > ? ORDER BY id LIMIT 64"
@@ -59,7 +59,7 @@ class Plans:
 def retold(connection: sqlite3.Connection, tell: Tell, plans: Plans | None = None) -> Iterator[Served]:
     """Give the records of a log in the order of serving; TELL of each that is damaged."""
     plans = plans or Plans(connection)
-    before, last = None, -(2**63)
+    before, last = None, INT64_MIN
     while last != before:
         before = last
         for row in _page(connection, last, tell):

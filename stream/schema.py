@@ -7,7 +7,6 @@ Events live in two forms (docs/adr/0015): the latest as rows, the others in seal
 - `stream`: what a scan reads, by key, name and time.
 `block` holds the sealed events (stream.blocks), `run` which piece of a block is of which key and name, and
 `known` where the event_id of a sealed event stands: a hash of 32 bits, and the id of the event to look at.
-`inbox` holds events that another process handed over, until the writer takes them (stream.inbox).
 Keys, users and names are numbers of `text`, so that indexes stay small. An id is given once and never again:
 `meta` remembers the largest ones when the rows that had them are forgotten.
 """
@@ -69,6 +68,7 @@ CREATE TABLE served (
 );
 """
 
+# Events as columns (stream.sealer writes, stream.shelf reads), whose they are, and hashes of their ids.
 _FORMAT_3: Final = """
 CREATE TABLE block (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -109,6 +109,7 @@ _FORMAT_4: Final = """
 CREATE TABLE snapshot (key INTEGER PRIMARY KEY, data BLOB NOT NULL);
 """
 
+# What other processes handed over (stream.inbox).
 _FORMAT_5: Final = """
 CREATE TABLE inbox (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

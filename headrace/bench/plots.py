@@ -54,10 +54,15 @@ def _axes(columns: int = 1, **more: Any) -> tuple[Any, Any]:
     return figure, axes[0]
 
 
+def _systems(records: Records) -> list[str]:
+    """Return the systems of RECORDS in the order of their colours: the slowest first."""
+    return sorted(values(records, "system"), key=list(_INK).index)
+
+
 def _services(records: Records) -> Any:
     """Draw a group of bars per service: milliseconds, logarithmic."""
     figure, (axis,) = _axes()
-    systems = sorted(values(records, "system"), key=list(_INK).index)
+    systems = _systems(records)
     works = values(records, "work")
     width = 0.85 / len(systems)
     for place, system in enumerate(systems):
@@ -77,7 +82,7 @@ def _intervals(records: Records) -> Any:
     works, every = values(records, "work"), values(records, "every_ms")
     figure, axes = _axes(len(works), sharey=True)
     for axis, work in zip(axes, works, strict=True):
-        for system in sorted(values(records, "system"), key=list(_INK).index):
+        for system in _systems(records):
             heights = [median(records, "cpu_ms", work=work, system=system, every_ms=ms) for ms in every]
             axis.plot(range(len(every)), heights, marker="o", markersize=3, color=_INK[system],
                       label=system if work == works[0] else None)  # fmt: skip
@@ -93,7 +98,7 @@ def _redundancy(records: Records) -> Any:
     """Draw a line per system: milliseconds by the share of range in common."""
     figure, (axis,) = _axes()
     works = values(records, "work")
-    for system in sorted(values(records, "system"), key=list(_INK).index):
+    for system in _systems(records):
         heights = [median(records, "cpu_ms", work=work, system=system) for work in works]
         axis.plot([float(work) for work in works], heights, marker="o", color=_INK[system], label=system)
     axis.set_yscale("log")

@@ -144,9 +144,8 @@ class Deques:
         """Leave EVENTS for the next request, whose time is all of the work; a history goes in by parts."""
         for event in events:
             self._pending.append(event)
-            if (
-                len(self._pending) >= _MOST_PENDING
-            ):  # so that sums do not grow beyond their windows, and drift
+            # Sums that grow beyond their windows would drift.
+            if len(self._pending) >= _MOST_PENDING:
                 self.extract(event["ts_ms"])
 
     def extract(self, t: int) -> Values:

@@ -15,7 +15,7 @@ Values = Mapping[str, Any]
 
 
 class Work(Protocol):
-    """A workload: features.testing.workload has some."""
+    """A workload; those of featuregraph.testing.workload are some."""
 
     @property
     def graph(self) -> Graph:
@@ -103,7 +103,6 @@ def play(
     *,
     coming: Iterator[Event] | None = None,
     before: Callable[[int], None] = lambda number: None,
-    progress: Callable[[], None] = lambda: None,
 ) -> Played:
     """Ask SYSTEM, which holds the history of WORK, REQUESTS times, one each EVERY_MS.
 
@@ -131,7 +130,6 @@ def play(
         timings.append(timing)
         values.append(found)
         times.append(t)
-        progress()
     return Played(timings, values, times, cold_ms, system.state_bytes)
 
 

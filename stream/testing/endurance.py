@@ -115,6 +115,7 @@ def days(count: int, folder: Path) -> Days:
             known.popleft()
         found.cells += _compare(engine, known, [{"key": key, "t": end} for key in KEYS])
         if day % 3 == 2:
+            assert log.check() == []
             log.close()
             log, engine = _opened(path, clock)
         _look(found, path)
@@ -188,6 +189,7 @@ def threads(seconds: float, folder: Path, compared: int = 150) -> Threads:
         engine = Engine(log, "u")
         engine.install(SHARED.compile())
         written, stop = [0], threading.Event()
+        sys.setswitchinterval(1e-5)  # threads meet in the middle of things
         taken: list[list[tuple[int, dict[str, object]]]] = [[] for _ in _BEHIND]
 
         def write() -> None:

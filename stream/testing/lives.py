@@ -289,7 +289,7 @@ class Player:
             case {"flush": _}:
                 self.log.flush()
             case {"restart": _}:
-                self.close()
+                self.log.close()  # a reader beside stays
                 self.open()
             case {"hold": True}:
                 self.hold()
@@ -386,10 +386,12 @@ _BESIDE: Final[Sequence[Step]] = (
     *_singles(3, 3),
     {"flush": True},
     *_singles(6, 2),
-    {"forget": {"event_id": "e4"}},
+    {"flush": True},  # nothing that the reader left to copy is new: SQLite syncs nothing by itself
     *_singles(8, 2),
-    {"restart": True},
+    {"forget": {"event_id": "e4"}},
     *_singles(10, 2),
+    {"restart": True},
+    *_singles(12, 2),
 )
 # Blocks are written and joined, and rows go, with the appends that make the tail too long.
 _SEALED: Final[Sequence[Step]] = (

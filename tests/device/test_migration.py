@@ -101,15 +101,13 @@ def test_states_go_on(device: Any, read: list[str]) -> None:
     device.install(first)
     device.check(NOW + 1)
     kept = device.engine._kept.peek("me")
-    (before,) = [
-        kept._states[n] for (agg, _), n in kept.binding.layout.index.items() if agg["agg"] == "first"
-    ]
+    (before,) = [kept.states[n] for (agg, _), n in kept.binding.layout.index.items() if agg["agg"] == "first"]
     device.install(second)
     device.check(NOW + 2)
     device.plans.pop(0)
     device.engine.remove(first.id)
     device.check(NOW + 3)
-    (after,) = [kept._states[n] for (agg, _), n in kept.binding.layout.index.items() if agg["agg"] == "first"]
+    (after,) = [kept.states[n] for (agg, _), n in kept.binding.layout.index.items() if agg["agg"] == "first"]
     assert device.engine._kept.peek("me") is kept
     assert after is before
 

@@ -31,7 +31,7 @@ def measure(stage: Stage, bench: Bench) -> Iterator[Record]:
     played = bench.play(
         stage.engine(budget=1 << 30),
         stage,
-        bench.setting.share(2),
+        bench.setting.requests,
         round(MOVES * apart_ms),
         coming=bench.mixed(stage).stream(1000 / apart_ms),
     )
