@@ -24,7 +24,7 @@ from stream.state import Fetch, KeyCache, KeyRows, fill
 
 Read = Callable[[Reading], list[EventRow]]
 _INTERVALS = 8  # of which the mean is taken
-_TRIES = 4
+_TRIES = 8
 _EVENT_BYTES = 450  # of the objects around the rows of an event, measured on CPython 3.11
 
 
@@ -141,7 +141,10 @@ class EventRows(KeyCache):
             if excess <= 0:
                 return True
             target -= excess + excess // 4
-        return False
+        self._admitted = frozenset()
+        self._keep({})
+        self.tidy(now=True)
+        return self.bytes <= room
 
     def reconsider(self, room: int) -> None:
         """Choose anew which events to keep, in ROOM bytes; the next query keeps them."""
