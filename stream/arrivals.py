@@ -42,9 +42,7 @@ _COUNTS: Final = tuple(
 )
 
 
-def arrivals(
-    connection: sqlite3.Connection, tell: Tell, rows: int
-) -> Iterator[list[Event]]:
+def arrivals(connection: sqlite3.Connection, tell: Tell, rows: int) -> Iterator[list[Event]]:
     """Give the events of a log, ROWS at a time, as dicts of their columns and `attrs`; TELL each lost row."""
     numbered = merge(_tail(connection, tell, rows), _sealed(connection, tell), key=itemgetter(0))
     while batch := [event for _, event in islice(numbered, rows)]:
@@ -110,9 +108,7 @@ def _event(name: Any, ts_ms: int, seq: int, user: Any, rest: Sequence[Any], fiel
     }
 
 
-def _stored(
-    connection: sqlite3.Connection, tell: Tell, rows: int
-) -> Iterator[Sequence[Stored]]:
+def _stored(connection: sqlite3.Connection, tell: Tell, rows: int) -> Iterator[Sequence[Stored]]:
     """Give the rows of `ROWS` in batches, each once."""
     given = array("q")
     stopped = False

@@ -2,7 +2,7 @@
 
     naive        per feature and aggregate: retrieve, decode, filter, compute
     fused        one retrieval per reach, one decoding per event, filters and windows shared
-    cached       fused, with the decoded rows kept from query to query
+    cached       fused, with the decoded rows of events kept from query to query, as the memory budget allows
     incremental  cached, with running states: a query costs the rows that came and went
     auto         incremental as far as the memory budget goes, chosen node by node; fused for the rest
 
@@ -21,21 +21,22 @@ from featuregraph import CompileError, FeatureGraphError, FeatureVector, Plan, R
 from featuregraph.convert import BAD, converter
 from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
-from stream.binding import Binding
+from stream.binding import Binding, Reading
 from stream.blocks.runs import Found
 from stream.cache import WEIGH_EVERY, Kept
 from stream.choice import STATES, Choice, Chooser, Costs
 from stream.declared import Unknown
-from stream.decode import ID, TS, Decoder, Unparsable
+from stream.decode import ID, TS, Decoder, EventRow, Unparsable
 from stream.errors import ArgumentError, LogError
 from stream.event import COLUMNS, Receipt, Row
+from stream.event_rows import EventRows
 from stream.installed import Installed, Together
 from stream.log import EventLog, Standing
 from stream.pace import PACE, Pace
 from stream.served import Asked, public
 from stream.sizes import parse_size
 from stream.snapshot import FORMAT, Snapshot, pack, unpack
-from stream.state import Fetch, FetchSince, KeyCache, KeyRows, KeyState
+from stream.state import Fetch, FetchSince, KeyCache, KeyRows, KeyState, read_rows
 
 Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
@@ -407,7 +408,12 @@ class Engine:
         def scan() -> KeyRows:
             return self._scan(key, serving.logs[plan.id], t)
 
-        values = kept.answer(serving.asked[plan.id], t, q, scan)
+        def decoded(reading: Reading) -> list[EventRow]:
+            with self._decoding():
+                return read_rows(reading, self._fetch(key, t, INT64_MAX + 1))
+
+        source = decoded if isinstance(kept, EventRows) else scan
+        values = kept.answer(serving.asked[plan.id], t, q, source)
         if kept.unsaved >= self._pace.most_unsaved:
             self._save(key, kept)
         if kept.unweighed > WEIGH_EVERY:
@@ -443,7 +449,7 @@ class Engine:
     def _new(self, t: int, choice: Choice) -> KeyCache:
         """Return room for a key that is kept in the ways of CHOICE."""
         if self.mode == "cached":
-            return KeyCache(self._together.binding, t)
+            return EventRows(self._together.binding, t)
         return self._new_state(t, choice)
 
     def _new_state(self, t: int, choice: Choice) -> KeyState:

@@ -48,9 +48,9 @@ class KeyRows:
     def load(self, fetch: Fetch, t: int) -> None:
         """Take all rows that a query from T on can see."""
         binding = self.binding
-        read = ((event, _read(reading, fetch)) for event, reading in binding.readings.items())
+        read = ((event, read_rows(reading, fetch)) for event, reading in binding.readings.items())
         tracks = {number: self._rows(number) for number in binding.layout.tracks}
-        _fill(binding, tracks, read, t)
+        fill(binding, tracks, read, t)
         self.tracks = tracks
 
     def _rows(self, number: int) -> ScannedRows | KeptRows:
@@ -74,7 +74,7 @@ class KeyRows:
         return states
 
 
-def _read(reading: Reading, fetch: Fetch) -> list[EventRow]:
+def read_rows(reading: Reading, fetch: Fetch) -> list[EventRow]:
     """Return the rows of one event, in total order; take note of what they cost."""
     decoder = reading.decoder
     began = thread_time_ns()
@@ -83,7 +83,7 @@ def _read(reading: Reading, fetch: Fetch) -> list[EventRow]:
     return rows
 
 
-def _fill(
+def fill(
     binding: Binding,
     tracks: Mapping[int, ScannedRows | KeptRows],
     read: Iterable[tuple[str, list[EventRow]]],
@@ -109,7 +109,7 @@ def _fill(
 
 
 class KeyCache(KeyRows):
-    """The rows of one key, kept from query to query (cached mode)."""
+    """The rows of one key, kept from query to query."""
 
     tracks: Mapping[int, KeptRows]
 
@@ -133,11 +133,11 @@ class KeyCache(KeyRows):
         before, held = self.binding, self.tracks
         dropped = {number for number, rows in held.items() if rows.floor is not None}
         step = between(before, binding, dropped)
-        read = {event: _read(binding.readings[event], fetch) for event in step.events}
+        read = {event: read_rows(binding.readings[event], fetch) for event in step.events}
         self.binding = binding
         self._came.clear()  # all tracks are looked at next
         filled = {number: self._rows(number) for number in step.tracks}
-        _fill(binding, filled, read.items(), self.t)
+        fill(binding, filled, read.items(), self.t)
         self.tracks = {number: filled.get(number) or held[number] for number in binding.layout.tracks}
         for number, rows in self.tracks.items():
             rows.serve(binding.layout.tracks[number], binding.kept[number])
@@ -182,19 +182,15 @@ class KeyCache(KeyRows):
         """Take a row that is not the last of its track."""
         self.tracks[number].insert(row)
 
-    def answer(self, asked: Asked, t: int, q: Mapping[str, Any], scan: Scan) -> dict[str, Any]:
+    def answer(self, asked: Asked, t: int, q: Mapping[str, Any], source: Any) -> dict[str, Any]:
         """Return the public values of the plan ASKED at T, which is not before an earlier query's.
 
-        SCAN gives the rows of what is read from the log.
+        SOURCE reads from the log what is not kept.
 
         Raises:
             FeatureOverflowError: a value lies outside its type.
         """
-        self.t = t
-        self._put_away()
-        for number in self.tracks:
-            self._trim_past(number, t)
-        return asked.plan.publish(asked.plan.read(self.fold(asked.numbers, t, q), t, q))
+        raise NotImplementedError
 
     def _trim_past(self, number: int, t: int) -> None:
         """Drop rows of a track that no query from T on can see, once they are most of the rows."""
@@ -321,7 +317,7 @@ class KeyState(KeyCache):
             for event, reading in binding.readings.items()
         )
         tracks = {number: self._rows(number) for number in layout.tracks}
-        _fill(binding, tracks, read, self.t, since)
+        fill(binding, tracks, read, self.t, since)
         for number, ms in since.items():
             tracks[number].floor = (ms, INT64_MIN, "")  # rows before are taken, or left
         self.tracks = tracks
@@ -418,17 +414,17 @@ class KeyState(KeyCache):
         if not all(running.take_gone(row) for _, running in self._by_track[number]):
             self.stale = True
 
-    def answer(self, asked: Asked, t: int, q: Mapping[str, Any], scan: Scan) -> dict[str, Any]:
+    def answer(self, asked: Asked, t: int, q: Mapping[str, Any], source: Scan) -> dict[str, Any]:
         """Return the public values of the plan ASKED at T, which is not before an earlier query's.
 
-        SCAN gives the rows of what is read from the log.
+        SOURCE gives the rows of what is read from the log.
 
         Raises:
             FeatureOverflowError: a value lies outside its type.
         """
         self.interval_ms += (t - self.t - self.interval_ms) / _INTERVALS
         self.t = t
-        self._scan, self._scanned = scan, None
+        self._scan, self._scanned = source, None
         self._bring(t)
         self._put_away()
         if any(rows.broken for rows in self._filtered):

@@ -38,4 +38,3 @@ def network(plan: Plan) -> nx.DiGraph[Hashable]:
         graph.add_node(nodes[box.id], layer=_WORDS[box.layer], label=box.label, facts=dict(box.facts))
     graph.add_edges_from((nodes[line.source], nodes[line.target]) for line in drawing.lines)
     return graph
-

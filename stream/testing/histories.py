@@ -59,7 +59,7 @@ CHOOSERS: Mapping[str, Chooser] = {
 # Those with little memory drop and rebuild, or keep less, all the time.
 ENGINES: Sequence[Setup] = (
     *(Setup(mode) for mode in MODES),
-    Setup("cached", "1KiB"),
+    *(Setup("cached", f"{kilobytes}KiB") for kilobytes in (1, 3, 6)),
     Setup("incremental", "4KiB"),
     Setup("auto", "0"),
     *(Setup("auto", f"{kilobytes}KiB") for kilobytes in (8, 20, 40)),

@@ -149,3 +149,24 @@ def test_memory_is_told_node_by_node(log: EventLog) -> None:
     assert 0 < part.saved_ns < whole.saved_ns
     reads = [sum(costs.saved_reads_ns(e.event) for e in costs.events) for costs in (part, whole)]
     assert reads[0] < reads[1] < whole.saved_ns
+
+
+def test_cached_keeps_the_rows_of_some_events(log: EventLog) -> None:
+    """Mode cached keeps by event, as the budget allows: a smaller one at once, a larger one from then on."""
+    engine = Engine(log, key="me", mode="cached", memory_budget="64MiB")
+    run = Run(log, engine, shape=Shape(features=40, types=8, event_sets=10, events=3_000))
+    run.ask()
+    full = engine.state_bytes
+    for percent in (60, 30, 80, 5):
+        budget = full * percent // 100
+        engine.memory_budget = budget
+        assert engine.state_bytes <= budget
+        for _ in range(3):
+            run.ask()
+            assert engine.state_bytes <= budget
+        if percent > 5:
+            assert engine.state_bytes > full // 20
+    engine.memory_budget = 2 * full
+    for _ in range(2):
+        run.ask()
+    assert engine.state_bytes > full * 9 // 10

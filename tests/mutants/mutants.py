@@ -139,7 +139,7 @@ MUTANTS = [
     Mutant("stream/admission.py", "    return found if worth or not fits else still", "    return found if worth else still", "what is held stays though it no longer fits"),
     Mutant("stream/cost.py", "return max(0.0, reach_ms - interval_ms) / reach_ms", "return (reach_ms - interval_ms) / reach_ms", "a window shorter than the interval saves less than nothing"),
     Mutant("stream/state.py", "        self._moved[LOGGED] = self._age\n", "", "a value that is read from the log stands"),
-    Mutant("stream/state.py", "        self._scan, self._scanned = scan, None\n", "        self._scan = scan\n", "rows that an earlier query read used again"),
+    Mutant("stream/state.py", "        self._scan, self._scanned = source, None\n", "        self._scan = source\n", "rows that an earlier query read used again"),
     Mutant("stream/answers.py", "~logged.index[demand] if", "logged.index[demand] if", "a cell on the log taken for one that is kept"),
     # ---- rows in columns (SEMANTICS 2 and 4: the same values, however they are held)
     Mutant("stream/columns.py", "while least <= self._null or", "while least < self._null or", "the least integer of a column taken for null"),
