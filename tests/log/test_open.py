@@ -272,8 +272,10 @@ def test_sync_is_one_of_two(path: Path) -> None:
 def test_the_file_is_set_up(path: Path, sync: Any, level: int) -> None:
     """Each setting that durability and forgetting stand on is really set."""
     with EventLog(path, sync=sync) as log, log._using("testing") as connection:
-        asked = ("journal_mode", "synchronous", "secure_delete", "auto_vacuum")
-        assert [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in asked] == ["wal", level, 1, 2]
+        asked = ["journal_mode", "synchronous", "secure_delete", "auto_vacuum"]
+        asked += ["fullfsync", "checkpoint_fullfsync"]
+        found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in asked]
+        assert found == ["wal", level, 1, 2, 1, 1]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
