@@ -32,7 +32,8 @@ from stream.testing.survivors import LOG, survived
 _ROUNDS_A_FILE: Final = 10
 _FOUND: Final = 12  # steps at most that a log of an older format had seen
 _OPENING_S: Final = 0.008  # about what it takes to open a log
-_LONGEST_S: Final = 0.03  # from the first step to the kill
+_LONGEST_S: Final = 0.03  # from the last line that is waited for to the kill
+_MOST_LINES: Final = 12  # that are waited for, however slow the machine is; a step says two
 _LIMITS: Final = (
     PLAIN,
     SEALED,
@@ -137,7 +138,7 @@ def _killed(path: Path, sync: Sync, steps: _Steps, chance: Random, *, early: boo
     with open(reading, "rb") as lines:  # noqa: PTH123 - a pipe has no path
         said = []
         if not early:
-            said.append(lines.readline())
+            said.extend(islice(lines, chance.randint(1, _MOST_LINES)))
         time.sleep(chance.uniform(0, _OPENING_S if early else _LONGEST_S))
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
