@@ -83,6 +83,15 @@ def test_a_clock_that_jumps_ahead_drops_nothing(open_log: Open) -> None:
     assert engine.trim() == 0
 
 
+def test_what_was_kept_apart_goes_with_its_time(open_log: Open) -> None:
+    """An event too far ahead of the clock, that nobody ever saw, does not outlast those of its time."""
+    log = open_log(clock=FakeClock(DAY), history_start_ms="all")
+    log.append_many([{"event": "buy", "ts_ms": t, "user_id": "u"} for t in (DAY, 3 * DAY, 9 * DAY)])
+    assert [one.event["ts_ms"] for one in log.quarantined()] == [3 * DAY, 9 * DAY]
+    assert log.trim(before=4 * DAY, keep=["buy"]) == 0
+    assert [one.event["ts_ms"] for one in log.quarantined()] == [9 * DAY]
+
+
 def test_a_limit_of_bytes_is_kept(path: Path, open_log: Open) -> None:
     """The oldest go; values are those of what is left, features that reach further are named (3.5)."""
     rng = random.Random(3)
