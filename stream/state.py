@@ -10,6 +10,7 @@ from typing import Any
 
 from featuregraph.aggregates.weight import weigh
 from featuregraph.layout import FIRST_SLOT, TS_PLACE
+from featuregraph.refresh import ANY
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import LOGGED, Answers, Asked
@@ -259,9 +260,10 @@ class KeyState(KeyCache):
         self._by_track: dict[int, list[tuple[int, RunningSpan]]] = {}
         self._filtered: list[Rows] = []  # those whose filter may overflow
         self._wakes: dict[int, int] = {}  # by track: from when on a span of it may move
+        self._wake = INT64_MIN  # the least of these
         self._trims: dict[int, int] = {}  # by track: with more rows than these, some may be trimmed
         self._age = 0  # how often spans were brought on
-        self._moved: list[int] = []  # by span: at which age its rows changed last
+        self._moved: list[int] = []  # by span, LOGGED and ANY: at which age its rows changed last
         self._answers: dict[str, Answers] = {}  # by plan
         self.interval_ms = 0.0  # between queries, the latest few counting most
         self._scan: Scan = lambda: KeyRows(binding)  # of the latest query
@@ -394,7 +396,8 @@ class KeyState(KeyCache):
         self._filtered = [rows for rows in self.tracks.values() if rows.track.where is not None]
         self._wakes = dict.fromkeys(layout.tracks, INT64_MIN)
         self._trims = dict.fromkeys(layout.tracks, binding.pace.least_trim)
-        self._moved = [self._age] * (2 + max(layout.spans, default=-1))
+        self._wake = INT64_MIN
+        self._moved = [self._age] * (1 + max(layout.spans, default=-1) - min(LOGGED, ANY))
         self._answers = {}
 
     def _insert(self, number: int, row: EventRow) -> None:
@@ -438,12 +441,15 @@ class KeyState(KeyCache):
         """Bring all spans to T."""
         self._age += 1
         self._moved[LOGGED] = self._age
+        if t < self._wake and not self._came:
+            return
         for number in self._came:
             self._wakes[number] = INT64_MIN
         self._came.clear()
         for number, wake in self._wakes.items():
             if t >= wake:
                 self._wakes[number] = self._move(number, t)
+        self._wake = min(self._wakes.values(), default=NEVER)
 
     def _fold_one(self, number: int, t: int, q: Mapping[str, Any]) -> Readable:
         if number >= 0:
@@ -457,7 +463,7 @@ class KeyState(KeyCache):
         wake = NEVER
         for place, running in self._by_track[number]:
             if running.advance(t):
-                self._moved[place] = self._age
+                self._moved[place] = self._moved[ANY] = self._age
                 if running.marks_states:
                     running.mark()
             wake = min(wake, running.wake)
