@@ -123,7 +123,7 @@ class KeyCache(KeyRows):
         self.stale = False
         self.unweighed = INT64_MAX  # rows pushed since `bytes` was last asked for
         self._loose = 0  # rows pushed since all were put into columns
-        self._came: set[int] = set()  # tracks that got rows since the last query
+        self._came: set[str] = set()  # events of which rows came since the last query
         self.unsaved = 0  # rows loaded or pushed since the states were saved
 
     def move(self, binding: Binding, fetch: Fetch) -> None:
@@ -161,13 +161,13 @@ class KeyCache(KeyRows):
         self._loose += len(rows)
         if self.stale:
             return
-        readings, tracks, late = self.binding.readings, self.tracks, self._insert
+        readings, tracks, came, late = self.binding.readings, self.tracks, self._came, self._insert
         for row in rows:
             reading = readings.get(row.name)
             made = reading.decoder.row(reading.decoder.of_row(row)) if reading is not None else None
             if reading is None or made is None:
                 continue
-            self._came.update(reading.tracks)
+            came.add(row.name)
             for number, place in reading.takers:
                 if place is None or made[place] is True:
                     rows_of, time = tracks[number], made[TS_PLACE]
@@ -443,8 +443,8 @@ class KeyState(KeyCache):
         self._moved[LOGGED] = self._age
         if t < self._wake and not self._came:
             return
-        for number in self._came:
-            self._wakes[number] = INT64_MIN
+        for event in self._came:
+            self._wakes |= dict.fromkeys(self.binding.readings[event].tracks, INT64_MIN)
         self._came.clear()
         for number, wake in self._wakes.items():
             if t >= wake:

@@ -129,7 +129,7 @@ MUTANTS = [
     Mutant("stream/span.py", "            self._take(row)\n            self.end += 1\n", "            self.end += 1\n", "a late event not taken by states that commute"),
     Mutant("stream/span.py", "            push((row,))\n        self._touched = True", "            push((row,))", "a late event taken, but not told"),
     Mutant("stream/span.py", "            self._take(row)\n            self.start -= 1", "            self._take(row)", "a late event among trimmed rows not in the number of rows"),
-    Mutant("stream/state.py", "            self._wakes[number] = INT64_MIN\n        self._came", "            pass\n        self._came", "a window sleeps though a row came"),
+    Mutant("stream/state.py", "            self._wakes |= dict.fromkeys(self.binding.readings[event].tracks, INT64_MIN)\n", "            pass\n", "a window sleeps though a row came"),
     Mutant("stream/state.py", "self._moved[place] = self._moved[ANY] = self._age", "self._moved[ANY] = self._age", "a window moved, but what reads it stands"),
     Mutant("stream/state.py", "            wake = min(wake, running.wake)", "            wake = max(wake, running.wake)", "the windows of an event wake together with the last"),
     # ---- what is kept in little memory (SEMANTICS 8.2, and the laws of stream.admission)
