@@ -12,7 +12,7 @@ Pure: it decides, `stream.installed` makes layouts of it, `stream.state` moves o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import inf
 from typing import Literal
 
@@ -93,7 +93,7 @@ class Costs:
     events: tuple[EventCost, ...]
     tracks: tuple[TrackCost, ...]
     spans: tuple[SpanCost, ...]
-    around: int = field(default=0)  # bytes that no choice saves
+    around: int = 0  # bytes that no choice saves
 
     def items(self) -> Iterable[Item[Name]]:
         """Yield what can be kept."""

@@ -16,8 +16,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from functools import partial
 from os import PathLike, fspath
-from pathlib import Path
-from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, Self
 from weakref import WeakSet
@@ -31,30 +29,24 @@ from stream.blocks.runs import Found
 from stream.clock import Clock, SystemClock
 from stream.damage import Finding
 from stream.errors import (
-    CHECKING,
-    CLOSING,
     FLUSHING,
     FORGETTING,
     OPENING,
     ArgumentError,
-    BlockError,
     LogCorruptError,
     LogError,
     LogFormatError,
-    LogLockedError,
     LogReadOnlyError,
-    translated,
 )
 from stream.event import Draft, Form, Receipt, Row
-from stream.inbox import Outbox
 from stream.inspect import LogStats
 from stream.ledger import Ledger
 from stream.limits import Limits
-from stream.lockfile import LockFile
+from stream.logfile import LogFile
 from stream.reader import Reader
 from stream.retelling import retold
 from stream.served import Asked, Served
-from stream.store import Sync, connect, give_back, meta, set_meta, settle, transaction
+from stream.store import Sync, give_back, meta, set_meta, settle, transaction
 from stream.texts import Texts
 
 if TYPE_CHECKING:
@@ -82,7 +74,7 @@ class Keeper(Protocol):
         """Save it; never raises an error of the log."""
 
 
-class EventLog:
+class EventLog(LogFile):
     """A log file, open.
 
     path: the file, made if there is none (and not `read_only`).
@@ -113,10 +105,6 @@ class EventLog:
     ) -> None:
         if sync not in ("batch", "full"):
             raise ArgumentError(f'expected sync "batch" or "full", found {sync!r}; choose one')
-        self.path = fspath(path)
-        self.sync = sync
-        self.read_only = read_only
-        self.limits = limits or Limits()
         self.clock = clock or SystemClock()
         self._max_future_ms = None if max_future is None else parse_duration(max_future, "max_future")
         if key in _NO_KEY:
@@ -127,30 +115,15 @@ class EventLog:
             raise ArgumentError(
                 f'expected history_start_ms as ms or "all", found {history_start_ms!r}; correct it'
             )
-        self._lock = RLock()
         self._keepers: WeakSet[Keeper] = WeakSet()
-        self._file, self._outbox = None if read_only else self._lead(shared=shared), None
-        self._connection: sqlite3.Connection | None = None
         self._appender: Appender | None = None
         self._in_snapshot = False
+        super().__init__(fspath(path), sync, limits or Limits(), read_only=read_only, shared=shared)
         try:
-            if self._file is None and not read_only:
-                self._outbox = Outbox(self.path, self.limits, sync)
-            self.read_only = self._file is None
-            self._connection = connect(self.path, self.limits, read_only=self.read_only, sync=sync)
             with self._using(OPENING) as connection:
                 self._begin(connection, key, history_start_ms)
         except BaseException:
             self.close()
-            raise
-
-    def _lead(self, *, shared: bool) -> LockFile | None:
-        """Return the writer's lock; None if another process has it and the log is SHARED."""
-        try:
-            return LockFile(self.path)
-        except LogLockedError:
-            if shared:
-                return None
             raise
 
     def _begin(
@@ -494,29 +467,6 @@ class EventLog:
         with self._using("counting") as connection:
             return inspect.stats(connection, self.path)
 
-    def check(self) -> list[Finding]:
-        """Return what is wrong with the file, nothing if it is sound; reads all of it."""
-        findings: list[Finding] = []
-        try:
-            with self.reading(CHECKING) as connection:
-                findings.extend(inspect.check(connection))
-        except LogError as error:
-            findings.append(Finding("structure", "file", str(error)))
-        return findings
-
-    @contextmanager
-    def reading(self, doing: str = "reading") -> Iterator[sqlite3.Connection]:
-        """Give a connection that sees the log as it is now, for long reads beside other calls."""
-        with self._using(doing):
-            connection = connect(self.path, self.limits, read_only=True)
-        try:
-            connection.execute("BEGIN")
-            yield connection
-        except sqlite3.Error as error:
-            raise translated(error, self.path, doing) from error
-        finally:
-            connection.close()
-
     # ---------------------------------------------------------------- files of events
 
     def export(
@@ -581,86 +531,18 @@ class EventLog:
                 if begins:
                     connection.execute("ROLLBACK")
 
-    def _begins(self, connection: sqlite3.Connection) -> bool:
-        """Begin a transaction that only reads, where one is needed; tell whether it was."""
-        # In the writing process the lock is enough: nobody else writes.
-        begins = self.read_only and not connection.in_transaction
-        if begins:
-            connection.execute("BEGIN")
-        return begins
-
-    @contextmanager
-    def _using(self, doing: str) -> Iterator[sqlite3.Connection]:
-        """Hold the lock of the log, and say what SQLite's errors mean."""
-        with self._lock:
-            if self._connection is None:
-                raise LogError(
-                    f"{self.path}: expected an open log while {doing}, found a closed one; open it again"
-                )
-            try:
-                yield self._connection
-            except sqlite3.Error as error:
-                raise translated(error, self.path, doing) from error
-            # A block that is none; and where the file held text there may be none.
-            except (BlockError, TypeError, UnicodeDecodeError) as error:
-                found = self.explained(error)
-                if found is error:
-                    raise
-                raise found from error
-
-    def explained(self, error: Exception) -> Exception:
-        """Return a LogCorruptError if the file is damaged, ERROR itself if it is sound.
-
-        For who met ERROR in rows of this log: it reads the whole file to find out whose fault that is.
-        """
-        findings = self.check()
-        if not findings:
-            return error
-        first = findings[0]
-        return LogCorruptError(
-            f"{self.path}: expected a sound file while reading events, found {len(findings)} faults, first"
-            f" {first.where}: {first.detail:.300}; run `headrace log check` on it, export what it still holds"
-            " and start a new log"
-        )
-
     def close(self) -> None:
         """Bring all events to the disk and let others write; a closed log may be closed again."""
         if self._connection is not None and not self.read_only:
             for keeper in list(self._keepers):  # before this lock is held: keepers have their own
                 keeper.save()
-        self._close(remove=False)
+        self._close(settled=self._appender is not None)
 
     def discard(self) -> None:
         """Close the log and remove its file, with all that it holds."""
         with self._using("discarding"):
             self._writer()
             self._close(remove=True)
-
-    def _close(self, *, remove: bool) -> None:
-        with self._lock:
-            connection, self._connection = self._connection, None
-            try:
-                if connection is not None:
-                    self._part(connection, settled=not remove)
-                for part in ("", "-wal", "-shm") if remove else ():
-                    Path(f"{self.path}{part}").unlink(missing_ok=True)
-            finally:
-                outbox, self._outbox = self._outbox, None
-                if outbox is not None:
-                    outbox.close()
-                file, self._file = self._file, None
-                if file is not None:
-                    file.release()
-
-    def _part(self, connection: sqlite3.Connection, *, settled: bool) -> None:
-        try:
-            # The last connection to a file does this as it closes, but tells nobody where it fails.
-            if settled and self._appender is not None:
-                settle(connection, "PASSIVE")
-        except sqlite3.Error as error:
-            raise translated(error, self.path, CLOSING) from error
-        finally:
-            connection.close()
 
     def __enter__(self) -> Self:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +37,7 @@ class Batch:
         return self._columns[place]
 
 
-class Rows:
+class Rows(ABC):
     """Rows sorted by (ts, seq, tie), with their times beside them for fast bounds.
 
     1. `ts[i]` is the time of row i; rows ascend strictly by their first three parts: no comparison reads
@@ -62,13 +63,13 @@ class Rows:
         """Tell whether a row whose filter overflows stands in [LO, HI)."""
         return bool(self.broken) and bisect_left(self.broken, hi) > bisect_left(self.broken, lo)
 
+    @abstractmethod
     def between(self, start: int, end: int) -> Sequence[EventRow]:
         """Return the rows from START to before END; places that no aggregate reads may be None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def values(self, place: int, start: int, end: int) -> Sequence[Any]:
         """Return what stands at PLACE of the rows from START to before END."""
-        raise NotImplementedError
 
 
 class ScannedRows(Rows):

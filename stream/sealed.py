@@ -10,16 +10,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Any, NamedTuple
 
 from stream.blocks.runs import ID, TS, Event
-from stream.damage import Finding, damaged_block, said
+from stream.damage import Finding, Tell, damaged_block, said
 from stream.errors import BlockError
 from stream.shelf import Shelf
-
-Tell = Callable[[Finding], object]
 
 
 class _Listed(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import thread_time_ns
@@ -109,7 +110,7 @@ def fill(
         track.settle()
 
 
-class KeyCache(KeyRows):
+class KeyCache(KeyRows, ABC):
     """The rows of one key, kept from query to query."""
 
     tracks: Mapping[int, KeptRows]
@@ -183,6 +184,7 @@ class KeyCache(KeyRows):
         """Take a row that is not the last of its track."""
         self.tracks[number].insert(row)
 
+    @abstractmethod
     def answer(self, asked: Asked, t: int, q: Mapping[str, Any], source: Any) -> dict[str, Any]:
         """Return the public values of the plan ASKED at T, which is not before an earlier query's.
 
@@ -191,7 +193,6 @@ class KeyCache(KeyRows):
         Raises:
             FeatureOverflowError: a value lies outside its type.
         """
-        raise NotImplementedError
 
     def _trim_past(self, number: int, t: int) -> None:
         """Drop rows of a track that no query from T on can see, once they are most of the rows."""

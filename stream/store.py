@@ -31,40 +31,35 @@ def connect(path: str, limits: Limits, *, read_only: bool, sync: Sync = "batch")
         )
     if Path(path).exists() and 0 < Path(path).stat().st_size < _HEADER_BYTES:
         raise LogFormatError(f"{path}: expected a log, found a file too short to be one; {_BACK}")
-    connection = None
-    try:
-        connection = _open(path, limits, read_only=read_only)
+    with _opened(path, limits, read_only=read_only) as connection:
         _set_up(connection, path, limits, sync, read_only=read_only)
-    except (sqlite3.Error, UnicodeDecodeError) as error:
-        if connection is not None:
-            connection.close()
-        raise translated(error, path, OPENING) from error
-    except BaseException:
-        if connection is not None:
-            connection.close()
-        raise
     return connection
 
 
 def connect_beside(path: str, limits: Limits, sync: Sync) -> sqlite3.Connection:
     """Return a connection that writes to the log at PATH though another process is its writer."""
-    connection = None
-    try:
-        connection = _open(path, limits, read_only=False, mode="rw")
+    with _opened(path, limits, read_only=False, mode="rw") as connection:
         found = _format(connection, path)
         if found != FORMAT:
             raise _other_format(path, found)
         connection.execute(f"PRAGMA cache_size = -{limits.cache_bytes // 1024}")
-        connection.execute(f"PRAGMA synchronous = {_LEVEL[sync]}")
-    except sqlite3.Error as error:
-        if connection is not None:
-            connection.close()
-        raise translated(error, path, OPENING) from error
-    except BaseException:
-        if connection is not None:
-            connection.close()
-        raise
+        _sync_as(connection, sync)
     return connection
+
+
+@contextmanager
+def _opened(path: str, limits: Limits, *, read_only: bool, mode: str = "rwc") -> Iterator[sqlite3.Connection]:
+    """Give a connection, which is closed if what is done to it fails; say what SQLite's errors mean."""
+    connection = None
+    try:
+        connection = _open(path, limits, read_only=read_only, mode=mode)
+        yield connection
+    except BaseException as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, (sqlite3.Error, UnicodeDecodeError)):
+            raise translated(error, path, OPENING) from error
+        raise
 
 
 def _open(path: str, limits: Limits, *, read_only: bool, mode: str = "rwc") -> sqlite3.Connection:
@@ -99,11 +94,18 @@ def _set_up(
     if found == 0:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # before the first table
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute(f"PRAGMA synchronous = {_LEVEL[sync]}")
+    _sync_as(connection, sync)
     connection.execute("PRAGMA secure_delete = ON")
     connection.execute(f"PRAGMA journal_size_limit = {_WAL_KEPT_BYTES}")
     if found < FORMAT:
         _migrate(connection, found)
+
+
+def _sync_as(connection: sqlite3.Connection, sync: Sync) -> None:
+    connection.execute(f"PRAGMA synchronous = {_LEVEL[sync]}")
+    # On macOS fsync leaves data in the drive's memory; elsewhere these two change nothing.
+    connection.execute("PRAGMA fullfsync = ON")
+    connection.execute("PRAGMA checkpoint_fullfsync = ON")
 
 
 def _format(connection: sqlite3.Connection, path: str) -> int:

@@ -9,6 +9,7 @@ with the exact one to some 1e-12.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ _ASKED: Mapping[str, str] = {
 }
 
 
-class Queries:
+class Queries(ABC):
     """A query per feature; the tables are of whoever derives from this."""
 
     def __init__(self, features: Sequence[Feature], path: Path) -> None:
@@ -38,9 +39,9 @@ class Queries:
             for number, f in enumerate(features)
         ]
 
+    @abstractmethod
     def _rows(self, feature: Feature, number: int) -> str:
         """Return the rows of FEATURE from :lo on as SQL."""
-        raise NotImplementedError
 
     def extract(self, t: int) -> Values:
         """Ask for each feature by itself."""

@@ -85,15 +85,15 @@ class Numbers:
         return quotients
 
 
-class Plainly:
+class Array:
     """Doubles or booleans, as an array."""
 
     def __init__(self, array: NDArray[Any]) -> None:
         self.array = array
 
-    def cut(self, first: int, last: int) -> Plainly:
+    def cut(self, first: int, last: int) -> Array:
         """Return the values from FIRST to before LAST."""
-        return Plainly(self.array[first:last])
+        return Array(self.array[first:last])
 
     def values(self) -> list[Any]:
         """Return the values."""
@@ -116,7 +116,7 @@ class Scalars:
         return self.scalars
 
 
-Data = Numbers | Plainly | Scalars | NumberedTexts | PlainTexts | KeyedTexts
+Data = Numbers | Array | Scalars | NumberedTexts | PlainTexts | KeyedTexts
 
 
 class Column:
@@ -246,9 +246,9 @@ def _data(kind: Kind, count: int, take: Take) -> Data:
             return Numbers(unpack(kind.numbers, count, take), kind.scale)
         case Double():
             planes = np.frombuffer(take(8 * count), np.uint8).reshape(8, count)
-            return Plainly(np.ascontiguousarray(planes.T).view("<f8").reshape(count))
+            return Array(np.ascontiguousarray(planes.T).view("<f8").reshape(count))
         case Flag():
-            return Plainly(unpack(kind.numbers, count, take) != 0)
+            return Array(unpack(kind.numbers, count, take) != 0)
         case Mixed():
             return Scalars(_scalars(bytes(take(kind.size)), count))
         case _:

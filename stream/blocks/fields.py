@@ -12,7 +12,7 @@ import numpy as np
 
 from featuregraph.convert import converter
 from featuregraph.types import INT64_MAX, Type
-from stream.blocks.column import Column, Data, Numbers, Plainly
+from stream.blocks.column import Array, Column, Data, Numbers
 from stream.blocks.ints import Int64s
 from stream.blocks.texts import KeyedTexts, NumberedTexts, PlainTexts
 
@@ -49,7 +49,7 @@ def _plain(data: Data, type: Type) -> list[Any] | None:
             )
         case Numbers():
             return data.values() if type.kind == "float64" else None
-        case Plainly():
+        case Array():
             return _array(data, type)
         case NumberedTexts(prefix="") if type.kind not in _TEXTS:
             return _number(data.numbers, data.scale, type)
@@ -73,7 +73,7 @@ def _number(numbers: Int64s, scale: int, type: Type) -> list[Any] | None:
     return None
 
 
-def _array(data: Plainly, type: Type) -> list[Any] | None:
+def _array(data: Array, type: Type) -> list[Any] | None:
     if data.array.dtype == np.bool_:
         return data.values() if type.kind == "boolean" else None
     if type.kind != "float64" or not np.isfinite(data.array).all():

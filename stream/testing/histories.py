@@ -184,11 +184,8 @@ def _moving(rng: Random, events: int, wheres: Sequence[Json] | None) -> History:
     steps: list[Json] = []
     now, number = 0, 0
     while number < events:
-        batch = []
-        for _ in range(rng.randint(1, 4)):
-            batch.append(_event(rng, number, now))
-            number += 1
-            now += rng.choice((0, 1, 1, 3))
+        batch, now = _batch(rng, number, now)
+        number += len(batch)
         steps.append({"append": batch, "by": rng.choice((None, 3, 3, 4))})
         back = 10 if rng.random() < 0.1 else 0
         asked = {"request": {"q": rng.choice((0, 1, 2, None))}} if asks else {}
@@ -203,11 +200,8 @@ def changing_history(rng: Random, *, events: int = 60) -> History:
     steps: list[Json] = [{"remove": number} for number in out]
     now, number = 0, 0
     while number < events:
-        batch = []
-        for _ in range(rng.randint(1, 4)):
-            batch.append(_event(rng, number, now))
-            number += 1
-            now += rng.choice((0, 1, 1, 3))
+        batch, now = _batch(rng, number, now)
+        number += len(batch)
         steps.append({"append": batch, "by": rng.choice((None, 3, 3, 4))})
         steps += [_change(rng, len(forms), out) for _ in range(choose(rng, {0: 4, 1: 4, 2: 1}))]
         back = 10 if rng.random() < 0.1 else 0
@@ -255,6 +249,15 @@ def _versions(rng: Random, count: int) -> list[Json]:
 def _unlike(version: int) -> Json:
     """Return a feature that no other version has, so that each has an id of its own."""
     return {"own": {"agg": "count", "stream": {"events": ["other"], "over": f"{100 + version}ms"}}}
+
+
+def _batch(rng: Random, number: int, now: int) -> tuple[list[Json], int]:
+    """Return a few events, the first with this NUMBER, and what time it is after them."""
+    batch = []
+    for place in range(rng.randint(1, 4)):
+        batch.append(_event(rng, number + place, now))
+        now += rng.choice((0, 1, 1, 3))
+    return batch, now
 
 
 def _event(rng: Random, number: int, now: int) -> Json:

@@ -165,10 +165,14 @@ def test_another_programs_database_is_refused_untouched(path: Path, read_only: b
 
 @pytest.mark.parametrize("version", range(1, FORMAT))
 def test_a_log_of_an_older_format_is_brought_to_this_one(path: Path, open_log: Any, version: int) -> None:
-    """Opened for writing it gets what it lacks; who may only read says what to do."""
+    """Opened for writing it gets what it lacks, and keeps what it has; who may only read says what to do."""
+    with EventLog(path.with_name("now.db")) as now:
+        now.append({**E, "ts_ms": 4, "event_id": "before", "attrs": {"n": 1}})
     connection = sqlite3.connect(path)
     connection.executescript("".join(STEPS[:version]))
-    connection.execute("INSERT INTO meta VALUES ('key', 'user_id')")
+    connection.execute("ATTACH ? AS now", (f"{path.with_name('now.db')}",))
+    for table in ("meta", "text", "event"):
+        connection.execute(f"INSERT INTO {table} SELECT * FROM now.{table}")  # noqa: S608 - our own words
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     connection.execute(f"PRAGMA user_version = {version}")
     connection.commit()
@@ -176,8 +180,10 @@ def test_a_log_of_an_older_format_is_brought_to_this_one(path: Path, open_log: A
     with pytest.raises(LogFormatError, match="open it once for writing, which brings it to this format"):
         open_log(read_only=True)
     log = open_log()
+    assert log.append({**E, "event_id": "before"}).duplicate == 1
     log.append(E)
-    assert (log.stats().format, log.count, log.check(), list(log.served())) == (FORMAT, 1, [], [])
+    assert [row.ts_ms for row in log.scan("u", ["e"], None, None)] == [4, 5]
+    assert (log.stats().format, log.check(), list(log.served())) == (FORMAT, [], [])
 
 
 @pytest.mark.parametrize(("version", "step"), [(FORMAT + 1, "newer headrace"), (-1, "format -1")])
@@ -266,8 +272,10 @@ def test_sync_is_one_of_two(path: Path) -> None:
 def test_the_file_is_set_up(path: Path, sync: Any, level: int) -> None:
     """Each setting that durability and forgetting stand on is really set."""
     with EventLog(path, sync=sync) as log, log._using("testing") as connection:
-        asked = ("journal_mode", "synchronous", "secure_delete", "auto_vacuum")
-        assert [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in asked] == ["wal", level, 1, 2]
+        asked = ["journal_mode", "synchronous", "secure_delete", "auto_vacuum"]
+        asked += ["fullfsync", "checkpoint_fullfsync"]
+        found = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in asked]
+        assert found == ["wal", level, 1, 2, 1, 1]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
