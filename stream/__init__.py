@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from stream.backfill import replay
+from stream.choice import Costs
 from stream.clock import Clock, SystemClock
+from stream.damage import Finding
 from stream.engine import Engine
 from stream.errors import (
     ArgumentError,
@@ -18,6 +20,7 @@ from stream.errors import (
     StreamError,
 )
 from stream.event import Receipt
+from stream.inspect import LogStats
 from stream.limits import Limits
 from stream.log import EventLog
 from stream.served import Served
@@ -26,9 +29,11 @@ __all__ = [
     "ArgumentError",
     "BackfillError",
     "Clock",
+    "Costs",
     "Engine",
     "EventFileError",
     "EventLog",
+    "Finding",
     "Limits",
     "LogCorruptError",
     "LogError",
@@ -36,6 +41,7 @@ __all__ = [
     "LogFullError",
     "LogLockedError",
     "LogReadOnlyError",
+    "LogStats",
     "Receipt",
     "Served",
     "StreamError",
