@@ -136,7 +136,7 @@ class Sealer:
             if owner is not None and packed * _MOST_PACKED < self._sealing.most_bytes:
                 columns = joined(loaded)
             if columns is None:
-                written = decoded(event for events in loaded for event in events.rows())
+                written = [one for events in loaded for one in events.decoded()]
         except BlockError:
             self._damaged.update(block.id for block in blocks)
             return

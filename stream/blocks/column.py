@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.blocks import texts
-from stream.blocks.ints import Int64s, Ints, Take, pack, unpack
+from stream.blocks.ints import Int64s, Ints, Take, pack, pack_flags, unpack
 from stream.blocks.texts import KeyedTexts, NumberedTexts, PlainTexts
 from stream.errors import BlockError
 
@@ -167,7 +167,7 @@ def pack_column(values: list[Any]) -> tuple[Form, bytes]:
         kind, packed = _kind(values, kinds)
         return Form(len(values), None, kind), packed
     kinds.discard(type(None))
-    flags, nulls = pack([int(value is None) for value in values])
+    flags, nulls = pack_flags([value is None for value in values])
     present = [value for value in values if value is not None]
     kind, packed = _kind(present, kinds)
     return Form(len(present), flags, kind), nulls + packed
@@ -185,7 +185,7 @@ def _kind(values: list[Any], kinds: set[type]) -> tuple[Kind, bytes]:
     if kinds == {float}:
         return _doubles(values)
     if kinds == {bool}:
-        numbers, packed = pack(list(map(int, values)))
+        numbers, packed = pack_flags(values)
         return Flag(numbers), packed
     return _mixed(values)
 

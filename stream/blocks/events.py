@@ -103,6 +103,15 @@ class Events:
         columns = {name: self.column(name).cut(first, last).values() for name in COLUMNS}
         return list(zip(*columns.values(), self.payloads(first, last), strict=True))
 
+    def decoded(self) -> list[tuple[Event, Fields]]:
+        """Return all events, each with what it stores decoded: columns need not become JSON and back."""
+        if self.block.has(payload.WHOLE):
+            fields = list(map(_object, self.block.column(payload.WHOLE).values()))
+            return list(zip(self.rows(), fields, strict=True))
+        columns = [self.column(name).values() for name in COLUMNS]
+        fields = payload.fields_of(self.block, self.column("name").values(), 0, self.count)
+        return list(zip(zip(*columns, map(payload.encode, fields), strict=True), fields, strict=True))
+
     def payloads(self, first: int, last: int) -> list[bytes]:
         """Return the stored fields of the events from FIRST to before LAST."""
         names = self.column("name").cut(first, last).values()

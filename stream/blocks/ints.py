@@ -25,6 +25,7 @@ Take = Callable[[int], memoryview]  # the next bytes of a column, that many of t
 
 _WORD: Final = 2**64 - 1
 _BELOW_A_BYTE: Final = (0, 1, 2, 4)
+_BITS: Final = (0, 1, 2, 4, 4, *((needed + 7) // 8 * 8 for needed in range(5, 65)))  # by those needed
 _TRIED: Final = 9  # values that tell whether differences are worth a try
 
 
@@ -52,6 +53,13 @@ def pack(values: Sequence[int]) -> tuple[Ints, bytes]:
     return Ints(bits, low), _squeezed(array, low, bits)
 
 
+def pack_flags(flags: Sequence[bool]) -> tuple[Ints, bytes]:
+    """Return FLAGS as `pack` does ones and zeros."""
+    if not flags or flags.count(flags[0]) == len(flags):
+        return Ints(0, int(flags[0]) if flags else 0), b""
+    return Ints(1, 0), np.packbits(np.array(flags, np.bool_), bitorder="little").tobytes()
+
+
 def _int64(value: int) -> int:
     if not INT64_MIN <= value <= INT64_MAX:
         raise OverflowError("expected an int64")
@@ -60,8 +68,7 @@ def _int64(value: int) -> int:
 
 def _bits(most: int) -> int:
     """Return the bits in which numbers up to MOST are packed."""
-    needed = most.bit_length()
-    return next((bits for bits in _BELOW_A_BYTE if needed <= bits), (needed + 7) // 8 * 8)
+    return _BITS[most.bit_length()]
 
 
 def _steps_are_smaller(values: Sequence[int], span: int) -> bool:
@@ -87,6 +94,10 @@ def _squeezed(values: Int64s, base: int, bits: int) -> bytes:
     if bits == 0:
         return b""
     words = values.view(np.uint64) - np.uint64(base & _WORD)
+    if bits == 1:
+        return np.packbits(words != 0, bitorder="little").tobytes()
+    if bits == 8:
+        return words.astype(np.uint8).tobytes()
     low = np.ascontiguousarray(words, "<u8").view(np.uint8).reshape(len(words), 8)
     if bits >= 8:
         return low[:, : bits // 8].T.tobytes()

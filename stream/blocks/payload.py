@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
+from itertools import compress, groupby, pairwise
 from typing import Any, Final
 
 import msgspec
@@ -27,8 +27,9 @@ Columns = dict[str, list[Any]]
 
 _OTHERS: Final = 24  # columns that are no fields
 _LEAST_VALUES: Final = 4  # that a column holds on the average: a header's entry costs as much
-_encode = msgspec.json.Encoder().encode
+encode: Final = msgspec.json.Encoder().encode
 _MISSING: Final = object()
+_NEVER: Final[list[Any]] = []  # left out
 
 
 def split(events: Sequence[int], rows: Sequence[Fields], payloads: list[bytes]) -> tuple[Columns, Note]:
@@ -39,27 +40,41 @@ def split(events: Sequence[int], rows: Sequence[Fields], payloads: list[bytes]) 
     orders = _orders(events, rows)
     names = list(dict.fromkeys(name for order in orders.values() for name in order))
     few = _LEAST_VALUES * len(names) > sum(map(len, rows))
-    if not orders or few or 2 * len(names) + _OTHERS > MOST_COLUMNS or list(map(_encode, rows)) != payloads:
+    if not orders or few or 2 * len(names) + _OTHERS > MOST_COLUMNS or list(map(encode, rows)) != payloads:
         return {WHOLE: [payload.decode() for payload in payloads]}, []
     places = {name: place for place, name in enumerate(names)}
+    found, partly = _columns(names, events, orders, rows)
     columns: Columns = {}
-    for name in names:
-        values = [row.get(name, _MISSING) for row in rows]
-        if _MISSING in values:
-            values, left_out = _filled(name, events, orders, values)
-            if any(left_out):
-                columns[f"?{name}"] = left_out
-        columns[f".{name}"] = values
+    for name, values in found.items():
+        if name in partly:
+            columns[f"?{name}"] = [value is _MISSING for value in values]
+            columns[f".{name}"] = [None if value is _MISSING else value for value in values]
+        else:
+            columns[f".{name}"] = values
     return columns, [(event, [places[name] for name in order]) for event, order in orders.items()]
 
 
-def _filled(
-    name: str, events: Sequence[int], orders: Mapping[int, list[str]], values: list[Any]
-) -> tuple[list[Any], list[bool]]:
-    """Return VALUES with nulls where NAME is left out, and where its own events leave it out."""
-    with_it = {event for event, order in orders.items() if name in order}
-    left_out = [value is _MISSING and event in with_it for value, event in zip(values, events, strict=True)]
-    return [None if value is _MISSING else value for value in values], left_out
+def _columns(
+    names: Iterable[str], events: Sequence[int], orders: Mapping[int, list[str]], rows: Sequence[Fields]
+) -> tuple[Columns, set[str]]:
+    """Return the values of NAMES, null where an event has no such field, and which of them a row leaves out.
+
+    Event by event: a block of many events has many columns, each with values in few rows.
+    """
+    columns: Columns = {name: [None] * len(rows) for name in names}
+    partly: set[str] = set()
+    for event, first, last in _runs(events):
+        here, order = rows[first:last], orders[event]
+        if all(len(row) == len(order) for row in here):  # in one order, then: each row has all of them
+            for name, values in zip(order, zip(*map(dict.values, here), strict=True), strict=True):
+                columns[name][first:last] = values
+            continue
+        for name in order:
+            some = [row.get(name, _MISSING) for row in here]
+            columns[name][first:last] = some
+            if _MISSING in some:
+                partly.add(name)
+    return columns, partly
 
 
 def _orders(events: Sequence[int], rows: Iterable[Mapping[str, Any]]) -> dict[int, list[str]]:
@@ -89,23 +104,47 @@ def joined(block: Block, events: Sequence[int], first: int, last: int) -> list[b
     """Return the stored fields of the rows from FIRST to before LAST; EVENTS are the numbers of theirs."""
     if block.has(WHOLE):
         return [text.encode() for text in block.column(WHOLE).cut(first, last).values()]
+    return list(map(encode, fields_of(block, events, first, last)))
+
+
+def fields_of(block: Block, events: Sequence[int], first: int, last: int) -> list[Fields]:
+    """Return the fields of the same rows, of a block that has them as columns."""
     names = [name[1:] for name in block.names if name.startswith(".")]
-    values = {name: block.column(f".{name}").cut(first, last).values() for name in names}
-    left_out = {
-        name: block.column(f"?{name}").cut(first, last).values() for name in names if block.has(f"?{name}")
-    }
-    found: list[bytes] = [b""] * (last - first)
+    orders: dict[int, list[str]] = {}
     for event, places in block.note:
         once = len(set(places)) == len(places)
         if places and not (once and 0 <= min(places) <= max(places) < len(names)):
             raise BlockError("expected fields that are columns, found others")
-        order = [names[place] for place in places]
-        rows = [place for place, number in enumerate(events) if number == event]
-        partly = [name for name in order if name in left_out]
-        for place in rows:
-            row = {name: values[name][place] for name in order}
-            for name in partly:
-                if left_out[name][place]:
-                    del row[name]
-            found[place] = _encode(row)
+        orders[event] = [names[place] for place in places]
+
+    def read(names: Iterable[str]) -> Columns:
+        return {name: block.column(name).cut(first, last).values() for name in names if block.has(name)}
+
+    if unknown := set(events) - set(orders):
+        raise BlockError(f"expected the fields of each event, found none of {unknown.pop()!r:.60}")
+    needed = dict.fromkeys(name for event in set(events) for name in orders[event])
+    values, left_out = read(f".{name}" for name in needed), read(f"?{name}" for name in needed)
+    found: list[Fields] = []
+    for event, start, end in _runs(events):
+        order = orders[event]
+        if not order:
+            found += [{} for _ in range(start, end)]
+            continue
+        columns = (values[f".{name}"][start:end] for name in order)
+        here: list[Fields] = [dict(zip(order, row, strict=True)) for row in zip(*columns, strict=True)]
+        for name in order:
+            for row in compress(here, left_out.get(f"?{name}", _NEVER)[start:end]):
+                del row[name]
+        found += here
     return found
+
+
+def _runs(events: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Return the runs of EVENTS as (event, first, last)."""
+    runs = []
+    first = 0
+    for event, run in groupby(events):
+        last = first + sum(1 for _ in run)
+        runs.append((event, first, last))
+        first = last
+    return runs

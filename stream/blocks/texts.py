@@ -22,6 +22,7 @@ from stream.errors import BlockError
 
 _UUID: Final = (8, 13, 18, 23)  # where the dashes stand
 _UUID_DIGITS: Final = 32
+_HEX: Final = frozenset("0123456789abcdef-")
 _MOST_DIGITS: Final = 18  # any number of so many digits is an int64
 _MOST_SCALE: Final = 18
 _TRIED: Final = 4  # texts that tell whether a form is worth a try
@@ -140,9 +141,11 @@ def _as_plain(texts: Sequence[str]) -> tuple[Plain, bytes]:
 
 def _as_hex(texts: Sequence[str]) -> tuple[Hex, bytes] | None:
     dashed = len(texts[0]) == _UUID_DIGITS + len(_UUID) and texts[0][_UUID[0]] == "-"
+    size = _UUID_DIGITS if dashed else len(texts[0])
+    if size % 2 or not size or not _HEX.issuperset(texts[0]):
+        return None
     digits = [text.replace("-", "") for text in texts] if dashed else texts
-    size = len(digits[0])
-    if size % 2 or not size or set(map(len, digits)) != {size}:
+    if set(map(len, digits)) != {size}:
         return None
     joined = "".join(digits)
     try:
@@ -179,12 +182,12 @@ def _numbers(texts: Sequence[str], prefix: str, scale: int) -> list[int] | None:
     """Return the numbers behind PREFIX, None unless they are written in this one way."""
     if max(map(len, texts)) > len(prefix) + _MOST_DIGITS:
         return None
-    tails = [text[len(prefix) :] for text in texts]
+    tails = [text[len(prefix) :] for text in texts] if prefix else texts
     try:
         numbers = list(map(int, [tail.replace(".", "", 1) for tail in tails] if scale else tails))
     except ValueError:
         return None
-    return numbers if _written(prefix, scale, numbers) == texts else None
+    return numbers if _written("", scale, numbers) == tails else None
 
 
 # ---------------------------------------------------------------- reading

@@ -15,6 +15,8 @@ from stream.blocks.block import MOST_EVENTS, Block, write
 from stream.blocks.column import pack_column
 from stream.blocks.events import Events, order, write_events
 from stream.blocks.fields import converted
+from stream.blocks.ints import pack, pack_flags
+from stream.blocks.runs import COLUMNS as COLUMN_NAMES
 from stream.codec import encode, full_decoder
 from stream.errors import BlockError
 
@@ -66,6 +68,21 @@ def test_a_column_gives_back_its_values(values: list[Any], data: st.DataObject) 
     first = data.draw(st.integers(0, len(values)))
     last = data.draw(st.integers(first, len(values)))
     assert exactly(column.cut(first, last).values()) == exactly(values[first:last])
+
+
+@given(st.lists(st.booleans(), max_size=40))
+def test_flags_are_ones_and_zeros(flags: list[bool]) -> None:
+    """To the byte: what packs them faster is no form of its own."""
+    assert pack_flags(flags) == pack(list(map(int, flags)))
+
+
+def test_an_event_without_its_fields_is_refused() -> None:
+    """A block whose header knows no order of the fields of one of its events is damaged."""
+    event = (1, 0, None, 1, 1, 2, None, 1, None, None, None)
+    columns = {name: [value] for name, value in zip(COLUMN_NAMES, event, strict=True)}
+    block = Events(write({**columns, ".a": [1]}, [(3, [0])]))
+    with pytest.raises(BlockError, match="found none of 2"):
+        block.rows()
 
 
 TYPES = (
@@ -143,6 +160,8 @@ def test_events_come_back_as_they_were(rows: list[Any], alike: bool, data: st.Da
     decode = full_decoder()
     block = Events(write_events(events, [decode(event[-1]) for event in events]))
     assert exactly([*map(tuple, block.rows())]) == exactly(events)
+    assert block.decoded() == [(row, decode(row[-1])) for row in events]
+    assert [list(fields) for _, fields in block.decoded()] == [list(decode(row[-1])) for row in events]
     block.check()
     first = data.draw(st.integers(0, len(events)))
     last = data.draw(st.integers(first, len(events)))
