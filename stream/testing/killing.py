@@ -136,7 +136,7 @@ def _killed(path: Path, sync: Sync, steps: _Steps, chance: Random, *, early: boo
         _write(path, sync, steps, pace, writing)
     os.close(writing)
     with open(reading, "rb") as lines:  # noqa: PTH123 - a pipe has no path
-        said = []
+        said: list[bytes] = []
         if not early:
             said.extend(islice(lines, chance.randint(1, _MOST_LINES)))
         time.sleep(chance.uniform(0, _OPENING_S if early else _LONGEST_S))
