@@ -6,9 +6,11 @@ from it by whatever compiler reads it, so that a better compiler never orphans a
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from featuregraph import jsonform
@@ -44,7 +46,7 @@ class Plan:
     windowless: frozenset[str]  # features without any stream
     per_candidate: frozenset[str]
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Return the graph's id."""
         return self.graph.id
@@ -92,6 +94,8 @@ class Plan:
                 candidates are no lists of one length.
         """
         found: dict[str, Any] = {}
+        if request is None and candidates is None and not self.given:
+            return found
         request, candidates = _mapping(request, "a request"), _mapping(candidates, "candidates")
         _check_names(self.graph, request, candidates)
         for name in self.graph.requests:
@@ -130,11 +134,19 @@ class Plan:
         if history_start_ms is None:
             return ()
         first = at_ms - history_start_ms + (1 if self.graph.include_now else 0)
-        return tuple(
-            name
-            for name, reach in self.reach.items()
-            if name not in self.windowless and (reach is LIFETIME or reach > first)
-        )
+        reaches, beyond = self._beyond
+        return beyond[bisect_right(reaches, first)]
+
+    @cached_property
+    def _beyond(self) -> tuple[list[int], list[tuple[str, ...]]]:
+        """Return the reaches there are, rising, and before and after each which features reach further."""
+        reach = {name: back for name, back in self.reach.items() if name not in self.windowless}
+        reaches = sorted({back for back in reach.values() if back is not LIFETIME})
+        beyond = [
+            tuple(name for name, back in reach.items() if back is LIFETIME or back >= least)
+            for least in reaches
+        ]
+        return reaches, [*beyond, tuple(name for name, back in reach.items() if back is LIFETIME)]
 
 
 def _mapping(given: object, what: str) -> Mapping[str, Any]:

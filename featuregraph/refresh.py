@@ -20,6 +20,7 @@ from featuregraph.plan import Plan
 from featuregraph.scalar import OVERFLOW
 
 NEVER_READ = -1
+ANY = -2  # in place of a span: any of those whose rows come and go
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Place:
     """Where an aggregate of a plan is kept: its cell, the span that it stands on."""
 
     cell: int
-    span: int
+    span: int  # below 0: one that moves at each query
     scanned: bool  # it is folded when it is asked for, no state is kept
 
 
@@ -49,8 +50,8 @@ def refresher(plan: Plan, places: Mapping[Node, Place]) -> Callable[..., list[st
 
     V holds PLAN's values by feature, as `Plan.publish` gives them but for who owns them; S the states by
     cell; fold(cell, t, q) makes the state of one that is not kept. MOVED says per span when its rows changed
-    last, SEEN when V was refreshed: NEVER_READ, or like MOVED a number that grows. The result names the
-    features whose values lie outside their types: those of V stay as they were.
+    last, at ANY when those of any did, SEEN when V was refreshed: NEVER_READ, or like MOVED a number that
+    grows. The result names the features whose values lie outside their types: those of V stay as they were.
     """
     names: dict[str, Any] = {"overflow": OVERFLOW}
     # What stands is copied for each caller, so that here a copy alone would be one too many.
@@ -59,16 +60,24 @@ def refresher(plan: Plan, places: Mapping[Node, Place]) -> Callable[..., list[st
         for name, publish in plan.publishers.items()
         if not (is_settled(plan.features[name]) and is_public(plan.features[name].type))
     }
-    lines = ["spoilt = []"]
+    standing: dict[tuple[int, ...], list[str]] = {}  # by the spans that they wait for
+    asking: list[str] = []
     for section in sections(plan.features):
-        body = _body(section, places, publishers, names)
-        if section.settled:
-            spans = sorted({places[agg].span for agg in section.aggregates})
-            guard = " or ".join(f"moved[{span}] > seen" for span in spans) or f"seen == {NEVER_READ}"
-            lines += [f"if {guard}:", *(f"    {line}" for line in body)]
-        else:
-            lines += body
-    return compiled("v, s, fold, moved, seen, t, q", [*lines, "return spoilt"], names)
+        spans = tuple(sorted({places[agg].span for agg in section.aggregates}))
+        lines = standing.setdefault(spans, []) if section.settled and min(spans, default=0) >= 0 else asking
+        lines += _body(section, places, publishers, names)
+    guarded = [line for spans, body in standing.items() for line in _guarded(_moved(*spans), body)]
+    lines = ["spoilt = []", *_guarded(_moved(ANY), guarded), *asking, "return spoilt"]
+    return compiled("v, s, fold, moved, seen, t, q", lines, names)
+
+
+def _moved(*spans: int) -> str:
+    return " or ".join(f"moved[{span}] > seen" for span in spans) or f"seen == {NEVER_READ}"
+
+
+def _guarded(guard: str, body: Iterable[str]) -> list[str]:
+    lines = [f"    {line}" for line in body]
+    return [f"if {guard}:", *lines] if lines else []
 
 
 def copier(features: Mapping[str, Node]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:

@@ -17,7 +17,7 @@ from featuregraph.layout import Layout
 from featuregraph.refresh import NEVER_READ, Place, copier, is_settled, refresher
 from stream.cells import Readable
 
-LOGGED = -1  # the span, after all others, of what is read from the log: it moves at each query
+LOGGED = -1  # the span, after all others, of what is read from the log: it moves at each query, as no other
 _VALUE_BYTES = 24
 
 Fold = Callable[[int, int, Mapping[str, Any]], Readable]

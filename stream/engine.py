@@ -21,6 +21,7 @@ from featuregraph import CompileError, FeatureGraphError, FeatureVector, Plan, R
 from featuregraph.convert import BAD, converter
 from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
+from stream.answers import Asked as Answering
 from stream.binding import Binding, Reading
 from stream.blocks.runs import Found
 from stream.cache import WEIGH_EVERY, Kept
@@ -41,6 +42,7 @@ from stream.state import Fetch, FetchSince, KeyCache, KeyRows, KeyState, read_ro
 Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 _KEEPING: frozenset[Mode] = frozenset({"cached", "incremental", "auto"})
+_RUNNING: frozenset[Mode] = frozenset({"incremental", "auto"})
 
 _identifier = converter(IDENTIFIER)
 
@@ -83,6 +85,8 @@ class Engine:
         self.mode: Mode = mode
         self.strict = strict
         self.declared_only = declared_only
+        # What nobody else can have moved, and is held, is answered without the log.
+        self._remembers = mode in _RUNNING and not log.read_only
         self._lock = threading.RLock()
         self._plans: dict[str, Installed] = {}
         self._pace = pace
@@ -92,6 +96,7 @@ class Engine:
         self._together = Together((), log.key, self._unparsable, pace)
         self._kept = Kept(parse_size(memory_budget))
         self._pending: list[Row] = []
+        self._whole = _Whole(self._kept, self._pending)
         self._cursor = log.last_id  # rows up to this id are pending or taken
         self._generation = log.generation
         log.save_first(self)
@@ -199,7 +204,7 @@ class Engine:
                 self._pending.extend(rows)
                 self._cursor = rows[-1].id
                 if len(self._pending) > self._pace.most_pending:
-                    with self._whole():
+                    with self._whole:
                         self._drain()
             return receipt
 
@@ -281,18 +286,6 @@ class Engine:
         return found.items()
 
     @contextmanager
-    def _whole(self) -> Iterator[None]:
-        """Keep nothing of what a failure may have left half done."""
-        try:
-            yield
-        except FeatureGraphError:
-            raise
-        except BaseException:
-            self._kept.clear()
-            self._pending.clear()
-            raise
-
-    @contextmanager
     def _decoding(self) -> Iterator[None]:
         """Tell damage of the file by its name, where stored rows are decoded and put in order.
 
@@ -371,7 +364,12 @@ class Engine:
             first = INT64_MIN if history_start_ms is None else _time(history_start_ms, "history_start_ms")
             q = plan.bind_request(request, candidates)
             name = None if request_id is None else self._request_id(request_id, record=record)
-            with self._whole(), self.log.snapshot():
+            if self._remembers and not (as_known or record):
+                with self._whole:
+                    t = self._now(who) if at_ms is None else _time(at_ms, "at_ms")
+                    if (vector := self._from_memory(plan, who, t, q)) is not None:
+                        return vector
+            with self._whole, self.log.snapshot():
                 t = self._now(who) if at_ms is None else _time(at_ms, "at_ms")
                 now = self._catch_up()
                 self._unparsable.begin(who)
@@ -382,7 +380,7 @@ class Engine:
                     values = self._values(installed, who, t, q)
                     history_start_ms = None  # alone it has no effect
                 self._unparsable.end(who, self._cursor)
-                starts = (self.log.history_start_ms, history_start_ms)
+                starts = (now.history_start_ms, history_start_ms)
                 start = max((ms for ms in starts if ms is not None), default=None)
                 vector = FeatureVector(values, plan.id, t, now.known_ms, plan.partial(t, start))
                 if record:
@@ -390,6 +388,21 @@ class Engine:
                     asked = Asked(who, *given, as_known, history_start_ms, name)
                     self.log.keep_served(plan, asked, vector, seen_id=self._cursor)
             return vector
+
+    def _from_memory(self, plan: Plan, key: str, t: int, q: Mapping[str, Any]) -> FeatureVector | None:
+        """Return the answer where all that it reads is held and has been told; None: the log must be read."""
+        now = self.log.still_at(self._generation, self._cursor)
+        if now is None:
+            return None
+        self._drain()
+        kept = self._kept.get(key)
+        if not isinstance(kept, KeyState) or kept.stale or t < kept.t:
+            return None
+        serving = self._together.serving(kept.choice)
+        if kept.binding is not serving.binding or plan.id in serving.logs:
+            return None
+        values = self._answered(kept, serving.asked[plan.id], key, t, q, _nowhere)
+        return FeatureVector(values, plan.id, t, now.known_ms, plan.partial(t, now.history_start_ms))
 
     def _values(self, installed: Installed, key: str, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
         plan = installed.plan
@@ -413,7 +426,13 @@ class Engine:
                 return read_rows(reading, self._fetch(key, t, INT64_MAX + 1))
 
         source = decoded if isinstance(kept, EventRows) else scan
-        values = kept.answer(serving.asked[plan.id], t, q, source)
+        return self._answered(kept, serving.asked[plan.id], key, t, q, source)
+
+    def _answered(
+        self, kept: KeyCache, asked: Answering, key: str, t: int, q: Mapping[str, Any], source: Any
+    ) -> dict[str, Any]:
+        """Return what KEPT of KEY answers; see to it that it is saved and weighed when that is due."""
+        values = kept.answer(asked, t, q, source)
         if kept.unsaved >= self._pace.most_unsaved:
             self._save(key, kept)
         if kept.unweighed > WEIGH_EVERY:
@@ -594,9 +613,29 @@ class Engine:
             self._kept.resize(parse_size(budget))
 
 
+class _Whole:
+    """Around what changes KEPT and PENDING: of what a failure may have left half done nothing is kept."""
+
+    def __init__(self, kept: Kept, pending: list[Row]) -> None:
+        self._kept = kept
+        self._pending = pending
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        if kind is not None and not issubclass(kind, FeatureGraphError):
+            self._kept.clear()
+            self._pending.clear()
+
+
 def _begin(decoder: Decoder, t: int) -> int:
     """Return from when on a query at T reaches the events of DECODER."""
     return INT64_MIN if decoder.reach is None else max(t - decoder.reach, INT64_MIN)
+
+
+def _nowhere() -> KeyRows:
+    raise AssertionError("all that is read is held, so that nothing is read from the log")
 
 
 def _key(key: object) -> str:

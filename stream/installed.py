@@ -105,10 +105,14 @@ class Together:
         layout = self.binding.layout
         return {plan.id: old.get(plan.id) or Asked(plan, layout) for plan in self._plans}
 
+    @cached_property
+    def _all(self) -> Serving:
+        return Serving(self.binding, self.asked, {})
+
     def serving(self, choice: Choice) -> Serving:
         """Return the plans served in the ways of CHOICE."""
         if choice == STATES:
-            return Serving(self.binding, self.asked, {})
+            return self._all
         found = self._servings.get(choice)
         if found is None:
             while len(self._servings) >= _MOST_SERVINGS:

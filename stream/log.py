@@ -22,7 +22,7 @@ from weakref import WeakSet
 
 from featuregraph.errors import EventError
 from featuregraph.windows import parse_duration
-from stream import arrivals, inspect, quarantine, retention, snapshots
+from stream import arrivals, inbox, inspect, quarantine, retention, snapshots
 from stream import forget as forgetting
 from stream.appender import Appender
 from stream.blocks.runs import Found
@@ -64,6 +64,7 @@ class Standing(NamedTuple):
     generation: int
     last_id: int
     known_ms: int | None
+    history_start_ms: int | None
 
 
 class Keeper(Protocol):
@@ -407,8 +408,29 @@ class EventLog(LogFile):
             self._follow(connection)
             writer, reader = self._appender, self._reader
             if writer is not None:
-                return Standing(writer.generation, writer.last_id, writer.known_ms)
-            return Standing(self._generation_seen, reader.last_id(), reader.known_ms())
+                return self._written(writer)
+            last_id, known_ms = reader.last_id(), reader.known_ms()
+            return Standing(self._generation_seen, last_id, known_ms, self._history_start_ms)
+
+    def still_at(self, generation: int, last_id: int) -> Standing | None:
+        """Return where the log stands if no row came or went since it stood at LAST_ID in GENERATION.
+
+        None: some did, some wait to be taken in, or only a snapshot can tell, as in a process that reads.
+        """
+        with self._lock:
+            writer, connection = self._appender, self._connection
+            if writer is None or connection is None:
+                return None
+            if writer.last_id != last_id or writer.generation != generation:
+                return None
+            try:
+                return None if inbox.waiting(connection) else self._written(writer)
+            except sqlite3.Error:
+                return None  # who reads the log next says what it means
+
+    def _written(self, writer: Appender) -> Standing:
+        """Return where the log stands for its writer: nobody else moves it."""
+        return Standing(writer.generation, writer.last_id, writer.known_ms, self._history_start_ms)
 
     @property
     def last_id(self) -> int:

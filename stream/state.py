@@ -11,6 +11,7 @@ from typing import Any
 
 from featuregraph.aggregates.weight import weigh
 from featuregraph.layout import FIRST_SLOT, TS_PLACE
+from featuregraph.refresh import ANY
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import LOGGED, Answers, Asked
@@ -123,7 +124,7 @@ class KeyCache(KeyRows, ABC):
         self.stale = False
         self.unweighed = INT64_MAX  # rows pushed since `bytes` was last asked for
         self._loose = 0  # rows pushed since all were put into columns
-        self._came: set[int] = set()  # tracks that got rows since the last query
+        self._came: set[str] = set()  # events of which rows came since the last query
         self.unsaved = 0  # rows loaded or pushed since the states were saved
 
     def move(self, binding: Binding, fetch: Fetch) -> None:
@@ -161,13 +162,13 @@ class KeyCache(KeyRows, ABC):
         self._loose += len(rows)
         if self.stale:
             return
-        readings, tracks, late = self.binding.readings, self.tracks, self._insert
+        readings, tracks, came, late = self.binding.readings, self.tracks, self._came, self._insert
         for row in rows:
             reading = readings.get(row.name)
             made = reading.decoder.row(reading.decoder.of_row(row)) if reading is not None else None
             if reading is None or made is None:
                 continue
-            self._came.update(reading.tracks)
+            came.add(row.name)
             for number, place in reading.takers:
                 if place is None or made[place] is True:
                     rows_of, time = tracks[number], made[TS_PLACE]
@@ -260,9 +261,10 @@ class KeyState(KeyCache):
         self._by_track: dict[int, list[tuple[int, RunningSpan]]] = {}
         self._filtered: list[Rows] = []  # those whose filter may overflow
         self._wakes: dict[int, int] = {}  # by track: from when on a span of it may move
+        self._wake = INT64_MIN  # the least of these
         self._trims: dict[int, int] = {}  # by track: with more rows than these, some may be trimmed
         self._age = 0  # how often spans were brought on
-        self._moved: list[int] = []  # by span: at which age its rows changed last
+        self._moved: list[int] = []  # by span, LOGGED and ANY: at which age its rows changed last
         self._answers: dict[str, Answers] = {}  # by plan
         self.interval_ms = 0.0  # between queries, the latest few counting most
         self._scan: Scan = lambda: KeyRows(binding)  # of the latest query
@@ -395,7 +397,8 @@ class KeyState(KeyCache):
         self._filtered = [rows for rows in self.tracks.values() if rows.track.where is not None]
         self._wakes = dict.fromkeys(layout.tracks, INT64_MIN)
         self._trims = dict.fromkeys(layout.tracks, binding.pace.least_trim)
-        self._moved = [self._age] * (2 + max(layout.spans, default=-1))
+        self._wake = INT64_MIN
+        self._moved = [self._age] * (1 + max(layout.spans, default=-1) - min(LOGGED, ANY))
         self._answers = {}
 
     def _insert(self, number: int, row: EventRow) -> None:
@@ -439,12 +442,15 @@ class KeyState(KeyCache):
         """Bring all spans to T."""
         self._age += 1
         self._moved[LOGGED] = self._age
-        for number in self._came:
-            self._wakes[number] = INT64_MIN
+        if t < self._wake and not self._came:
+            return
+        for event in self._came:
+            self._wakes |= dict.fromkeys(self.binding.readings[event].tracks, INT64_MIN)
         self._came.clear()
         for number, wake in self._wakes.items():
             if t >= wake:
                 self._wakes[number] = self._move(number, t)
+        self._wake = min(self._wakes.values(), default=NEVER)
 
     def _fold_one(self, number: int, t: int, q: Mapping[str, Any]) -> Readable:
         if number >= 0:
@@ -458,7 +464,7 @@ class KeyState(KeyCache):
         wake = NEVER
         for place, running in self._by_track[number]:
             if running.advance(t):
-                self._moved[place] = self._age
+                self._moved[place] = self._moved[ANY] = self._age
                 if running.marks_states:
                     running.mark()
             wake = min(wake, running.wake)

@@ -15,6 +15,7 @@ from featuregraph.refresh import sections
 from featuregraph.testing.clock import FakeClock
 from featuregraph.types import INT64_MAX
 from stream import Engine, EventLog
+from stream.choice import Choice
 
 pytestmark = pytest.mark.device
 
@@ -93,6 +94,94 @@ def test_what_did_not_change_is_not_read_again(engine: Engine, monkeypatch: pyte
     engine.append({"event": "other", "ts_ms": 13, "user_id": "u"})
     engine.extract(GRAPH.id, at_ms=13)
     assert reads == [8, 12, 13]
+
+
+@pytest.fixture
+def asked(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list that grows with each look into the log of an engine that has answered at 8 ms."""
+    engine.append_many([tap(at) for at in range(1, 6)])
+    engine.extract(GRAPH.id, at_ms=8)
+    found: list[str] = []
+    snapshot = engine.log.snapshot
+
+    def counted() -> Any:
+        found.append("snapshot")
+        return snapshot()
+
+    monkeypatch.setattr(engine.log, "snapshot", counted)
+    return found
+
+
+def test_what_is_held_asks_the_log_nothing(engine: Engine, asked: list[str]) -> None:
+    """Windows that move, values that wait for the query, and events of the engine's own need no log."""
+    events = [tap(at) for at in range(1, 6)]
+    for t in (8, 9, 12, 12, 15):
+        assert engine.extract(GRAPH.id, at_ms=t).values == expected(events, t)
+    engine.append(tap(15))
+    assert engine.extract(GRAPH.id, at_ms=16).values == expected([*events, tap(15)], 16)
+    assert asked == []
+
+
+def test_an_event_behind_the_engine_is_seen(engine: Engine, asked: list[str]) -> None:
+    """So is one that another process handed over, though nobody took it in yet."""
+    events = [tap(at) for at in range(1, 6)]
+    engine.log.append(tap(7))
+    assert engine.extract(GRAPH.id, at_ms=8).values == expected([*events, tap(7)], 8)
+    with EventLog(engine.log.path, shared=True, clock=engine.log.clock) as other:
+        assert other.append(tap(8)).handed_over == 1
+        assert engine.extract(GRAPH.id, at_ms=9).values == expected([*events, tap(7), tap(8)], 9)
+    assert len(asked) == 2
+
+
+def test_what_is_forgotten_behind_the_engine_is_gone(engine: Engine, asked: list[str]) -> None:
+    """Forgetting moves no id, and yet all that is held may be of what is gone."""
+    engine.log.forget(before=4)
+    assert engine.extract(GRAPH.id, at_ms=8).values == expected([tap(4), tap(5)], 8)
+    engine.log.trim(before=5)
+    vector = engine.extract(GRAPH.id, at_ms=8)
+    assert vector.values == expected([tap(5)], 8)
+    assert set(vector.partial) == set(GRAPH.features)
+    assert engine.extract(GRAPH.id, at_ms=8) == vector
+    assert len(asked) == 2
+
+
+def test_the_past_and_the_known_are_read_from_the_log(engine: Engine, asked: list[str]) -> None:
+    """A query before the latest one, one as known and one on record each look into the log."""
+    events = [tap(at) for at in range(1, 6)]
+    assert engine.extract(GRAPH.id, at_ms=3).values == expected(events, 3)
+    engine.extract(GRAPH.id, at_ms=8, as_known=True)
+    engine.extract(GRAPH.id, at_ms=8, record=True)
+    assert len(asked) == 3
+    assert len(list(engine.log.served())) == 1
+
+
+def test_a_duplicate_moves_what_is_known(engine: Engine, asked: list[str]) -> None:
+    """No row comes of it, but the log's clock went on."""
+    before = engine.extract(GRAPH.id, at_ms=8)
+    engine.log.clock.set(2**60 + 1)  # type: ignore[attr-defined]
+    engine.append_many([])
+    after = engine.extract(GRAPH.id, at_ms=8)
+    assert (before.known_until, after.known_until) == (2**60, engine.log.known_ms)
+    assert asked == []
+
+
+def test_a_plan_that_comes_is_bound_first(engine: Engine, asked: list[str]) -> None:
+    """What is held of the plans before does not answer it."""
+    other = fg.Graph("other", {"most": fg.rows(Tap).max(Tap.n)})
+    engine.install(other.compile())
+    assert engine.extract(other.id, at_ms=8)["most"] == 1
+    assert engine.extract(GRAPH.id, at_ms=8).values == expected([tap(at) for at in range(1, 6)], 8)
+    assert len(asked) == 1
+
+
+def test_what_is_on_the_log_is_read_from_it(engine: Engine) -> None:
+    """With a state for nothing each query reads, whatever moved."""
+    other = Engine(engine.log, key="u", mode="auto", chooser=lambda of: Choice(logged=frozenset(of.index)))
+    other.install(GRAPH.compile())
+    events = [tap(at) for at in range(1, 6)]
+    engine.append_many(events)
+    for t in (8, 8, 12):
+        assert other.extract(GRAPH.id, at_ms=t).values == expected(events, t)
 
 
 def test_an_overflow_ends_with_its_row(engine: Engine) -> None:
