@@ -76,6 +76,7 @@ class Appender:
         self._limits = limits
         self._max_future_ms = max_future_ms
         self._latest: dict[int, int] = {}
+        self._to_join = 0  # events that may be joined until the next sealing; below 0: joined too early
         self.sealer = Sealer(connection, reader.shelf, by_user=self._by_user, sealing=sealing)
         self.last_id = reader.last_id()
         self.generation = reader.generation()
@@ -165,11 +166,12 @@ class Appender:
                 with transaction(self._connection):
                     self.sealer.seal()
                     set_meta(self._connection, **self.marks())
-                left = self._limits.sealing.most_events
-                while left > 0 and (blocks := self.sealer.to_join()):
+                # What was joined beyond the bound is made up for: a backlog costs many sealings a little.
+                self._to_join = min(self._to_join, 0) + self._limits.sealing.most_events
+                while self._to_join > 0 and (blocks := self.sealer.to_join()):
                     with transaction(self._connection):
                         self.sealer.join(blocks)
-                    left -= sum(block.events for block in blocks)
+                    self._to_join -= sum(block.events for block in blocks)
             give_back(self._connection, self._limits.free_bytes)
             return True
         except BaseException:

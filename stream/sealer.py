@@ -17,7 +17,7 @@ from hashlib import blake2b
 from typing import Any, Final
 
 from stream.blocks.runs import EVENT_ID, ID, KEY, PAYLOAD, TS, Event
-from stream.blocks.sealing import Held, RunName, Sealing, shared_out, to_join, to_seal
+from stream.blocks.sealing import Held, RunName, Sealing, as_joined, shared_out, to_join, to_seal
 from stream.codec import Fields, full_decoder
 from stream.damage import TAIL, Finding, judged
 from stream.errors import BlockError
@@ -171,7 +171,9 @@ class Sealer:
             piece = events[first:last]
             data = write_events(piece, [fields for _, fields in written[first:last]])
             ids, times = [event[ID] for event in piece], [event[TS] for event in piece]
-            self._insert(data, ids, times, runs_of(piece), joined=joined)
+            runs = runs_of(piece)
+            kept = as_joined(joined, sum(sizes[first:last]), self._sealing) if len(runs) == 1 else joined
+            self._insert(data, ids, times, runs, joined=kept)
 
     def _insert(
         self,

@@ -5,7 +5,8 @@
 2. A run of `own` events or more has blocks of its own; shorter ones share blocks, in order.
 3. Blocks of one key and name that are half empty are joined once `join` of them make half a block at least;
    shared blocks likewise, which then sort anew: what grew long enough leaves them. Joined twice, they stay as
-   they are. So an event is written about twice more than once in its life.
+   they are, and so does a block of one key and name that is half full of bytes: joined it would come apart
+   again. So an event is written about twice more than once in its life.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class Sealing(NamedTuple):
 
 SEALING: Final = Sealing()
 MOST_JOINED: Final = 2  # times that a shared block is sorted anew
+STAYS: Final = 1 << 16  # `joined` of a block of one key and name that is full of bytes
 
 
 class Held(NamedTuple):
@@ -36,7 +38,7 @@ class Held(NamedTuple):
 
     id: int
     owner: RunName | None  # None: it is shared
-    joined: int  # how often its events were joined
+    joined: int  # how often its events were joined, or STAYS
     events: int
 
 
@@ -84,13 +86,18 @@ def _filled(first: int, last: int, sizes: Sequence[int], sealing: Sealing) -> li
     return [*blocks, (start, last)] if last > start else blocks
 
 
+def as_joined(joined: int, size: int, sealing: Sealing) -> int:
+    """Return `joined` of a block of one key and name whose fields have SIZE bytes."""
+    return STAYS if 2 * size > sealing.most_bytes else joined
+
+
 def to_join(blocks: Iterable[Held], sealing: Sealing) -> list[Held]:
     """Return the blocks that are joined now, none or at least two."""
     small: dict[tuple[RunName | None, int], list[Held]] = {}
     for block in blocks:
         if block.owner is None and block.joined < MOST_JOINED:
             small.setdefault((None, block.joined), []).append(block)
-        elif block.owner is not None and 2 * block.events <= sealing.most_events:
+        elif block.owner is not None and block.joined < STAYS and 2 * block.events <= sealing.most_events:
             small.setdefault((block.owner, 0), []).append(block)
     for (_, joined), found in small.items():
         events = 0

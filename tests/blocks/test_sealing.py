@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stream.blocks.sealing import SEALING, Held, Sealing, shared_out, to_join, to_seal
+from stream.blocks.sealing import SEALING, Held, Sealing, as_joined, shared_out, to_join, to_seal
 
 pytestmark = pytest.mark.device
 
@@ -45,3 +45,14 @@ def test_small_blocks_are_joined() -> None:
     shared = [Held(id, None, id // 4, 200) for id in range(7)]
     assert to_join(shared, SEALING) == shared[:4]
     assert to_join([Held(id, None, 2, 100) for id in range(50)], SEALING) == []
+
+
+@given(st.lists(st.integers(1, SMALL.most_bytes // 3), min_size=1, max_size=60))
+def test_what_was_joined_is_not_joined_again(sizes: list[int]) -> None:
+    """Blocks of one key and name that are full stay: else each sealing rewrites them."""
+    blocks = shared_out([(1, 1, 0, len(sizes))], sizes, SMALL)
+    held = [
+        Held(id, (1, 1), as_joined(1, sum(sizes[first:last]), SMALL), last - first)
+        for id, (first, last) in enumerate(blocks)
+    ]
+    assert to_join(held, SMALL) == []
