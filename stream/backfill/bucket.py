@@ -99,16 +99,16 @@ def _hash_words(words: pa.Array, rows: npt.NDArray[Any], seeds: Hashes) -> Hashe
 
 def _xxh64(text: npt.NDArray[np.uint8], seed: Hashes) -> Hashes:
     """Return XXH64 of each row of TEXT, which are of one length."""
-    size = text.shape[1]
-    at = 0
+    size, at = text.shape[1], 0
+    found: Hashes
     if size >= _STRIPE:
         lanes = [seed + _P1 + _P2, seed + _P2, seed + np.uint64(0), seed - _P1]
         while size - at >= _STRIPE:
             lanes = [_round(lane, _word(text, at + _WORD * i)) for i, lane in enumerate(lanes)]
             at += _STRIPE
-        found = sum(
-            (_rotated(lane, turn) for lane, turn in zip(lanes, (1, 7, 12, 18), strict=True)), _P1 - _P1
-        )
+        found = np.zeros_like(seed)
+        for lane, left in zip(lanes, (1, 7, 12, 18), strict=True):
+            found = found + _rotated(lane, left)
         for lane in lanes:
             found = (found ^ _round(np.zeros_like(lane), lane)) * _P1 + _P4
     else:
