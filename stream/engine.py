@@ -32,12 +32,14 @@ from stream.errors import ArgumentError, LogError
 from stream.event import COLUMNS, Receipt, Row
 from stream.event_rows import EventRows
 from stream.installed import Installed, Together
+from stream.key_cache import KeyCache
+from stream.key_rows import Fetch, FetchSince, KeyRows, read_rows
+from stream.key_state import KeyState
 from stream.log import EventLog, Standing
 from stream.pace import PACE, Pace
 from stream.served import Asked, public
 from stream.sizes import parse_size
 from stream.snapshot import FORMAT, Snapshot, pack, unpack
-from stream.state import Fetch, FetchSince, KeyCache, KeyRows, KeyState, read_rows
 
 Mode = Literal["naive", "fused", "cached", "incremental", "auto"]
 MODES: tuple[Mode, ...] = get_args(Mode)
