@@ -17,12 +17,14 @@ from stream.decode import EventRow
 from stream.event_rows import EventRows
 from stream.follower import Follower
 from stream.installed import Installed, Together
+from stream.key_cache import KeyCache
+from stream.key_rows import KeyRows, read_rows
+from stream.key_state import KeyState
 from stream.log import EventLog
 from stream.mode import KEEPING, RUNNING, Mode
 from stream.pace import Pace
 from stream.reads import decoding, known, reached, scan
 from stream.restart import resumed, save
-from stream.state import KeyCache, KeyRows, KeyState, read_rows
 
 
 class Answerer:

@@ -22,13 +22,13 @@ from stream.errors import ArgumentError, StreamError
 from stream.event import COLUMNS, Receipt
 from stream.follower import Follower
 from stream.installed import Installed, Together
+from stream.key_state import KeyState
 from stream.log import EventLog
 from stream.mode import MODES, Mode
 from stream.pace import PACE, Pace
 from stream.query import key_of, name_of, time_of
 from stream.served import Asked, public
 from stream.sizes import parse_size
-from stream.state import KeyState
 
 __all__ = ["MODES", "Engine", "Mode"]
 

@@ -10,8 +10,8 @@ from stream.binding import Binding
 from stream.blocks.runs import Found
 from stream.decode import ID, TS, Decoder
 from stream.event import Row
+from stream.key_rows import Fetch, FetchSince, KeyRows
 from stream.log import EventLog
-from stream.state import Fetch, FetchSince, KeyRows
 
 END = INT64_MAX + 1  # later than any event
 

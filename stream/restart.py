@@ -8,11 +8,12 @@ from contextlib import suppress
 from stream.binding import Binding
 from stream.errors import LogError
 from stream.follower import Follower
+from stream.key_cache import KeyCache
+from stream.key_state import KeyState
 from stream.log import EventLog
 from stream.pace import Pace
 from stream.reads import arrivals, arrived_until
 from stream.snapshot import FORMAT, Snapshot, pack, unpack
-from stream.state import KeyCache, KeyState
 
 
 def save(log: EventLog, key: str, kept: KeyCache, whole: Binding, follower: Follower) -> None:
