@@ -17,8 +17,9 @@ from stream.damage import Finding, joined
 from stream.damage import lost as lost_row
 from stream.engine import MODES, Mode
 from stream.errors import CHECKING, OPENING, translated
+from stream.key_rows import KeyRows
+from stream.key_state import KeyState
 from stream.limits import Limits
-from stream.state import KeyRows, KeyState
 from stream.tables import read_events
 
 pytestmark = pytest.mark.device
