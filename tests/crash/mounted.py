@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,7 @@ def full(folder: Path) -> None:
         assert taken > 50, taken
         require(engine, taken)
         for _ in range(3):  # a call that was refused leaves nothing behind
-            refusal(path, LogFullError, lambda engine=engine, taken=taken: engine.append(tap(taken)))
+            refusal(path, LogFullError, partial(engine.append, tap(taken)))
         engine.save()
         require(engine, taken)
         filler.unlink()
@@ -125,14 +126,14 @@ def read_only(folder: Path) -> None:
         shutil.copy(f"{killed}{part}", f"{copied}{part}")
     mount("-o", "remount,ro", folder)
     for path in (closed, killed, folder / "new.db"):
-        refusal(path, LogReadOnlyError, lambda path=path: EventLog(path))
+        refusal(path, LogReadOnlyError, partial(EventLog, path))
     # SQLite makes that index anew only where it may write.
-    refusal(copied, LogError, lambda: EventLog(copied, read_only=True))
+    refusal(copied, LogError, partial(EventLog, copied, read_only=True))
     for path in (closed, killed):
         engine = opened(path, read_only=True)
         require(engine, 300)
-        refusal(path, LogReadOnlyError, lambda engine=engine: engine.append(tap(300)))
-        refusal(path, LogReadOnlyError, lambda engine=engine: engine.forget(before=NOW))
+        refusal(path, LogReadOnlyError, partial(engine.append, tap(300)))
+        refusal(path, LogReadOnlyError, partial(engine.forget, before=NOW))
         assert engine.log.check() == []
         engine.log.close()
 
