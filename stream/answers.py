@@ -2,7 +2,7 @@
 
 1. A value is read again only if a row entered or left a window that it reads, or if it waits for the query.
 2. What a caller does to the values it got changes no later answer.
-3. What is read each time is not held in between: of a thousand candidates it would be most of what a key takes.
+3. What is read each time is not held in between: of a thousand candidates it would be most of a key.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ class Asked:
         logged = {agg for agg, number in zip(self.plan.aggregates, self.numbers, strict=True) if number < 0}
         features = self.plan.features.items()
         return dict.fromkeys(
-            name
-            for name, node in features
-            if not is_settled(node) or not logged.isdisjoint(toposort([node]))
+            name for name, node in features if not is_settled(node) or not logged.isdisjoint(toposort([node]))
         )
 
     @cached_property
