@@ -19,8 +19,9 @@ from stream.binding import Binding, Reading
 from stream.cost import rows_gain
 from stream.decode import EventRow
 from stream.event import Row
+from stream.key_cache import KeyCache
+from stream.key_rows import Fetch, KeyRows, fill
 from stream.rows import Batch, KeptRows, ScannedRows
-from stream.state import Fetch, KeyCache, KeyRows, fill
 
 Read = Callable[[Reading], list[EventRow]]
 _INTERVALS = 8  # of which the mean is taken
