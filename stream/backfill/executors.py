@@ -1,4 +1,4 @@
-"""Who can answer recorded queries: the reference, and the device engine in each of its modes.
+"""Who can answer recorded queries: the reference, replay over columns, and the device engine by its modes.
 
 Each gives exactly the same values; they differ in speed. A further executor is one more row of `executor`.
 """
@@ -81,6 +81,34 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
+class Local:
+    """Replay over columns; a graph that it does not compute goes to the reference as a whole."""
+
+    name: str = "local"
+    needs_log: bool = False
+
+    def check(self, plan: Plan) -> None:
+        """Do nothing: the reference computes what columns do not."""
+
+    def outcomes(
+        self, plan: Plan, events: Recorded, queries: Sequence[Query]
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Give each query's answer, in their order."""
+        from stream.backfill.columnar import is_columnar
+        from stream.backfill.columnar.rowwise import local_outcomes
+
+        if not is_columnar(plan.graph):
+            yield from Reference().outcomes(plan, events, queries)
+            return
+        rows = [row for rows in events.rows.values() for row in rows]
+        for place, outcome in enumerate(local_outcomes(plan, rows, queries)):
+            if isinstance(outcome, FeatureOverflowError):
+                yield place, _named(outcome, queries[place], place)
+            else:
+                yield place, outcome
+
+
+@dataclass(frozen=True, slots=True)
 class Device:
     """The device engine in one mode, its time moving forward within each key."""
 
@@ -127,11 +155,13 @@ def _outcome(answer: Callable[[Query], Answered], query: Query, place: int) -> O
     try:
         return answer(query)
     except FeatureOverflowError as error:
-        return FeatureOverflowError(
-            error.feature, f"query {place + 1}, key {query['key']!r:.60} at {query['t']}"
-        )
+        return _named(error, query, place)
     except RequestError as error:
         raise RequestError(f"query {place + 1}: {error}") from error
+
+
+def _named(error: FeatureOverflowError, query: Query, place: int) -> FeatureOverflowError:
+    return FeatureOverflowError(error.feature, f"query {place + 1}, key {query['key']!r:.60} at {query['t']}")
 
 
 def by_key(queries: Sequence[Query]) -> Iterator[tuple[Key | None, list[int]]]:
@@ -172,7 +202,7 @@ def _nobody(log: EventLog) -> str:
     return name
 
 
-EXECUTORS: tuple[Executor, ...] = (Reference(), *(Device(mode) for mode in MODES))
+EXECUTORS: tuple[Executor, ...] = (Reference(), Local(), *(Device(mode) for mode in MODES))
 
 
 def executor(engine: str, mode: str) -> Executor:
@@ -184,7 +214,5 @@ def executor(engine: str, mode: str) -> Executor:
             raise BackfillError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
         return Device(mode)
     if engine == "local":
-        raise BackfillError(
-            'expected engine "device" or "reference", found "local"; it comes with columnar replay'
-        )
-    raise BackfillError(f"expected an engine (device, reference), found {engine!r}; correct it")
+        return Local()
+    raise BackfillError(f"expected an engine (local, device, reference), found {engine!r}; correct it")

@@ -229,8 +229,7 @@ def test_ctrl_c_leaves_nothing_behind(
 @pytest.mark.parametrize(
     ("rest", "said"),
     [
-        (["--engine", "local"], 'found "local"; it comes with columnar replay'),
-        (["--engine", "spark"], "expected an engine (device, reference), found 'spark'"),
+        (["--engine", "spark"], "expected an engine (local, device, reference), found 'spark'"),
         (["--mode", "quick"], "expected a mode (naive, fused, cached, incremental, auto), found 'quick'"),
         (["--workers", "2"], "expected workers to be left out, found 2; it comes with columnar replay"),
         (["--memory", "1GiB"], "expected memory to be left out"),

@@ -1,4 +1,4 @@
-"""Arrow arrays as columns and back, by type; text and whatever else needs parsing once per different value."""
+"""Arrow arrays as columns and back, by type; what needs parsing is parsed once per different value."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.types import AnyType, ListType, MapType, RecordType, Type
-from stream.backfill.columnar.column import Array, Column, Mask
 from stream.backfill.columnar.nested import Nested, Values
 from stream.backfill.columnar.values import converted
 
@@ -77,7 +77,7 @@ def _by_value(array: pa.Array, type: Type) -> tuple[Column, Mask | None]:
 
 
 def scattered(found: Column, bad: Mask | None, rows: Array, count: int) -> tuple[Column, Mask | None]:
-    """Return a column of COUNT rows with the values of FOUND at ROWS, the later ones of equal rows; else null."""
+    """Return COUNT rows with the values of FOUND at ROWS, of equal rows the later ones; null elsewhere."""
     values = np.zeros(count, found.values.dtype)
     known = np.zeros(count, np.bool_)
     values[rows] = found.values
@@ -114,7 +114,8 @@ def record_arrays(type: RecordType, values: Nested) -> dict[str, pa.Array]:
 
     offsets = pa.array(values.offsets.astype(np.int32), pa.int32())
     return {
-        name: pa.ListArray.from_arrays(offsets, _scalars(item, values.parts[name])) for name, item in type.items
+        name: pa.ListArray.from_arrays(offsets, _scalars(item, values.parts[name]))
+        for name, item in type.items
     }
 
 

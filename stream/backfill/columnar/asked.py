@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from featuregraph.arrays import calendar
+from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.ir import Node, Op
-from featuregraph.scalar import day_of_week, hour_of_day
 from featuregraph.types import INT64_MIN
-from stream.backfill.columnar.column import Array, Column, Mask
 from stream.backfill.columnar.nested import Nested
 from stream.backfill.columnar.space import Space
 
@@ -65,12 +65,6 @@ class Asked:
                 return Column(self.t)
             case Op.REQUEST:
                 return self.requests[node["name"]]
-            case Op.HOUR_OF_DAY:
-                return self._by_time(hour_of_day(node["tz"]))
-            case Op.DAY_OF_WEEK:
-                return self._by_time(day_of_week(node["tz"]))
+            case Op.HOUR_OF_DAY | Op.DAY_OF_WEEK:
+                return Column(calendar(node, self.t))
         return None
-
-    def _by_time(self, function: Callable[[int], int]) -> Column:
-        times, places = np.unique(self.t, return_inverse=True)
-        return Column(np.array([function(t) for t in times.tolist()], np.int64)[places])

@@ -7,12 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
+from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.ir import Node
 from featuregraph.types import INT64_MAX, INT64_MIN
 from featuregraph.windows import Window
 from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.coding import WordOrders
-from stream.backfill.columnar.column import Array, Column, Mask
 from stream.backfill.columnar.kernels.extremes import reduced
 
 _ROOM = 2**62  # a key and a time are searched as one number below it

@@ -11,21 +11,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.ir import Node
 from featuregraph.layout import Span
 from featuregraph.layout import Track as LaidOut
 from featuregraph.steps import is_static
 from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.block import Edges
-from stream.backfill.columnar.column import Array, Column, Mask
 from stream.backfill.columnar.expansion import chunks, expanded
 from stream.backfill.columnar.kernels import Groups, groups_of, value_of
 from stream.backfill.columnar.masks import any_of, spoilt
-from stream.backfill.columnar.nested import Nested, Values, joined
+from stream.backfill.columnar.nested import Values, joined
 from stream.backfill.columnar.rows import Ranges, Rows, seen_from
 from stream.backfill.columnar.tracks import Track, Tracks
 
-_FOLDED_ROLES = ("x", "by", "distinct")  # what kernels read of a row; items are read of the rows that are left
+_FOLDED_ROLES = (
+    "x",
+    "by",
+    "distinct",
+)  # what kernels read of a row; items are read of the rows that are left
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +87,9 @@ class Cell:
                 one = spoilt(one, over if wanted.known is None else over & wanted.known)
             found.append(one)
             places.append(mine)
-        whole = joined(found)
+        whole = _ordered(joined(found), places)
         assert isinstance(whole, Column)
-        return _ordered(whole, places)
+        return whole
 
     def _groups(self, piece: Piece) -> Groups:
         return groups_of(self._agg, piece.rows, piece.ranges)
@@ -112,7 +116,9 @@ class Cell:
             if filtered and not self._waits():
                 yield Piece(plain, track.rows, ranges, broken)
             else:
-                yield from self._spelled(track, plain, ranges, broken, where=None if filtered else self._where)
+                yield from self._spelled(
+                    track, plain, ranges, broken, where=None if filtered else self._where
+                )
         if late is not None:
             track = self._tracks.of(self._events, None)
             chosen = np.flatnonzero(late)

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.types import INT64_MAX, Type
-from stream.backfill.columnar.column import Array, Column, Mask
 
 
 @dataclass(slots=True)
@@ -47,8 +47,11 @@ class Coding:
         self._values: Array | None = None
         self._least = 0
         known = column.values if column.known is None else column.values[column.known]
-        if self.words is not None or type.kind == "boolean" or not known.size:
+        if self.words is not None or type.kind == "boolean":
             self.size = 2 if self.words is None else len(self.words)
+            return
+        if not known.size:
+            self.size = 0
             return
         if type.kind != "float64":
             self._least = int(known.min())
@@ -63,12 +66,12 @@ class Coding:
         known = np.ones(len(column), np.bool_) if column.known is None else column.known
         if column.words is not self.words:
             return self._of_words(column, known)
+        if not self.size:
+            return np.zeros(len(column), np.int64), np.zeros(len(column), np.bool_)
         if self._values is None:
             codes = column.values.astype(np.int64)
             inside = (codes >= self._least) & (codes - self._least < self.size) & known
             return np.where(inside, codes - self._least, 0), inside
-        if not self.size:
-            return np.zeros(len(column), np.int64), np.zeros(len(column), np.bool_)
         codes = np.minimum(np.searchsorted(self._values, column.values), self.size - 1)
         return codes, (self._values[codes] == column.values) & known
 

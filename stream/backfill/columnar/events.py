@@ -1,10 +1,10 @@
 """Which events are known, and in which order (SEMANTICS section 1): over whole columns.
 
-    source (in the order of arrival)
-      -> event, ts_ms, seq, key, user_id, event_id, known_ms      converted; what is not of its type is refused
-      -> without events that have no key, and later ones of an event_id                          1.1, 1.3
-      -> a seq for those that have none                                                          1.2
-      -> sorted by (key, ts_ms, seq, user_id)                                                    1.2, 1.4
+source (in the order of arrival)
+-> event, ts_ms, seq, key, user_id, event_id, known_ms      converted; what is not of its type is refused
+-> without events that have no key, and later ones of an event_id                          1.1, 1.3
+-> a seq for those that have none                                                          1.2
+-> sorted by (key, ts_ms, seq, user_id)                                                    1.2, 1.4
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.errors import EventError
 from featuregraph.types import IDENTIFIER, INT64, INT64_MIN, TIMESTAMP, Type
 from stream.backfill.columnar.coding import WordOrders
-from stream.backfill.columnar.column import Array, Column, Mask
 from stream.backfill.columnar.order import group_starts, sorted_order
 from stream.backfill.columnar.seqs import given_seqs
 from stream.backfill.columnar.source import Source
@@ -106,7 +106,9 @@ def _required(source: Source, name: str, type: Type) -> Column:
 def _identity(source: Source, name: str, *, strict: bool) -> Column:
     found = source.read(name, IDENTIFIER)
     if strict and found.bad is not None:
-        raise _refused(int(np.flatnonzero(found.bad)[0]), f"an identifier as {name}", "mend it or lift strict")
+        raise _refused(
+            int(np.flatnonzero(found.bad)[0]), f"an identifier as {name}", "mend it or lift strict"
+        )
     return found.column
 
 
@@ -127,15 +129,11 @@ def _refused(row: int, expected: str, step: str) -> EventError:
 
 def _duplicates(owner: Column, ids: Column, rows: Array) -> Mask | None:
     """Return which of ROWS have an event_id that an earlier one of their key has; None if none has."""
-    if ids.known is not None:
-        with_id = np.flatnonzero(ids.known[rows])
-    else:
-        with_id = np.arange(len(rows))
-    if not len(with_id):
-        return None
-    chosen = rows[with_id]
-    if len(ids.words or ()) == len(with_id):
+    with_id = np.arange(len(rows)) if ids.known is None else np.flatnonzero(ids.known[rows])
+    carried = len(ids) if ids.known is None else int(ids.known.sum())
+    if not len(with_id) or len(ids.words or ()) == carried:
         return None  # as many ids as events that have one
+    chosen = rows[with_id]
     columns = [owner.values[chosen], ids.values[chosen]]
     order = sorted_order(columns, len(chosen))
     first = np.zeros(len(chosen), np.bool_)

@@ -17,8 +17,8 @@ from itertools import accumulate
 import numpy as np
 
 from featuregraph.aggregates.algebra import ratio
+from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.scalar import OVERFLOW
-from stream.backfill.columnar.column import Array, Column, Mask
 
 _INT64_BITS = 63
 _DOUBLE_BITS = 53
@@ -59,7 +59,7 @@ class Sums:
 
     def integers(self, chosen: Array) -> Iterable[int]:
         """Return the integers of the CHOSEN sums, before the exponent."""
-        high = self.high[chosen].tolist()
+        high: list[int] = self.high[chosen].tolist()
         if self.low is None:
             return high
         return [(h << self.bits) + low for h, low in zip(high, self.low[chosen].tolist(), strict=True)]
@@ -168,12 +168,10 @@ def quotients(sums: Sums, by: Array, unit: int = 1) -> Column:
             values, hard = _divided(sums, by, unit)
     over = np.zeros(count, np.bool_)
     chosen = np.flatnonzero(hard)
-    for place, whole, part in zip(
-        chosen.tolist(), sums.integers(chosen), by[chosen].tolist(), strict=True
-    ):
+    for place, whole, part in zip(chosen.tolist(), sums.integers(chosen), by[chosen].tolist(), strict=True):
         found = _ratio(whole, part * unit, sums.exponent)
         over[place] = found is OVERFLOW
-        values[place] = 0.0 if found is OVERFLOW else found
+        values[place] = found if isinstance(found, float) else 0.0
     values += 0.0  # no -0.0
     return Column(values, ~over, None, over) if over.any() else Column(values)
 
@@ -222,7 +220,7 @@ def _below(integers: Array, near: Array) -> Array:
 
 
 def _residue(a: Array, b: Array, product: Array) -> Array:
-    """Return a * b - PRODUCT exactly, where PRODUCT is a * b rounded (T. J. Dekker, Numer. Math. 18, 1971)."""
+    """Return a * b - PRODUCT exactly, where PRODUCT is a * b rounded (Dekker, Numer. Math. 18, 1971)."""
     a1, a2 = _halves(a)
     b1, b2 = _halves(b)
     result: Array = a2 * b2 - (((product - a1 * b1) - a2 * b1) - a1 * b2)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from stream.backfill.columnar.column import Array
+from featuregraph.arrays.column import Array
 
 CHUNK = 1 << 18  # rows of ranges that are spelled out at once
 

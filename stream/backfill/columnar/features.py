@@ -8,13 +8,13 @@ from functools import cached_property
 import numpy as np
 
 from featuregraph import Plan
+from featuregraph.arrays.column import Array, Column
 from featuregraph.ir import Node, Op
 from featuregraph.layout import Layout
 from featuregraph.types import Type
 from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.block import Block, Edges
 from stream.backfill.columnar.cells import Cell
-from stream.backfill.columnar.column import Array, Column
 from stream.backfill.columnar.nested import Nested, Values
 from stream.backfill.columnar.space import Space
 from stream.backfill.columnar.tracks import Tracks

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TypeVar
+from typing import overload
 
 import numpy as np
 
-from stream.backfill.columnar.column import Array, Column, Mask, either
-from stream.backfill.columnar.nested import Nested
+from featuregraph.arrays.column import Array, Column, Mask, either
+from stream.backfill.columnar.nested import Nested, Values
 
 __all__ = ["any_of", "either", "spoilt"]
-
-Found = TypeVar("Found", Column, Nested)
 
 
 def any_of(over: Mask, numbers: Array, count: int) -> Mask:
@@ -22,7 +20,11 @@ def any_of(over: Mask, numbers: Array, count: int) -> Mask:
     return found
 
 
-def spoilt(found: Found, over: Mask | None) -> Found:
+@overload
+def spoilt(found: Column, over: Mask | None) -> Column: ...
+@overload
+def spoilt(found: Values, over: Mask | None) -> Values: ...
+def spoilt(found: Values, over: Mask | None) -> Values:
     """Return FOUND with all rows of OVER overflowing, null ones too."""
     if over is None or not over.any():
         return found
@@ -31,5 +33,3 @@ def spoilt(found: Found, over: Mask | None) -> Found:
         return Nested(found.offsets, found.parts, whole)
     known = ~over if found.known is None else found.known & ~over
     return replace(found, known=known, over=whole)
-
-

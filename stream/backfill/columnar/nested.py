@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stream.backfill.columnar.column import Array, Column, Mask, concatenated
+from featuregraph.arrays.column import Array, Column, Mask
 from stream.backfill.columnar.expansion import expanded
 
 
@@ -62,3 +62,36 @@ def joined(pieces: Sequence[Values]) -> Values:
     if any(piece.over is not None for piece in nested):
         over = np.concatenate([np.zeros(len(p), np.bool_) if p.over is None else p.over for p in nested])
     return Nested(offsets_of(np.concatenate([np.diff(piece.offsets) for piece in nested])), parts, over)
+
+
+# ---------------------------------------------------------------- columns end to end
+
+
+def concatenated(columns: Sequence[Column]) -> Column:
+    """Return COLUMNS of one type one after the other; of text, with words of their own where they differ."""
+    if len(columns) == 1:
+        return columns[0]
+    columns, words = _of_one_vocabulary(columns)
+    known, over = None, None
+    if any(c.known is not None for c in columns):
+        known = np.concatenate([_mask(c.known, len(c), empty=True) for c in columns])
+    if any(c.over is not None for c in columns):
+        over = np.concatenate([_mask(c.over, len(c), empty=False) for c in columns])
+    return Column(np.concatenate([c.values for c in columns]), known, words, over)
+
+
+def _mask(mask: Mask | None, length: int, *, empty: bool) -> Mask:
+    return np.full(length, empty) if mask is None else mask
+
+
+def _of_one_vocabulary(columns: Sequence[Column]) -> tuple[Sequence[Column], tuple[str, ...] | None]:
+    words = columns[0].words
+    if words is None or all(c.words is words for c in columns):
+        return columns, words
+    numbers: dict[str, int] = {}
+    recoded = []
+    for one in columns:
+        codes = [numbers.setdefault(word, len(numbers)) for word in one.words or ()]
+        values = np.array(codes or [0], np.int32)[one.values if codes else np.zeros(len(one), np.intp)]
+        recoded.append(replace(one, values=values))
+    return recoded, tuple(numbers)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stream.backfill.columnar.column import Array
+from featuregraph.arrays.column import Array
 
 _INT64_BITS = 63
 

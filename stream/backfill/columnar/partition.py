@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.types import Type
 from stream.backfill.columnar.coding import Coding
-from stream.backfill.columnar.column import Array, Column, Mask
 from stream.backfill.columnar.expansion import chunks, expanded
 
 _INT64_BITS = 63
@@ -63,7 +63,7 @@ class Partition:
         return np.searchsorted(self._packed, (codes << self._bits) | lo), places + 1
 
     def of_value(self, column: Column, lo: Array, hi: Array) -> tuple[Array, Array]:
-        """Return the places of the rows with the value of COLUMN in the ranges LO to HI; none for no value."""
+        """Return the places of the rows with the value of COLUMN in the ranges LO to HI."""
         codes, found = self.coding.of(column)
         first = np.searchsorted(self._packed, (codes << self._bits) | lo)
         behind = np.searchsorted(self._packed, (codes << self._bits) | hi)

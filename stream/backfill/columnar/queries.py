@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featuregraph import Plan
+from featuregraph.arrays.column import Array
 from featuregraph.convert import BAD, converter
 from featuregraph.errors import RequestError
 from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
 from stream.backfill.columnar.arrow import column_of
 from stream.backfill.columnar.asked import Asked
-from stream.backfill.columnar.column import Array
 from stream.backfill.columnar.nested import Nested, offsets_of
 from stream.backfill.columnar.values import converted
 
@@ -67,7 +67,9 @@ def _checked(plan: Plan, query: Mapping[str, Any], place: int) -> dict[str, Any]
     t, key = query.get("t"), _identifier(query.get("key"))
     where = f"query {place + 1}"
     if isinstance(t, bool) or not isinstance(t, int) or not INT64_MIN <= t <= INT64_MAX:
-        raise RequestError(f"{where}: expected t as int64 ms, found {t!r:.60}; give the time that is asked for")
+        raise RequestError(
+            f"{where}: expected t as int64 ms, found {t!r:.60}; give the time that is asked for"
+        )
     if key is BAD:
         raise RequestError(
             f"{where}: expected a key as a text or an int64, found {query['key']!r:.60}; correct it"
@@ -86,7 +88,8 @@ def _candidates_of_rows(graph: Graph, given: Sequence[Mapping[str, Any]]) -> Nes
     lists = {name: [one["request"].get(name) or [] for one in given] for name in names}
     counts = np.array([len(one) for one in next(iter(lists.values()))], np.int64)
     parts = {
-        name: converted(type, [item for one in lists[name] for item in one])[0] for name, type in names.items()
+        name: converted(type, [item for one in lists[name] for item in one])[0]
+        for name, type in names.items()
     }
     return Nested(offsets_of(counts), parts)
 
@@ -184,9 +187,7 @@ def _history(table: pa.Table) -> Array:
 def _candidates(graph: Graph, table: pa.Table) -> Nested | None:
     if not graph.candidates:
         return None
-    lists = {
-        name: _list(table.column(name), name) for name in graph.candidates if name in table.column_names
-    }
+    lists = {name: _list(table.column(name), name) for name in graph.candidates if name in table.column_names}
     counts = {name: np.diff(offsets) for name, (offsets, _) in lists.items()}
     whole = next(iter(counts.values()), np.zeros(table.num_rows, np.int64))
     parts = {}
@@ -215,5 +216,3 @@ def _list(given: pa.ChunkedArray, name: str) -> tuple[Array, pa.Array]:
         )
     counts = array.value_lengths().fill_null(0).to_numpy()
     return offsets_of(counts), array.flatten()
-
-

@@ -1,10 +1,10 @@
 """Features of recorded queries over known events, block by block: the columnar executor itself.
 
-    events, queries
-      -> the events that a feature reads, of keys that are asked for, sorted
-      -> blocks of whole keys, small enough that what is computed of one stays in the processor's cache
-      -> tracks, edges and cells of a block; the features of its queries
-      -> the values of all blocks, in the order of the queries
+events, queries
+-> the events that a feature reads, of keys that are asked for, sorted
+-> blocks of whole keys, small enough that what is computed of one stays in the processor's cache
+-> tracks, edges and cells of a block; the features of its queries
+-> the values of all blocks, in the order of the queries
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featuregraph import Plan
+from featuregraph import Graph, Plan
+from featuregraph.arrays.column import Array, Column
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.layout import Layout, lay_out
 from featuregraph.types import Type
 from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.block import Block
-from stream.backfill.columnar.column import Array, Column
 from stream.backfill.columnar.events import Events
 from stream.backfill.columnar.features import Features, Shared
 from stream.backfill.columnar.nested import Values, joined
@@ -30,6 +30,11 @@ BLOCK_ROWS = 1 << 19  # events of a block; a key with more is a block of its own
 BLOCK_QUERIES = 1 << 16
 
 Found = Mapping[str, Values]  # by feature
+
+
+def is_columnar(graph: Graph) -> bool:
+    """Tell whether GRAPH is computed over columns; labels, tables and keys of several columns are not yet."""
+    return not graph.labels and not graph.tables and len(graph.key_columns) == 1
 
 
 def asks_for_seq(plans: Sequence[Plan]) -> bool:

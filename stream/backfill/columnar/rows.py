@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.ir import OF_THE_QUERY, Node, Op
 from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.coding import WordOrders
-from stream.backfill.columnar.column import Array, Column, Mask
 from stream.backfill.columnar.expansion import expanded
 from stream.backfill.columnar.partition import Partition
 from stream.backfill.columnar.space import Space, ages
@@ -26,9 +26,7 @@ class Rows:
     ts: their times. longest: no range has more rows. source: the values of a node by row.
     """
 
-    def __init__(
-        self, ts: Array, longest: int, source: Callable[[Node], Column], orders: WordOrders
-    ) -> None:
+    def __init__(self, ts: Array, longest: int, source: Callable[[Node], Column], orders: WordOrders) -> None:
         self.ts = ts
         self.longest = longest
         self.orders = orders

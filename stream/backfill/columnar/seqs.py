@@ -1,12 +1,12 @@
-"""A position for each event: the seq that it brings, or the next free one of its user and time (SEMANTICS 1.2)."""
+"""A position for each event: the seq that it brings, or the next of its user and time (SEMANTICS 1.2)."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from featuregraph.arrays.column import Array, Column
 from featuregraph.errors import EventError
 from featuregraph.types import INT64_MAX
-from stream.backfill.columnar.column import Array, Column
 from stream.backfill.columnar.order import group_starts, sorted_order
 
 

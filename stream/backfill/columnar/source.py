@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from featuregraph.arrays.column import Array, Column, Mask, column
 from featuregraph.errors import EventError
 from featuregraph.types import Type
 from stream.backfill.columnar.arrow import column_of, scattered
-from stream.backfill.columnar.column import Array, Column, Mask, column
 from stream.backfill.columnar.values import converted
 from stream.event import COLUMNS
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from featuregraph.arrays import apply
+from featuregraph.arrays.column import Array, Column, column
 from featuregraph.ir import Node, Op
-from featuregraph.scalar import kernel
-from stream.backfill.columnar.column import Array, Column, column, listed
 
 Leaf = Callable[[Node], Column | None]
 
 
 class Space:
-    """Values of nodes for each of LENGTH rows; what LEAF gives is given, everything else is computed from it."""
+    """Values of nodes for each of LENGTH rows: what LEAF gives, and what is computed of it."""
 
     def __init__(self, length: int, leaf: Leaf) -> None:
         self.length = length
@@ -30,7 +30,7 @@ class Space:
                     waiting += missing
                     continue
                 if found is None:
-                    found = computed(top, [self._made[arg] for arg in top.args])
+                    found = apply(top, [self._made[arg] for arg in top.args])
                 self._made[top] = found
             waiting.pop()
         return self._made[node]
@@ -39,13 +39,6 @@ class Space:
 def literal(node: Node) -> Column:
     """Return a literal, as one row that stands for all."""
     return column(node.scalar, [node["value"]])
-
-
-def computed(node: Node, args: Sequence[Column]) -> Column:
-    """Return the values of an operator; row by row until there are array kernels."""
-    length = next((len(arg) for arg in args if len(arg) != 1), 1)
-    lists = [listed(arg.spread(length)) for arg in args]
-    return column(node.scalar, map(kernel(node), *lists))
 
 
 def ages(t: Array, ts: Array) -> Column:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.ir import Node, Op
 from stream.backfill.columnar.block import Block
-from stream.backfill.columnar.column import Array, Column, Mask
 from stream.backfill.columnar.rows import Rows
 from stream.backfill.columnar.space import Space
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from featuregraph.arrays.column import Column, Mask, column, listed
 from featuregraph.convert import BAD, converter
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import AnyType, MapType, RecordType, Type
-from stream.backfill.columnar.column import Column, Mask, column, listed
 from stream.backfill.columnar.nested import Values
 
 
@@ -52,5 +52,3 @@ def _maker(type: AnyType, *, per_candidate: bool) -> Callable[[dict[str, list[An
     if isinstance(type, RecordType):
         return lambda parts: parts
     return lambda parts: parts["item"]
-
-

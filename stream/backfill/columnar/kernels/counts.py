@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from featuregraph.arrays.column import Column
 from featuregraph.ir import Node
-from stream.backfill.columnar.column import Column
 from stream.backfill.columnar.partition import counted_once
 from stream.backfill.columnar.rows import Ranges, Rows
 

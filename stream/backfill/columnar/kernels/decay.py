@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from featuregraph.arrays import exp2
+from featuregraph.arrays.column import Array, Column
+from featuregraph.arrays.exact import to_float
 from featuregraph.ir import Node
-from featuregraph.scalar import exp2
 from featuregraph.types import INT64_MAX
-from stream.backfill.columnar.column import Array, Column
 from stream.backfill.columnar.expansion import chunks, expanded
 from stream.backfill.columnar.nested import offsets_of
 from stream.backfill.columnar.rows import Ranges, Rows
@@ -37,11 +38,7 @@ def decayed_sum(agg: Node, rows: Rows, ranges: Ranges) -> Column:
 
 def _numbers(x: Node, column: Column) -> Array:
     """Return x as doubles, 0 where it is null."""
-    unit = 10**x.scalar.scale
-    if unit > 1:
-        values = np.array([value / unit for value in column.values.tolist()], np.float64)
-    else:
-        values = column.values.astype(np.float64)
+    values = to_float(x.scalar, column.values)
     return values if column.known is None else np.where(column.known, values, 0.0)
 
 
@@ -49,12 +46,11 @@ def _terms(x: Array, t: Array, ts: Array, half_life: int) -> Array:
     # t is after ts: as unsigned numbers their distance fits, whatever it is.
     age = t.astype(np.uint64) - ts.astype(np.uint64)
     halvings, part = np.divmod(age, np.uint64(half_life))
-    parts, places = np.unique(part, return_inverse=True)
-    factors = np.array([exp2(-int(rest) / half_life) for rest in parts.tolist()], np.float64)
+    factors = exp2(-(part.astype(np.float64)) / half_life)
     fraction, exponent = np.frexp(x)
     fewer = np.minimum(halvings, np.uint64(_MOST_HALVINGS)).astype(np.int64)
     with np.errstate(under="ignore", over="ignore"):
-        terms: Array = np.ldexp(fraction * factors[places], (exponent - fewer).astype(np.int32))
+        terms: Array = np.ldexp(fraction * factors, (exponent - fewer).astype(np.int32))
     return terms
 
 

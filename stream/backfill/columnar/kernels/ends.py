@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from featuregraph.arrays.column import Array, Column
 from featuregraph.ir import Node
-from stream.backfill.columnar.column import Array, Column
 from stream.backfill.columnar.rows import Ranges, Rows
 from stream.backfill.columnar.space import ages
 
@@ -47,9 +47,7 @@ def _latest(agg: Node, rows: Rows, ranges: Ranges) -> tuple[Array, Array]:
     if known is None:
         return ranges.hi - 1, ranges.hi > ranges.lo
     # The latest row with an x up to each row.
-    upto = rows.once(
-        ("latest", x), lambda: np.maximum.accumulate(np.where(known, np.arange(len(rows)), -1))
-    )
+    upto = rows.once(("latest", x), lambda: np.maximum.accumulate(np.where(known, np.arange(len(rows)), -1)))
     at = upto[ranges.hi - 1] if len(rows) else ranges.hi - 1
     return at, (at >= ranges.lo) & (ranges.hi > ranges.lo)
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from featuregraph.arrays.column import Array, Column
 from featuregraph.ir import Node
 from featuregraph.types import INT64_MAX, INT64_MIN
-from stream.backfill.columnar.column import Array, Column
 from stream.backfill.columnar.rows import Ranges, Rows
 
 # A row costs a range about a sixteenth of what it costs a table of ranges.

@@ -9,10 +9,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.ir import Node
 from featuregraph.types import Type
 from stream.backfill.columnar.coding import sortable
-from stream.backfill.columnar.column import Array, Column, Mask
 from stream.backfill.columnar.masks import any_of, either, spoilt
 from stream.backfill.columnar.nested import Nested, joined, offsets_of
 from stream.backfill.columnar.rows import Ranges, Rows
@@ -41,7 +41,7 @@ class Groups:
         return self._nested(self._map)
 
     def top(self, most: int) -> Nested:
-        """Return the MOST groups with the largest values, null ones left out, of equal ones the latest first."""
+        """Return the MOST groups with the largest values, no null ones, of equal ones the latest first."""
         return self._nested(lambda numbers, chosen, ranges: self._top(numbers, chosen, ranges, most))
 
     def lookup(self, key: Column) -> Column:

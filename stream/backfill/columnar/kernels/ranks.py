@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from featuregraph.aggregates.quantile import Quantile
+from featuregraph.arrays.column import Array, Column
 from featuregraph.ir import Node
 from stream.backfill.columnar.coding import sortable
-from stream.backfill.columnar.column import Array, Column
 from stream.backfill.columnar.expansion import chunks, expanded
 from stream.backfill.columnar.rows import Ranges, Rows
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from featuregraph.arrays.column import Array
 from featuregraph.ir import Node
-from stream.backfill.columnar.column import Array
 from stream.backfill.columnar.expansion import expanded
 from stream.backfill.columnar.masks import any_of
 from stream.backfill.columnar.nested import Nested, offsets_of
@@ -32,7 +32,7 @@ def sequence(agg: Node, rows: Rows, ranges: Ranges) -> Nested:
 
 
 def _latest_of_each(rows: Rows, by: Node, ranges: Ranges, most: int) -> tuple[Array, Array]:
-    """Return (number of the range, row) of the MOST latest rows of those that are the latest of their value."""
+    """Return (number of the range, row) of the MOST latest rows that are the latest of their value."""
     pieces = []
     for part, numbers, chosen in rows.partition(by).latest(ranges.lo, ranges.hi):
         # How many rows of the range follow, this one counted.

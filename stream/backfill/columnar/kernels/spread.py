@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from featuregraph.aggregates.algebra import ratio
+from featuregraph.arrays.column import Array, Column
 from featuregraph.ir import Node
 from featuregraph.scalar import OVERFLOW
-from stream.backfill.columnar.column import Array, Column
 from stream.backfill.columnar.exact import Sums, grid, integer_of, quotients
 from stream.backfill.columnar.rows import Ranges, Rows
 
@@ -44,9 +44,7 @@ class Squares:
         values = column.values
         if column.known is not None:
             values = np.where(column.known, values, values.dtype.type(0))
-        self.exponent, width = (
-            grid(values) if values.dtype.kind == "f" else (0, _width(values))
-        )
+        self.exponent, width = grid(values) if values.dtype.kind == "f" else (0, _width(values))
         carry = max(1, longest).bit_length()
         self.first: list[Array] = []
         self.second: list[Array] = []
@@ -64,9 +62,7 @@ class Squares:
         limbs = _limbs(values, width, self.exponent, self.bits)
         self.first = [_total(limb) for limb in limbs]
         for place in range(2 * len(limbs) - 1):
-            pairs = [
-                (a, place - a) for a in range(len(limbs)) if 0 <= place - a < len(limbs)
-            ]
+            pairs = [(a, place - a) for a in range(len(limbs)) if 0 <= place - a < len(limbs)]
             self.second.append(_total(sum((limbs[a] * limbs[b] for a, b in pairs), np.zeros(1, np.int64))))
 
     def variances(self, counts: Array, ranges: Ranges, unit: int) -> Column:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from featuregraph.arrays.column import Column
 from featuregraph.ir import Node
-from stream.backfill.columnar.column import Column
 from stream.backfill.columnar.exact import Sums, as_float, as_int64, quotients, running
 from stream.backfill.columnar.rows import Ranges, Rows
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from featuregraph.arrays.column import Column
 from featuregraph.ir import Node
 from featuregraph.types import INT64, MapType
-from stream.backfill.columnar.column import Column
 from stream.backfill.columnar.kernels import counts, decay, ends, extremes, ranks, sequence, spread, sums
 from stream.backfill.columnar.kernels.groups import Groups
 from stream.backfill.columnar.masks import spoilt
