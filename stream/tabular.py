@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from stream import dataset
 from stream.errors import BackfillError
 from stream.tables import format_of
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _INTEGERS = ("ts_ms", "history_start_ms")
 _OPTIONS = ("as_known", "history_start_ms")
+_BATCH_ROWS = 65_536
 
 
 def read_queries(
@@ -48,9 +50,7 @@ def _from_file(path: Path, key: str, candidates: Collection[str]) -> pa.Table:
     try:
         match format_of(path):
             case "parquet":
-                import pyarrow.dataset as ds
-
-                return ds.dataset(str(path), format="parquet").to_table()
+                return _from_parquet(path)
             case "arrow":
                 return _from_ipc(path)
             case "csv":
@@ -65,6 +65,15 @@ def _from_file(path: Path, key: str, candidates: Collection[str]) -> pa.Table:
         raise BackfillError(
             f"{path}: expected a sound file of queries, found: {said}; write it anew"
         ) from error
+
+
+def _from_parquet(path: Path) -> pa.Table:
+    import pyarrow as pa
+
+    tables = [dataset.empty_table(path, BackfillError)]
+    for _, batch in dataset.batches(path, BackfillError, _BATCH_ROWS):
+        tables.append(pa.Table.from_batches([batch]))
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def _from_ipc(path: Path) -> pa.Table:

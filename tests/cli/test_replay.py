@@ -277,7 +277,7 @@ def test_a_damaged_or_missing_file_is_one_line(plan: fg.Plan, events: Path, tmp_
     (tmp_path / "bad.csv").write_text("user_id,ts_ms,category\na,1,tea\n")
     for name, said in (
         ("none.parquet", "expected a file of queries, found nothing"),
-        ("bad.parquet", "expected a sound file of queries"),
+        ("bad.parquet", "expected a sound parquet file"),
         ("bad.csv", "row 1, column category: expected a JSON list"),
     ):
         with pytest.raises(BackfillError, match=said) as told:

@@ -330,7 +330,7 @@ def test_calendar(tz: str, op: Op) -> None:
 
 
 def turns(tz: str) -> list[int]:
-    """Return when zone TZ changes its clocks, in seconds UTC (RFC 9636: from its second block)."""
+    """Return when zone TZ changes its clocks, in seconds UTC (RFC 9636: the 64-bit times stand second)."""
     data = resources.files("tzdata").joinpath("zoneinfo", *tz.split("/")).read_bytes()
     utc, std, leap, times, kinds, chars = struct.unpack(">6l", data[20:44])
     second = 44 + times * 5 + kinds * 6 + chars + leap * 8 + std + utc
