@@ -63,7 +63,7 @@ class _Stage:
         start = self.history.history_start_ms
         self.log = EventLog(
             self.path,
-            key=self.graphs[0].key,
+            key=self.graphs[0].key_columns[0],
             clock=self.clock,
             history_start_ms="all" if start is None else start,
             limits=Limits(sealing=SEALING if self.pace is PACE else SOON),
