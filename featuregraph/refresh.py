@@ -108,10 +108,10 @@ def copier(features: Mapping[str, Node]) -> Copier:
     copies: list[str] = []
     for name, node in features.items():
         if texts := changeable(node.type, f"v[{name!r}]"):
-            assert not nullable(node), f"{name}: expected a list or map at each query"
             parts = [f"p{len(given) + place}" for place in range(len(texts))]
             given += texts
-            copies.append(f"found[{name!r}] = {owned(node.type, parts)}")
+            copied = f"found[{name!r}] = {owned(node.type, parts)}"
+            copies.append(f"if {parts[0]} is not None: {copied}" if nullable(node) else copied)
     names = [f"p{place}" for place in range(len(given))]
     unpacked = [f"{tuple_of(names)} = parts"] if names else []
     return Copier(
@@ -153,7 +153,9 @@ def sections(features: Mapping[str, Node]) -> list[Section]:
 def is_settled(node: Node) -> bool:
     """Tell whether NODE's value changes only with the rows in its windows."""
     return not any(
-        inner.op in OF_THE_QUERY or (inner.op is Op.AGG and CATALOGUE[inner["agg"]].drifts)
+        inner.op in OF_THE_QUERY
+        or (inner.op is Op.AGG and CATALOGUE[inner["agg"]].drifts)
+        or (inner.op is Op.TABLE and inner["changing"])
         for inner in toposort([node])
     )
 

@@ -2,6 +2,7 @@
 
 1. A value is read again only if a row entered or left a window that it reads, or if it waits for the query.
 2. What a caller does to the values it got changes no later answer.
+3. What is read each time is not held in between: of a thousand candidates it would be most of a key.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from featuregraph import FeatureOverflowError, Plan
 from featuregraph.aggregates.weight import weigh
+from featuregraph.ir import toposort
 from featuregraph.layout import Layout
 from featuregraph.refresh import ANY, NEVER_READ, Copier, Place, Refresher, copier, is_settled, refresher
 from stream.cells import Readable
@@ -51,6 +53,15 @@ class Asked:
         return Place(number, cell.span, cell.scanned)
 
     @cached_property
+    def passing(self) -> Mapping[str, None]:
+        """Return nothing for each feature that every query reads again: its value is not held until then."""
+        logged = {agg for agg, number in zip(self.plan.aggregates, self.numbers, strict=True) if number < 0}
+        features = self.plan.features.items()
+        return dict.fromkeys(
+            name for name, node in features if not is_settled(node) or not logged.isdisjoint(toposort([node]))
+        )
+
+    @cached_property
     def copier(self) -> Copier:
         """Return what copies the values, so that none that stands from query to query can be changed."""
         return copier({name: node for name, node in self.plan.features.items() if is_settled(node)})
@@ -62,6 +73,7 @@ class Answers:
     def __init__(self, asked: Asked) -> None:
         self._refresh, self._waits = asked.refresher
         self._gather, self._copied = asked.copier
+        self._passing = asked.passing
         self._values: dict[str, Any] = dict.fromkeys(asked.plan.features)
         self._parts: tuple[Any, ...] = ()  # of the values: what is copied for each caller
         self._seen = NEVER_READ  # the key's age at the last refresh
@@ -79,10 +91,19 @@ class Answers:
             spoilt = self._refresh(values, states, fold, moved, self._seen, t, q)
             if spoilt:
                 self._seen = NEVER_READ
+                self._forget_passing()
                 raise FeatureOverflowError(next(name for name in values if name in spoilt))
             self._seen = age
             self._parts = self._gather(values)
-        return self._copied(values, self._parts)
+        found = self._copied(values, self._parts)
+        if self._waits:
+            self._forget_passing()
+        return found
+
+    def _forget_passing(self) -> None:
+        """Hold nothing that the next query reads again."""
+        self._values.update(self._passing)
+        self._parts = ()
 
     @property
     def weight(self) -> int:
@@ -91,4 +112,4 @@ class Answers:
         inner = sum(
             sys.getsizeof(value) + weigh(value) for value in values if value.__class__ in (list, dict)
         )
-        return sys.getsizeof(self._values) + _VALUE_BYTES * len(values) + inner
+        return sys.getsizeof(self._values) + sys.getsizeof(self._parts) + _VALUE_BYTES * len(values) + inner

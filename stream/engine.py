@@ -120,6 +120,16 @@ class Engine:
         """Refuse what is no plan, or one of another key than the log's."""
         if not isinstance(plan, Plan):
             raise ArgumentError(f"expected a plan, found {shown(plan)}; install what graph.compile() returns")
+        if labels := plan.graph.labels:
+            raise CompileError(
+                f"graph {plan.graph.name!r}: expected features that a device can know, found the labels "
+                f"{', '.join(labels)}, which look ahead; install graph.serving().compile(), of the same id"
+            )
+        if plan.graph.tables:
+            raise CompileError(
+                f"graph {plan.graph.name!r}: expected a graph without tables, found "
+                f"{', '.join(plan.graph.tables)}; replay it, or bring the values as a request"
+            )
         if plan.graph.key != self.log.key:
             raise CompileError(
                 f"graph {plan.graph.name!r}: expected the key {self.log.key!r} of this device's log, "

@@ -68,9 +68,8 @@ def changeable(type: AnyType, x: str) -> list[str]:
     match type:
         case RecordType(items):
             return [f"{x}[{name!r}]" for name, _ in items]
-        case MapType() | ListType():
+        case MapType() | ListType() | Type(kind="vector"):
             return [x]
-    assert type.kind != "vector", "vectors come with a query, not with rows"
     return []
 
 
