@@ -13,6 +13,7 @@ of the log.
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Literal, get_args
@@ -282,9 +283,9 @@ class Engine:
     @staticmethod
     def _by_key(rows: Iterable[Row]) -> Iterable[tuple[str, list[Row]]]:
         """Return ROWS by key, those of a key in the order in which they arrived."""
-        found: dict[str, list[Row]] = {}
+        found: defaultdict[str, list[Row]] = defaultdict(list)
         for row in rows:
-            found.setdefault(row.key, []).append(row)
+            found[row.key].append(row)
         return found.items()
 
     @contextmanager
