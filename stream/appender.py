@@ -20,6 +20,7 @@ from stream import inbox
 from stream.blocks.sealing import Sealing
 from stream.clock import Clock
 from stream.codec import checksum
+from stream.errors import contradiction
 from stream.event import Draft, Receipt, Row
 from stream.limits import Limits
 from stream.quarantine import Quarantine
@@ -233,9 +234,9 @@ class Appender:
         except sqlite3.IntegrityError as error:
             if draft.seq is None or "event.seq" not in str(error):
                 raise  # an id or seq that the log found free is not: the file is damaged
-            new = False
+            new = free = False
         if not new:
-            self._check_known(draft, call, key)
+            self._check_known(draft, call, key, free=bool(free))
             return None
         self.last_id = id
         self.sealer.added(key, values[2])
@@ -245,12 +246,14 @@ class Appender:
             return row_of(stored)
         return Row._make(stored)
 
-    def _check_known(self, draft: Draft, call: _Call, key: int) -> None:
-        """Raise EventError if only the event's position is taken: a duplicate takes none."""
+    def _check_known(self, draft: Draft, call: _Call, key: int, *, free: bool) -> None:
+        """Raise EventError if only the event's position is not FREE: a duplicate takes none."""
         known = (
             draft.event_id is not None
             and self._connection.execute(_IS_KNOWN, (key, draft.event_id)).fetchone()
         )
+        if not known and free:
+            raise contradiction("an event_id in an index that no event has")
         if not known:
             position = (draft.user_id, draft.ts_ms, draft.seq)
             raise EventError(

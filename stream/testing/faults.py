@@ -18,7 +18,9 @@ from typing import Final
 
 from stream.errors import LogError
 from stream.testing.disk import Cut, Operation, Sync, Write
-from stream.testing.lives import LIVES, Expected, Life, Player, held
+from stream.testing.expected import Expected, held
+from stream.testing.lives import LIVES, Life
+from stream.testing.playing import Player, begin_life
 from stream.testing.recording import QUICK, strace
 from stream.testing.survivors import LOG, right
 
@@ -67,7 +69,7 @@ def suffer(life: int, fault: Fault, folder: Path) -> Told:
     for file in folder.iterdir():
         file.unlink()
     path = folder / LOG
-    LIVES[life].begin(str(path))
+    begin_life(LIVES[life], str(path))
     found = _run(life, fault, path)
     lines = found.stdout.splitlines()
     assert found.returncode == 0, f"{fault}: {lines[-3:]} {found.stderr[-2000:]}"
@@ -136,10 +138,10 @@ def endure(path: str, life: Life) -> Iterator[str]:
 
     def player() -> Player:
         if not opened:
-            opened.append(Player(path, life.sync, life.checkpoint_pages, life.limits))
+            opened.append(Player(path, life.sync, life.checkpoint_pages, life.limits, life.pace, graph))
         return opened[0]
 
-    clock_ms = None
+    clock_ms, graph = None, 0
     for number, step in enumerate(life.steps):
         clock_ms = step.get("clock", clock_ms)
         try:
@@ -147,6 +149,7 @@ def endure(path: str, life: Life) -> Iterator[str]:
             if clock_ms is not None:
                 one.clock.set(clock_ms)
             one.play(step)
+            graph = one.graph
             yield f"done {number}"
         except LogError as error:
             yield f"{'unsynced' if 'disk to sync' in str(error) else 'failed'} {number}: {error}"

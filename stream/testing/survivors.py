@@ -10,7 +10,9 @@ from random import Random
 from featuregraph.values import same
 from stream.backfill.served import prove
 from stream.testing.disk import Content, Disk, Mark, Operation, SyncNames
-from stream.testing.lives import GRAPH, KEYS, Expected, Life, Player, Step, expected, held
+from stream.testing.expected import Expected, expected, held
+from stream.testing.lives import KEYS, Life, Step
+from stream.testing.playing import Player
 
 LOG = "events.db"  # the name of the log in the folder of a recorded life
 
@@ -71,7 +73,9 @@ def _after(
         file.unlink()
     for name, data in content.items():
         (folder / name).write_bytes(data)
-    player = Player(str(folder / LOG), "batch", life.checkpoint_pages, life.limits)
+    player = Player(
+        str(folder / LOG), "batch", life.checkpoint_pages, life.limits, life.pace, told[most].graph
+    )
     try:
         places = survived(player, told, least, most)
         _proved(player, life.steps[:least])
@@ -124,7 +128,9 @@ def _within(places: Sequence[int], least: int, most: int) -> bool:
 def right(player: Player, told: Expected) -> None:
     """Raise AssertionError unless the engine of PLAYER gives the reference's values."""
     player.clock.set(told.clock_ms)
+    if player.graph != told.graph:
+        player.upgrade(told.graph)
     asked = [(key, t) for key in KEYS for t in told.moments()]
     for (key, t), values in zip(asked, told.values(), strict=True):
-        found = player.engine.extract(GRAPH.id, key=key, at_ms=t).values
+        found = player.extract(key, t)
         assert same(dict(found), dict(values)), f"{key} at {t}: expected {values}, found {found}"

@@ -327,3 +327,18 @@ def test_no_advice_goes_in_a_circle(doing: str) -> None:
     for one in (error, sqlite3.DatabaseError("odd"), UnicodeDecodeError("utf-8", b"", 0, 1, "bad")):
         assert "log check" not in str(translated(one, "x.db", doing))
         assert "log check" in str(translated(one, "x.db", "reading"))
+
+
+def test_an_index_without_its_events_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an index holds what no event has, the file is told damaged: no event is blamed."""
+    path = tmp_path / "events.db"
+    with EventLog(path, history_start_ms="all") as log:
+        log.append({"event": "e", "ts_ms": 1, "user_id": "u", "event_id": "a"})
+        monkeypatch.setattr("stream.appender._IS_KNOWN", "SELECT 1 WHERE ? = 0 AND ? = 0")
+        for more in ({}, {"seq": 7}):
+            with pytest.raises(LogCorruptError, match=r"an event_id in an index that no event has; run"):
+                log.append({"event": "e", "ts_ms": 2, "user_id": "u", "event_id": "a", **more})
+        monkeypatch.setattr("stream.appender._LAST_SEQ", "SELECT NULL WHERE ? = 0 OR ? > 0")
+        with pytest.raises(LogCorruptError, match=r"UNIQUE constraint failed: event.user"):
+            log.append({"event": "e", "ts_ms": 1, "user_id": "u"})
+        assert log.count == 1

@@ -18,6 +18,7 @@ from stream.testing.disk import Operation
 from stream.testing.faults import possible, suffer
 from stream.testing.killing import killed
 from stream.testing.lives import LIVES
+from stream.testing.playing import begin_life
 from stream.testing.recording import record, strace
 from stream.testing.survivors import LOG, power_cuts
 
@@ -29,8 +30,8 @@ def recorded(life: int, folder: Path) -> Sequence[Operation]:
     """Return what the process of a LIFE did to its files."""
     log = folder / "log"
     log.mkdir()
-    LIVES[life].begin(str(log / LOG))
-    command = [sys.executable, "-m", "stream.testing.lives", str(log / LOG), str(life)]
+    begin_life(LIVES[life], str(log / LOG))
+    command = [sys.executable, "-m", "stream.testing.playing", str(log / LOG), str(life)]
     return record(command, log, folder / "trace")
 
 
@@ -64,10 +65,12 @@ def kill(folder: Path) -> None:
     for sync in SYNCS:
         with tempfile.TemporaryDirectory(dir=folder) as place:
             found = killed(KILLS // len(SYNCS), sync, f"run {Random().random()}", Path(place))
+        inside = ", ".join(f"{word} {count}" for word, count in sorted(found.inside.items()))
         say(
-            f"kill, {sync}: {found.rounds} kills, {found.inside} inside a step, {found.making} before the log"
-            f" was open ({found.upgrading} of an older format); {found.steps} steps and {found.events} events"
-            " survived, none that was taken was lost"
+            f"kill, {sync}: {found.rounds} kills, {sum(found.inside.values())} inside a step ({inside}),"
+            f" {found.making} before the log was open ({found.upgrading} of an older format); {found.steps}"
+            f" steps and {found.events} events survived, none that was taken was lost; saved states of"
+            f" {found.saved} keys were gone on from"
         )
 
 

@@ -39,7 +39,8 @@ def histories() -> None:
     """Play random histories, every other one with tight limits."""
     from stream.pace import PACE
     from stream.testing.histories import changing_history, filtered_history, moving_history, random_history
-    from stream.testing.stage import TIGHT, check
+    from stream.testing.lives import TIGHT
+    from stream.testing.stage import check
 
     for seed in range(HISTORIES):
         with tempfile.TemporaryDirectory() as folder:
