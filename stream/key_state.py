@@ -192,8 +192,9 @@ class KeyState(KeyCache):
         self._scan, self._scanned = source, None
         self._bring(t)
         self._put_away()
-        if any(rows.broken for rows in self._filtered):
-            return self._answer_broken(asked, t, q)
+        for rows in self._filtered:
+            if rows.broken:
+                return self._answer_broken(asked, t, q)
         answers = self._answers.get(asked.plan.id)
         if answers is None:
             answers = self._answers[asked.plan.id] = Answers(asked)
