@@ -4,7 +4,7 @@
 code.
 """
 
-# ruff: noqa: E501, Q000, Q003 - a row per mutant, and the text as it stands in its file
+# ruff: noqa: E501, Q000 - a row per mutant, and the text as it stands in its file
 # fmt: off
 
 from __future__ import annotations
@@ -43,9 +43,13 @@ MUTANTS = [
     # ---- order, duplicates, late and future events, forgetting (SEMANTICS 1 and 8)
     Mutant("stream/rows.py", "        at = self.after(row[:FIRST_SLOT])\n", "        at = len(self.ts)\n", "a late event put last"),
     Mutant("stream/key_cache.py", "if rows_of.ts and time > rows_of.ts[-1]:", "if rows_of.ts and time >= rows_of.ts[-1]:", "seq ignored in the order of arrivals"),
+    Mutant("stream/key_cache.py", "            if time > self._latest:", "            if time >= self._latest:", "seq ignored in the order of arrivals, across events"),
+    Mutant("stream/key_cache.py", "max([*ends, *floors], default", "max(ends, default", "a late event taken as the first where all rows were dropped"),
+    Mutant("stream/decode.py", "b{number}({time})", "pass", "an overflow of a filter not told, as events arrive"),
+    Mutant("stream/decode.py", 'f"if {verdict} is True: {append}"', 'f"if {verdict}: {append}"', "a row whose filter overflows kept, as events arrive"),
     Mutant("stream/rows.py", "self._rows = sorted(self._rows)", "self._rows = sorted(self._rows, key=lambda row: row[0])", "seq ignored in the order of a scan"),
     Mutant("stream/rows.py", "        if any(map(eq, times, islice(times, 1, None))):", "        if False:", "seq ignored in the order of kept rows"),
-    Mutant("stream/decode.py", """tie = f"('.' + {user} if {user} is not None else '')" if user else "''\"""", """tie = "''\"""", "user_id ignored in ties under another key"),
+    Mutant("stream/decode.py", """tie = "''" if self._by_user else f"('.' + {user} if {user} is not None else '')\"""", """tie = "''\"""", "user_id ignored in ties under another key"),
     Mutant("stream/span.py", "        if self.dirty or at >= self.end:\n            return", "        if self.dirty or at >= self.start:\n            return", "a late event inside a running window ignored"),
     Mutant("stream/span.py", "        if at < self.start:\n", "        if at <= self.start:\n", "a late event at the begin of a window counted as before it"),
     Mutant("stream/key_state.py", "                rows.floor = latest\n", "                rows.floor = rows.position(0)\n", "the floor of trimmed rows too low"),
@@ -82,8 +86,8 @@ MUTANTS = [
     Mutant("featuregraph/convert/numeric.py", "return whole + (rest * 2 > under or (rest * 2 == under and whole & 1 == 1))", "return whole + (rest * 2 >= under)", "half up instead of half even, of floats"),
     Mutant("featuregraph/convert/numeric.py", 'if above_half or (rest[:1] == "5" and number & 1):', 'if above_half or rest[:1] == "5":', "half up instead of half even, of text"),
     Mutant("featuregraph/convert/numeric.py", "number + 0.0 if isfinite(number) else BAD", "number if isfinite(number) else BAD", "-0.0 kept, of text"),
-    Mutant("stream/decode.py", '"({x} + 0.0 if {x}', '"({x} if {x}', "-0.0 kept, of floats"),
-    Mutant("stream/decode.py", "{f}({x}))\",\n    \"boolean\"", "{f}({x}) or 0.0)\",\n    \"boolean\"", "null made 0.0"),
+    Mutant("stream/decode.py", '"{x} += 0.0"', '"pass"', "-0.0 kept, of floats"),
+    Mutant("stream/decode.py", 'f"elif {value} is not None: {other}"', 'f"else: {value} = 0.0"', "null, and what is of another class, made 0.0"),
     Mutant("featuregraph/convert/raw.py", "return BAD if raw.__class__ is bool else _to_text(raw)", "return _to_text(raw)", "a boolean taken as an identifier"),
     Mutant("featuregraph/convert/raw.py", "return bool(raw) if raw in (0, 1) else BAD", "return bool(raw)", "any number taken as a boolean"),
     # ---- aggregates (SEMANTICS 4)
@@ -96,7 +100,14 @@ MUTANTS = [
     Mutant("featuregraph/aggregates/extremes.py", "while queue and queue[-1] > x:", "while queue and queue[-1] >= x:", "equal minima forgotten: a pop finds none"),
     Mutant("featuregraph/aggregates/extremes.py", "while queue and queue[-1] < x:", "while queue and queue[-1] > x:", "a sliding max that is a min"),
     Mutant("featuregraph/aggregates/ends.py", "        if not self.n:\n            self.x = None", "        self.x = self.x", "the latest x of an empty window kept"),
-    Mutant("featuregraph/aggregates/tables.py", "counts[x] = counts.pop(x, 0) + 1\n\n    def pop", "counts[x] = counts.get(x, 0) + 1\n\n    def pop", "topk ties by first occurrence"),
+    Mutant("featuregraph/aggregates/tables.py", "counts[x] = counts.pop(x, 0) + 1\n\n    def extend", "counts[x] = counts.get(x, 0) + 1\n\n    def extend", "topk ties by first occurrence"),
+    Mutant("featuregraph/aggregates/tables.py", "        pop = counts.pop\n", "        pop = counts.get\n", "topk ties by first occurrence, of many rows at once"),
+    Mutant("featuregraph/aggregates/tables.py", "        self.counts.pop(None, 0)\n", "", "null counted by distinct, of many rows at once"),
+    Mutant("featuregraph/aggregates/tables.py", "self.bad += self.counts.pop(OVERFLOW, 0)", "self.counts.pop(OVERFLOW, 0)", "an overflow among many rows at once left out"),
+    Mutant("featuregraph/aggregates/extremes.py", "if x <= least:", "if x < least:", "equal minima of many rows at once forgotten"),
+    Mutant("featuregraph/aggregates/sums.py", "                s += int(x * SCALE)\n            else:\n                self.push(x)\n        self.s += s\n\n    def pop", "                s += int(x * SCALE)\n        self.s += s\n\n    def pop", "tiny and huge doubles left out, of many rows at once"),
+    Mutant("featuregraph/aggregates/ends.py", "            self.bad += sum(x is OVERFLOW for x in xs)\n", "            pass\n", "last: an overflow among many rows at once left out"),
+    Mutant("featuregraph/aggregates/sequence.py", "        self.total += len(rows)\n        self.rows.extend(rows)\n", "        self.rows.extend(rows)\n", "a sequence of many rows at once forgets rows too early"),
     Mutant("featuregraph/aggregates/tables.py", "Counter(reversed(kept(xs)))", "Counter(kept(xs))", "topk ties by earliest occurrence in a scan"),
     Mutant("featuregraph/aggregates/tables.py", "        found.discard(None)\n", "", "null counted by distinct"),
     Mutant("featuregraph/aggregates/quantile.py", "return (numerator * n - 1) // denominator", "return numerator * (n - 1) // denominator", "another rank than the nearest"),
@@ -158,7 +169,7 @@ MUTANTS = [
     Mutant("stream/span.py", "wake = ts[end] - self._hi + 1", "wake = ts[end] - self._hi + 2", "a row that enters later wakes its window one ms late"),
     Mutant("stream/span.py", "wake = ts[start] - lo + 1", "wake = ts[start] - lo + 2", "a row that leaves wakes its window one ms late"),
     Mutant("stream/span.py", "            self._take(row)\n            self.end += 1\n", "            self.end += 1\n", "a late event not taken by states that commute"),
-    Mutant("stream/span.py", "            push((row,))\n        self._touched = True", "            push((row,))", "a late event taken, but not told"),
+    Mutant("stream/span.py", "            push(row)\n        self._touched = True", "            push(row)", "a late event taken, but not told"),
     Mutant("stream/span.py", "            self._take(row)\n            self.start -= 1", "            self._take(row)", "a late event among trimmed rows not in the number of rows"),
     Mutant("stream/key_state.py", "            self._wakes |= dict.fromkeys(self.binding.readings[event].tracks, INT64_MIN)\n", "            pass\n", "a window sleeps though a row came"),
     Mutant("stream/key_state.py", "self._moved[place] = self._moved[ANY] = self._age", "self._moved[ANY] = self._age", "a window moved, but what reads it stands"),
