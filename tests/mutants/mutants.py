@@ -160,7 +160,7 @@ MUTANTS = [
     Mutant("featuregraph/arrays/cast.py", "whole + ((values < 0) & (rest != 0))", "whole", "a column of decimals cast to int64 floors"),
     Mutant("featuregraph/arrays/cast.py", "(rest == middle) & (whole & 1 == 1)", "(rest == middle)", "a column of decimals rounded half up"),
     Mutant("featuregraph/arrays/text.py", "sorted(found) if in_order else found", "found", "text compared by when it occurred"),
-    Mutant("featuregraph/arrays/text.py", "codes.setdefault(word, len(codes))", "codes.get(word, 0)", "a word that only one side has taken as another"),
+    Mutant("featuregraph/arrays/text.py", "known[word] if word in known else more[word]", "known.get(word, 0)", "a word that only one side has taken as another"),
     Mutant("featuregraph/arrays/distinct.py", "codes = np.where(argument.over, len(values), codes)", "codes = np.where(argument.over, len(values) - 1, codes)", "an overflow taken as null by what goes by value"),
     Mutant("featuregraph/arrays/time.py", "[a != b for a, b in ends]", "[False for a, b in ends]", "the clocks of a whole day turn at its begin"),
     Mutant("featuregraph/arrays/time.py", "(local // _DAY + 3) % 7", "(local // _DAY + 4) % 7", "Monday is 1 in a column"),
