@@ -105,12 +105,10 @@ class Source:
         """Return the function of PARAMETERS that runs the statements and returns RESULT."""
         return compiled(parameters, [*self.lines, f"return {result}"], dict(self.globals))
 
-    def calling(
-        self, loop: str, parameters: str, function: Callable[..., Any], arguments: str
-    ) -> Callable[..., None]:
-        """Return the function of PARAMETERS that calls FUNCTION with ARGUMENTS in a LOOP."""
+    def calling(self, parameters: str, function: Callable[..., Any], arguments: str) -> Callable[..., None]:
+        """Return the function of PARAMETERS that calls FUNCTION with ARGUMENTS."""
         assert not self.lines, "there are statements"
-        return compiled(parameters, [f"{loop}: call({arguments})"], {**self.globals, "call": function})
+        return compiled(parameters, [f"call({arguments})"], {**self.globals, "call": function})
 
 
 def compiled(parameters: str, lines: Sequence[str], names: dict[str, Any]) -> Callable[..., Any]:

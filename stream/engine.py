@@ -309,10 +309,9 @@ class Engine:
             if request_id is not None:
                 name = name_of(request_id, self.log.limits.max_text, record=record)
             if self._answerer.remembers and not (as_known or record):
-                with self._follower:
-                    t = self._now(who) if at_ms is None else time_of(at_ms, "at_ms")
-                    if (vector := self._answerer.from_memory(installed.plan, who, t, q)) is not None:
-                        return vector
+                t = self._now(who) if at_ms is None else time_of(at_ms, "at_ms")
+                if (vector := self._answerer.from_memory(installed.plan, who, t, q)) is not None:
+                    return vector
             with self._follower, self.log.snapshot():
                 t = self._now(who) if at_ms is None else time_of(at_ms, "at_ms")
                 # Alone, a start of the history has no effect.
@@ -347,9 +346,11 @@ class Engine:
         return FeatureVector(values, plan.id, t, now.known_ms, plan.partial(t, held_from))
 
     def _who(self, key: object) -> str:
-        if key is None and self.key is None:
+        if key is not None:
+            return key_of(key)
+        if self.key is None:
             raise RequestError("expected a key, found none; pass key=, or open the engine with one")
-        return self.key if key is None else key_of(key)  # type: ignore[return-value]
+        return self.key
 
     def _now(self, key: str) -> int:
         latest = self.log.max_ts(key)
