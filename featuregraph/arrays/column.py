@@ -98,8 +98,6 @@ def strict(values: Array, *columns: Column, valid: Mask | None = None) -> Column
     known, over = valid, None
     for column in columns:
         known, over = both(known, column.known), either(over, column.over)
-    if over is not None and len(columns) > 1:  # one side may be known where the other overflows
-        known = both(known, ~over)
     return made(Column(values, known, None, over))
 
 

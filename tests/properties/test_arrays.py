@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from importlib import resources
-from itertools import pairwise
+from itertools import pairwise, product
 from random import Random
 from typing import Any
 
@@ -195,6 +195,15 @@ def test_two_numbers(op: Op) -> None:
                 continue
             node = build.scalar(op, [build.given(Op.REQUEST, n, t) for n, t in (("a", left), ("b", right))])
             check(node, rng, 400)
+            meet_at_the_ends(node)
+
+
+def meet_at_the_ends(node: Node) -> None:
+    """Hold NODE, of two numbers, to its scalar kernel over all pairs of extreme values."""
+    sides = [sorted(FLOATS if arg.type is FLOAT64 else INTEGERS) for arg in node.args]
+    left, right = zip(*product(*sides), strict=True)
+    columns = [column(arg.scalar, side) for arg, side in zip(node.args, (left, right), strict=True)]
+    assert same(listed(apply(node, columns)), list(map(kernel(node), left, right)))
 
 
 @pytest.mark.parametrize("source", [*NUMBERS, BOOLEAN, STRING])
