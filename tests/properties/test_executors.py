@@ -110,6 +110,9 @@ def test_labels_change_no_feature(seed: int) -> None:
     ]
     whole = outcome(REFERENCE, graph, asked)
     served = outcome(REFERENCE, serving, replace(asked, queries=queries))
+    if not isinstance(whole, list):  # an event or a row of a table is refused
+        assert whole == served
+        return
     for (all_values, all_partial), (values, partial) in zip(whole, served, strict=True):
         assert same({name: all_values[name] for name in values}, values)
         assert [name for name in all_partial if name in values] == partial
