@@ -13,8 +13,8 @@ from featuregraph.answer import Outcome
 from featuregraph.convert import converter
 from featuregraph.types import TIMESTAMP
 from stream import tabular
-from stream.backfill.executors import EXECUTORS, Executor, Reference, by_key
-from stream.backfill.history import Recorded, batches, identifier, recorded, size
+from stream.backfill.executors import EXECUTORS, Reference, RowExecutor, by_key
+from stream.backfill.history import Recorded, batches, identifier, name_of, recorded, size
 from stream.backfill.job import READING, Progress
 from stream.backfill.slack import asked_of, magnitudes, scaled
 from stream.query import Query
@@ -57,7 +57,7 @@ def verify(
     events: Any,
     queries: Sequence[Query],
     *,
-    executors: Sequence[Executor] = EXECUTORS,
+    executors: Sequence[RowExecutor] = EXECUTORS,
     progress: Progress = lambda what, n, total: None,
 ) -> tuple[Verification, Recorded]:
     """Return what EXECUTORS give for QUERIES, counted against the reference, and what became of the events.
@@ -71,7 +71,12 @@ def verify(
     chosen = {key for key, _ in by_key(queries) if key is not None}
     total = size(events)
     with recorded(
-        events, [plan.graph], log=True, chosen=chosen, done=lambda n: progress(READING, n, total)
+        batches(events),
+        [plan.graph],
+        name=name_of(events),
+        log=True,
+        chosen=chosen,
+        done=lambda n: progress(READING, n, total),
     ) as known:
         expected = _outcomes(Reference(), found, known, progress)
         for place, outcome in _without_events(plan, queries).items():
@@ -86,7 +91,7 @@ def verify(
 
 
 def _outcomes(
-    by: Executor, found: Verification, known: Recorded, progress: Progress
+    by: RowExecutor, found: Verification, known: Recorded, progress: Progress
 ) -> Mapping[int, Outcome]:
     began = time.monotonic()
     outcomes = {}

@@ -14,6 +14,8 @@ from typing import Protocol
 from featuregraph import FeatureOverflowError, Plan, RequestError
 from featuregraph.answer import Answered, Outcome
 from stream.backfill.history import Recorded, identifier
+from stream.backfill.part import Executor
+from stream.backfill.rowwise import Rowwise
 from stream.engine import MODES, Engine, Mode
 from stream.errors import BackfillError
 from stream.log import EventLog
@@ -23,13 +25,8 @@ from stream.query import Query, ask
 _KEY_MEMORY = "256MiB"
 
 
-class Executor(Protocol):
-    """Answers the queries of one plan over recorded events."""
-
-    @property
-    def name(self) -> str:
-        """Return what the executor is called."""
-        ...
+class RowExecutor(Executor, Protocol):
+    """Answers the queries of one plan over recorded events, rows both."""
 
     @property
     def needs_log(self) -> bool:
@@ -48,7 +45,7 @@ class Executor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Rowwise):
     """The brute-force evaluator, one key at a time: keys never mix (SEMANTICS 1.1)."""
 
     name: str = "reference"
@@ -72,7 +69,7 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class Device(Rowwise):
     """The device engine in one mode, its time moving forward within each key."""
 
     mode: Mode = "auto"
@@ -100,6 +97,7 @@ class Device:
 
 def _outcome(answer: Callable[[Query], Answered], query: Query, place: int) -> Outcome:
     """Return what ANSWER gives; an error says of which query it speaks."""
+    place = query.get("place", place)  # of a part of the queries: among all of them
     try:
         return answer(query)
     except FeatureOverflowError as error:
@@ -136,7 +134,7 @@ def _nobody(log: EventLog) -> str:
     return name
 
 
-EXECUTORS: tuple[Executor, ...] = (Reference(), *(Device(mode) for mode in MODES))
+EXECUTORS: tuple[RowExecutor, ...] = (Reference(), *(Device(mode) for mode in MODES))
 
 
 def executor(engine: str, mode: str) -> Executor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
@@ -67,9 +67,10 @@ def identifier(raw: object) -> str | None:
 
 @contextmanager
 def recorded(
-    events: Any,
+    events: Iterable[Sequence[Raw]],
     graphs: Sequence[Graph],
     *,
+    name: str,
     log: bool,
     chosen: Collection[str] = (),
     done: Done = lambda n: None,
@@ -77,8 +78,9 @@ def recorded(
     """Give recorded events, known; the temporary log is gone afterwards.
 
     Args:
-        events: a path, an Arrow table or rows, in the order of arrival.
+        events: batches of rows, in the order of arrival.
         graphs: who declare the events; all under one key.
+        name: as messages call the events.
         log: whether a log is needed.
         chosen: the keys whose rows are kept as they came.
         done: called with the number of events of each batch.
@@ -92,8 +94,7 @@ def recorded(
         fields = [_declared(graph) for graph in graphs]
         try:
             found = Recorded(key, opened)
-            name = str(events) if isinstance(events, str | Path) else "events"
-            for batch in batches(events):
+            for batch in events:
                 _take(found, batch, name, chosen)
                 for declared in fields:
                     _count_unparsable(found.unparsable, batch, declared)
@@ -156,6 +157,11 @@ def batches(events: Any) -> Iterator[Sequence[Raw]]:
         rows = list(events)
         for start in range(0, len(rows), BATCH_ROWS):
             yield rows[start : start + BATCH_ROWS]
+
+
+def name_of(events: Any) -> str:
+    """Return what messages call the events of a path, an Arrow table or rows."""
+    return str(events) if isinstance(events, str | Path) else "events"
 
 
 def size(events: Any) -> int | None:

@@ -1,0 +1,93 @@
+"""Which columns of a row group are read, from what its footer says. Pure.
+
+A group that no query sees is not read at all where its rows are silent (needs), and else only for the columns
+that say which events they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from typing import Any
+
+from stream.backfill.needs import Needs, Span
+from stream.dataset import Group
+
+ATTRS = "attrs"
+
+
+def columns_of(group: Group, needs: Needs, *, all_seq: bool) -> Collection[str]:
+    """Return the columns of GROUP to read, none if it does not matter.
+
+    all_seq: whether every event of the source has a seq.
+    """
+    if any(_meets(group, span) for span in _spans(group, needs)):
+        columns = set(needs.columns)
+        if not columns <= {*group.names, *group.file.given}:
+            columns.add(ATTRS)
+        return columns
+    has_id, has_seq = (_has_values(group, name) for name in ("event_id", "seq"))
+    silent = needs.silent(has_id=has_id, has_seq=has_seq, all_seq=all_seq)
+    if silent and _bounds(group, "ts_ms") is not None:
+        return ()
+    columns = set(needs.identity)
+    if not set(needs.key) <= {*group.names, *group.file.given}:
+        columns.add(ATTRS)
+    return columns
+
+
+def last_ms(group: Group) -> int | None:
+    """Return the greatest ts_ms of GROUP."""
+    found = _bounds(group, "ts_ms")
+    return found[1] if found else None
+
+
+def all_have_seq(groups: Iterable[Group]) -> bool:
+    """Tell whether every event has a seq of its own, as far as footers say."""
+    return all(_has_all(group, "seq") for group in groups)
+
+
+def _spans(group: Group, needs: Needs) -> list[Span]:
+    """Return the spans of the events that may be in GROUP."""
+    if "event" not in group.names and "event" in group.file.given:
+        span = needs.spans.get(group.file.given["event"] or "")
+        return [span] if span else []
+    bounds = _bounds(group, "event")
+    if bounds is None:
+        return list(needs.spans.values())
+    first, last = (_bytes(bound) for bound in bounds)
+    if first is None or last is None:
+        return list(needs.spans.values())
+    return [span for name, span in needs.spans.items() if first <= name.encode() <= last]
+
+
+def _bytes(bound: object) -> bytes | None:
+    return bound.encode() if isinstance(bound, str) else bound if isinstance(bound, bytes) else None
+
+
+def _meets(group: Group, span: Span) -> bool:
+    bounds = _bounds(group, "ts_ms")
+    return bounds is None or span.meets(*bounds)
+
+
+def _bounds(group: Group, column: str) -> tuple[Any, Any] | None:
+    """Return the least and the greatest value of COLUMN, None where nothing tells; of ts_ms, integers only."""
+    about = group.statistics(column)
+    if about is None or not about.has_min_max:
+        return None
+    if column == "ts_ms" and not (isinstance(about.min, int) and isinstance(about.max, int)):
+        return None
+    return about.min, about.max
+
+
+def _has_values(group: Group, column: str) -> bool:
+    if column in group.names:
+        about = group.statistics(column)
+        return about is None or not about.has_null_count or about.null_count < group.about.num_rows
+    return group.file.given.get(column) is not None
+
+
+def _has_all(group: Group, column: str) -> bool:
+    if column in group.names:
+        about = group.statistics(column)
+        return about is not None and about.has_null_count and about.null_count == 0
+    return group.file.given.get(column) is not None

@@ -1,0 +1,132 @@
+"""What plans and queries need of recorded events: columns, and of each event the times that count. Pure.
+
+An event outside its span is seen by no query. It may still matter without being seen: its event_id makes a
+later event a duplicate (SEMANTICS 1.3), and its seq is counted by those that get theirs on arrival (1.2).
+`Needs.silent` says which do not even that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from featuregraph.ir import Op, toposort
+from featuregraph.types import INT64_MAX, INT64_MIN
+
+if TYPE_CHECKING:
+    from featuregraph import Graph, Plan
+
+USER = "user_id"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The ts_ms, ends included, at which some query may see an event."""
+
+    first: int = INT64_MIN
+    last: int = INT64_MAX
+
+    def __or__(self, other: Span) -> Span:
+        return Span(min(self.first, other.first), max(self.last, other.last))
+
+    def meets(self, first: int, last: int) -> bool:
+        """Tell whether a time from FIRST to LAST lies in it."""
+        return self.first <= last and first <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What is read of the events.
+
+    Args:
+        key: the columns of the key.
+        fields: all that the plans declare, of any event.
+        texts: those of them that are text.
+        spans: by event name; others are seen by nobody.
+        known: whether known_ms is read.
+    """
+
+    key: tuple[str, ...]
+    fields: frozenset[str]
+    texts: frozenset[str]
+    spans: Mapping[str, Span]
+    known: bool
+
+    @property
+    def identity(self) -> frozenset[str]:
+        """Return the columns that say which event it is, for whom, and where it stands."""
+        found = {"event", "ts_ms", "seq", "event_id", *self.key}
+        if self.key != (USER,):
+            found.add(USER)  # positions and ties are those of the user
+        return frozenset(found | ({"known_ms"} if self.known else set()))
+
+    @property
+    def columns(self) -> frozenset[str]:
+        """Return all columns that are read."""
+        return self.identity | self.fields
+
+    def silent(self, *, has_id: bool, has_seq: bool, all_seq: bool) -> bool:
+        """Tell whether an event that nobody sees can be left out.
+
+        Args:
+            has_id: whether it has an event_id.
+            has_seq: whether it has a seq of its own.
+            all_seq: whether every event of the source has.
+        """
+        # A row without a seq only moves up those behind it, which nobody can tell but by the field seq.
+        return not has_id and (all_seq or not (has_seq or "seq" in self.fields))
+
+
+def needs_of(plans: Sequence[Plan], times: tuple[int, int] | None, *, as_known: bool) -> Needs:
+    """Return what PLANS need.
+
+    Args:
+        plans: all of one key.
+        times: the first and the last t of the queries; None: there is no query.
+        as_known: whether some query may ask as known (3.5).
+    """
+    graphs = [plan.graph for plan in plans]
+    declared = [pair for graph in graphs for fields in graph.events.values() for pair in fields.items()]
+    spans: dict[str, Span] = {}
+    for graph in graphs if times is not None else ():
+        assert times is not None
+        for event, span in _spans(graph, *times):
+            spans[event] = spans[event] | span if event in spans else span
+    return Needs(
+        key=key_of(graphs[0]),
+        fields=frozenset(name for name, _ in declared),
+        texts=frozenset(name for name, type in declared if type.is_text),
+        spans=spans,
+        known=as_known or any(name == "known_ms" for name, _ in declared),
+    )
+
+
+def key_of(graph: Graph) -> tuple[str, ...]:
+    """Return the columns of a graph's key."""
+    key: Any = graph.key
+    return (key,) if isinstance(key, str) else tuple(key)
+
+
+def _spans(graph: Graph, first: int, last: int) -> Iterable[tuple[str, Span]]:
+    """Give the events that GRAPH's windows read, each with the times of a window that reads it."""
+    for node in toposort(graph.features.values()):
+        if node.op is not Op.AGG:
+            continue
+        attrs = dict(node.attrs)
+        span = Span(*_window(attrs, first, last))
+        for event in attrs["events"]:
+            yield event, span
+
+
+def _window(attrs: Mapping[str, Any], first: int, last: int) -> tuple[int, int]:
+    over, ahead = attrs.get("over"), attrs.get("ahead")
+    if ahead is not None:
+        return (first, _clipped(last + ahead)) if isinstance(ahead, int) else (INT64_MIN, INT64_MAX)
+    if not isinstance(over, int):  # a lifetime, or a session, which may begin any time before
+        return INT64_MIN, last
+    return _clipped(first - over - attrs.get("offset", 0)), last
+
+
+def _clipped(time: int) -> int:
+    return max(INT64_MIN, min(INT64_MAX, time))
