@@ -97,7 +97,7 @@ def _given(folders: Sequence[str]) -> dict[str, str | None]:
 def row_groups(
     file: DataFile, error: type[StreamError], coded: Sequence[str] = ()
 ) -> tuple[parquet.ParquetFile, list[Group]]:
-    """Return FILE opened, which the caller closes, and its row groups; texts of CODED come as dictionaries."""
+    """Return FILE opened, for the caller to close, and its groups; texts of CODED come as dictionaries."""
     from pyarrow import parquet
 
     try:

@@ -25,8 +25,13 @@ from stream.query import Query, ask
 _KEY_MEMORY = "256MiB"
 
 
-class RowExecutor(Executor, Protocol):
+class RowExecutor(Protocol):
     """Answers the queries of one plan over recorded events, rows both."""
+
+    @property
+    def name(self) -> str:
+        """Return what the executor is called."""
+        ...
 
     @property
     def needs_log(self) -> bool:

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from featuregraph import CompileError, FeatureOverflowError, Plan
-from stream import tabular
+import numpy as np
+
+from featuregraph import CompileError, Plan
 from stream.backfill import output
-from stream.backfill.executors import Executor, by_key, executor
-from stream.backfill.history import Recorded, recorded, size
+from stream.backfill.asked import asked_of
+from stream.backfill.executors import executor
+from stream.backfill.needs import needs_of
+from stream.backfill.part import Counts, Executor, Part
+from stream.backfill.reading import Read, tables_of
 from stream.errors import BackfillError
 
 if TYPE_CHECKING:
@@ -30,13 +34,14 @@ class Report:
 
     plans: dict[str, str]  # id by graph
     engine: str
-    events: int
+    events: int  # that the source has
+    unread: int  # of them in row groups that no query can see, left out unread
     rows: int  # queries answered
     features: int
     seconds: float
     duplicate: int | None  # events dropped, SEMANTICS 1.3; None: this engine sees the queried keys only
     quarantined: int | None  # 1.5
-    keyless: int | None  # 1.1
+    keyless: int  # 1.1
     unparsable: dict[str, int]  # values that are not of their declared type, by EVENT.FIELD (2.2)
     absent: tuple[str, ...]  # request values and candidate lists that the queries have no column for (5.1)
 
@@ -133,22 +138,24 @@ def run(
     progress: Progress = lambda what, n, total: None,
 ) -> tuple[pa.Table, Report]:
     """Return the table that replay gives, and what it took; BY says who computes."""
-    began = time.monotonic()
-    key = check_plans(plans)
-    from featuregraph.arrow import read_queries
+    from stream.backfill import intake
 
-    candidates = {name for plan in plans for name in plan.graph.candidates}
-    table = tabular.read_queries(queries, key, candidates)
-    asked = [read_queries(plan.graph, table, as_known=as_known) for plan in plans]
-    chosen = () if by.needs_log else {k for k, _ in by_key(asked[0]) if k is not None}
-    graphs = [plan.graph for plan in plans]
-    total = size(events)
-    with recorded(
-        events, graphs, log=by.needs_log, chosen=chosen, done=lambda n: progress(READING, n, total)
-    ) as known:
-        answers = [_answers(by, plan, known, rows, progress) for plan, rows in zip(plans, asked, strict=True)]
-        report = _report(plans, by, known, table, began)
-    return output.results(plans, table, answers), report
+    began = time.monotonic()
+    check_plans(plans)
+    asked = asked_of(plans, queries, as_known=as_known)
+    source = intake.opened(events)
+    needs = needs_of(plans, asked.times, as_known=asked.known)
+    read = Read()
+    part = Part(
+        source.name,
+        tables_of(read.counted(source.read(needs), lambda n: progress(READING, n, source.rows))),
+        asked.table,
+        np.arange(asked.table.num_rows),
+        as_known,
+    )
+    answers = by.answer(plans, part, lambda n: progress(ANSWERING, n, len(plans) * asked.table.num_rows))
+    table = output.joined(plans, asked.table, answers.features)
+    return table, _report(plans, by, read, answers.counts, asked.table, began)
 
 
 def check_plans(plans: Sequence[Plan]) -> str:
@@ -166,31 +173,21 @@ def check_plans(plans: Sequence[Plan]) -> str:
     return keys[0]
 
 
-def _answers(
-    by: Executor, plan: Plan, known: Recorded, queries: Sequence[Mapping[str, Any]], progress: Progress
-) -> list[Mapping[str, Any]]:
-    found: list[Mapping[str, Any]] = [{}] * len(queries)
-    for place, outcome in by.outcomes(plan, known, queries):
-        if isinstance(outcome, FeatureOverflowError):
-            raise outcome
-        found[place] = outcome.values
-        progress(ANSWERING, 1, len(queries))
-    return found
-
-
-def _report(plans: Sequence[Plan], by: Executor, known: Recorded, queries: pa.Table, began: float) -> Report:
-    receipt = None if known.log is None else known.receipt
+def _report(
+    plans: Sequence[Plan], by: Executor, read: Read, counts: Counts, queries: pa.Table, began: float
+) -> Report:
     asked = {name for plan in plans for name in (*plan.graph.requests, *plan.graph.candidates)}
     return Report(
         plans={plan.graph.name: plan.id for plan in plans},
         engine=by.name,
-        events=known.count,
+        events=read.events,
+        unread=read.unread,
         rows=queries.num_rows,
         features=sum(len(plan.features) for plan in plans),
         seconds=round(time.monotonic() - began, 3),
-        duplicate=receipt.duplicate if receipt else None,
-        quarantined=receipt.quarantined if receipt else None,
-        keyless=receipt.keyless if receipt else None,
-        unparsable={f"{event}.{field}": n for (event, field), n in sorted(known.unparsable.items())},
+        duplicate=counts.duplicate,
+        quarantined=counts.quarantined,
+        keyless=read.keyless,
+        unparsable=dict(sorted(counts.unparsable.items())),
         absent=tuple(sorted(asked - set(queries.column_names))),
     )

@@ -94,18 +94,12 @@ def needs_of(plans: Sequence[Plan], times: tuple[int, int] | None, *, as_known: 
         for event, span in _spans(graph, *times):
             spans[event] = spans[event] | span if event in spans else span
     return Needs(
-        key=key_of(graphs[0]),
+        key=graphs[0].key_columns,
         fields=frozenset(name for name, _ in declared),
         texts=frozenset(name for name, type in declared if type.is_text),
         spans=spans,
         known=as_known or any(name == "known_ms" for name, _ in declared),
     )
-
-
-def key_of(graph: Graph) -> tuple[str, ...]:
-    """Return the columns of a graph's key."""
-    key: Any = graph.key
-    return (key,) if isinstance(key, str) else tuple(key)
 
 
 def _spans(graph: Graph, first: int, last: int) -> Iterable[tuple[str, Span]]:

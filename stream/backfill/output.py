@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,39 +19,44 @@ if TYPE_CHECKING:
 
     from featuregraph import Graph, Plan
 
-_ROWS_PER_GROUP = 65_536
+ROWS_PER_GROUP = 65_536
 
 
 def results(
     plans: Sequence[Plan], queries: pa.Table, answers: Sequence[Sequence[Mapping[str, Any]]]
 ) -> pa.Table:
-    """Return QUERIES with a column per feature, named GRAPH.FEATURE where there are several plans.
+    """Return QUERIES with a column per feature.
 
     Args:
         plans: whose features.
         queries: one row per query.
         answers: per plan, the public values of each query, in the order of QUERIES.
     """
+    features = [feature_table(plan.graph, rows) for plan, rows in zip(plans, answers, strict=True)]
+    return joined(plans, queries, features)
+
+
+def joined(plans: Sequence[Plan], queries: pa.Table, features: Sequence[pa.Table]) -> pa.Table:
+    """Return QUERIES with the FEATURES of each plan, named GRAPH.FEATURE where there are several plans."""
     table = queries
-    for plan, rows in zip(plans, answers, strict=True):
-        found = _columns(plan.graph, queries, rows)
-        for name, column in found:
+    for plan, found in zip(plans, features, strict=True):
+        for name, column in zip(found.column_names, found.columns, strict=True):
             table = table.append_column(f"{plan.graph.name}.{name}" if len(plans) > 1 else name, column)
     return table.replace_schema_metadata(_about(plans))
 
 
-def _columns(graph: Graph, queries: pa.Table, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
+def feature_table(graph: Graph, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return a column per feature of GRAPH of ROWS, public values by name."""
     import pyarrow as pa
 
     try:
-        made = write_results(graph, queries, rows)
+        made = write_results(graph, pa.table({"row": pa.nulls(len(rows))}), rows)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         said = str(error).splitlines()[0]
         raise BackfillError(
             f"graph {graph.name!r}: expected values that Arrow can hold, found: {said}; shorten the text"
         ) from error
-    first = queries.num_columns
-    return list(zip(made.column_names[first:], made.columns[first:], strict=True))
+    return made.remove_column(0)
 
 
 def _about(plans: Sequence[Plan]) -> dict[str, str]:
@@ -80,9 +86,19 @@ def check_path(path: Path) -> None:
         raise BackfillError(f"{path}: expected a file to write, found {found}; choose another path")
 
 
-def write(table: pa.Table, path: Path) -> None:
-    """Write TABLE to PATH as Parquet: whole, or not at all."""
+@contextmanager
+def writing(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], object]]:
+    """Give a function that writes a table of SCHEMA as the next row groups of PATH: whole, or not at all."""
     import pyarrow.parquet as pq
 
-    with replacing(path) as part:
-        pq.write_table(table, part, compression="zstd", row_group_size=_ROWS_PER_GROUP)
+    with (
+        replacing(path) as part,
+        pq.ParquetWriter(part, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        yield lambda table: writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+
+
+def write(table: pa.Table, path: Path) -> None:
+    """Write TABLE to PATH as Parquet: whole, or not at all."""
+    with writing(path, table.schema) as put:
+        put(table)

@@ -42,7 +42,9 @@ class Rowwise:
         keys = {identifier(query["key"]) for query in asked[0]} - {None}
         chosen = () if self.needs_log else [key for key in keys if key is not None]
         graphs = [plan.graph for plan in plans]
-        with recorded(rows_of(part.events), graphs, name=part.name, log=self.needs_log, chosen=chosen) as known:
+        with recorded(
+            rows_of(part.events), graphs, name=part.name, log=self.needs_log, chosen=chosen
+        ) as known:
             found = [self._values(plan, known, rows, done) for plan, rows in zip(plans, asked, strict=True)]
         features = [feature_table(plan.graph, values) for plan, values in zip(plans, found, strict=True)]
         return Answers(features, counts_of(known))

@@ -64,6 +64,7 @@ def test_json_tells_what_happened(run: Run, events: Path, queries: Path, shop: s
         "plans": {"shop": load_graph(shop).id},
         "engine": "device-auto",
         "events": 8,
+        "unread": 0,
         "rows": 5,
         "features": 13,
         "duplicate": 1,
@@ -212,11 +213,11 @@ def test_ctrl_c_leaves_nothing_behind(
 ) -> None:
     """Interrupted while it writes, replay leaves neither the file nor a part of it."""
 
-    def interrupted(table: object, where: Path, **rest: object) -> None:
+    def interrupted(where: Path, *rest: object, **more: object) -> None:
         Path(where).write_text("half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pq, "write_table", interrupted)
+    monkeypatch.setattr(pq, "ParquetWriter", interrupted)
     folder = tmp_path / "out"
     folder.mkdir()
     assert run("replay", events, queries, "-g", shop, "-o", folder / "o.parquet").code == 130
@@ -299,11 +300,11 @@ def test_a_full_disk_names_the_file_and_leaves_none(
 ) -> None:
     """The system says what is wrong, and not where."""
 
-    def full(_: object, part: Path, **__: object) -> None:
+    def full(part: Path, *_: object, **__: object) -> None:
         part.write_bytes(b"PAR1")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pq, "write_table", full)
+    monkeypatch.setattr(pq, "ParquetWriter", full)
     out = tmp_path / "out.parquet"
     before = sorted(tmp_path.iterdir())
     ran = run("replay", str(events), str(queries), "--graph", shop, "-o", str(out))

@@ -11,6 +11,7 @@ from typing import Any
 
 from stream.backfill.needs import Needs, Span
 from stream.dataset import Group
+from stream.event import COLUMNS
 
 ATTRS = "attrs"
 
@@ -21,18 +22,18 @@ def columns_of(group: Group, needs: Needs, *, all_seq: bool) -> Collection[str]:
     all_seq: whether every event of the source has a seq.
     """
     if any(_meets(group, span) for span in _spans(group, needs)):
-        columns = set(needs.columns)
-        if not columns <= {*group.names, *group.file.given}:
-            columns.add(ATTRS)
-        return columns
+        return _with_attrs(group, needs.columns)
     has_id, has_seq = (_has_values(group, name) for name in ("event_id", "seq"))
     silent = needs.silent(has_id=has_id, has_seq=has_seq, all_seq=all_seq)
     if silent and _bounds(group, "ts_ms") is not None:
         return ()
-    columns = set(needs.identity)
-    if not set(needs.key) <= {*group.names, *group.file.given}:
-        columns.add(ATTRS)
-    return columns
+    return _with_attrs(group, needs.identity)
+
+
+def _with_attrs(group: Group, columns: Collection[str]) -> Collection[str]:
+    """Return COLUMNS, and attrs if they hold some of them."""
+    missing = set(columns) - COLUMNS - {*group.names, *group.file.given}
+    return {*columns, ATTRS} if missing else columns
 
 
 def last_ms(group: Group) -> int | None:
@@ -70,7 +71,7 @@ def _meets(group: Group, span: Span) -> bool:
 
 
 def _bounds(group: Group, column: str) -> tuple[Any, Any] | None:
-    """Return the least and the greatest value of COLUMN, None where nothing tells; of ts_ms, integers only."""
+    """Return the least and the greatest value of COLUMN, of ts_ms as integers; None where nothing tells."""
     about = group.statistics(column)
     if about is None or not about.has_min_max:
         return None

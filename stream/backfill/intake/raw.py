@@ -20,7 +20,6 @@ from stream.event import COLUMNS, EMPTY
 
 Label = Callable[[int], str]  # what an error calls the row of a place in a batch
 
-_NOTHING: Any = type(None)
 _ARROW = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
 _CODES = {kind: code for code, kind in enumerate(_ARROW)}
 _NAMES = [kind.__name__ for kind in _ARROW]
@@ -40,7 +39,7 @@ class Columns:
 
     def column(self, name: str, values: Sequence[Any]) -> pa.Array:
         """Return VALUES as the next piece of the column NAME."""
-        kinds: set[type | None] = set(map(type, values)) - {_NOTHING}
+        kinds: set[type | None] = {type(value) for value in values if value is not None}
         if name in self._kinds:
             kinds.add(self._kinds[name])
         if not kinds:
