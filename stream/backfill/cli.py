@@ -23,6 +23,7 @@ from stream.backfill.history import batches, identifier, size
 from stream.backfill.served import prove
 from stream.engine import MODES
 from stream.errors import BackfillError
+from stream.sizes import parse_size
 from stream.verify import Verification
 
 CHECK_FAILED = 1
@@ -68,19 +69,25 @@ def replay(
     table: Annotated[list[str] | None, typer.Option(help="Not yet.", hidden=True)] = None,
     as_known: AsKnown = False,
     end: Annotated[int | None, typer.Option(help="Not yet.", hidden=True)] = None,
-    workers: Annotated[int, typer.Option(help="Not yet.", hidden=True)] = 1,
-    memory: Annotated[str | None, typer.Option(help="Not yet.", hidden=True)] = None,
+    workers: Annotated[int, typer.Option(help="Processes that compute.", min=1)] = 1,
+    memory: Annotated[
+        str | None,
+        typer.Option(help="What they may take together, such as 1GiB; the rest is spilled beside OUT."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run with --resume was cut, in OUT.resume.")
+    ] = False,
     json: console.JsonOption = False,
 ) -> None:
     """Compute features for recorded events and queries."""
     began = time.monotonic()
-    job.refuse_later(tables=table, end=end, workers=workers, memory=memory)
+    job.refuse_later(tables=table, end=end)
     by = executor(engine, mode)
     output.check_path(out)
     plans = [load_graph(one).compile() for one in graph]
+    options = job.Options(as_known, workers, None if memory is None else parse_size(memory), resume)
     with _steps() as progress:
-        found, report = job.run(plans, events, queries, by, as_known=as_known, progress=progress)
-        output.write(found, out)
+        _, report = job.run(plans, events, queries, by, out=out, options=options, progress=progress)
     if json:
         console.emit_json({**asdict(report), "out": str(out)})
         return
@@ -91,6 +98,7 @@ def replay(
         ("duplicate", report.duplicate),
         ("quarantined", report.quarantined),
         ("keyless", report.keyless),
+        ("unread, since no query can see them", report.unread),
     ]
     counts += [(f"unparsable {field}", n) for field, n in report.unparsable.items()]
     for what, n in counts:

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-
 from featuregraph import CompileError, Plan
 from stream.backfill import output
 from stream.backfill.asked import asked_of
 from stream.backfill.executors import executor
-from stream.backfill.needs import needs_of
-from stream.backfill.part import Counts, Executor, Part
-from stream.backfill.reading import Read, tables_of
+from stream.backfill.part import Counts, Executor
+from stream.backfill.reading import Read
 from stream.errors import BackfillError
+from stream.sizes import parse_size
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 # Called with what is being done, how much of it since the last call, and how much there is (None: unknown).
 Progress = Callable[[str, int, int | None], None]
 
-READING, ANSWERING = "reading events", "answering queries"
+READING, ANSWERING, WRITING = "reading events", "answering queries", "writing answers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,7 @@ def replay(
     end: int | None = None,
     workers: int = 1,
     memory: str | int | None = None,
+    resume: bool = False,
     engine: str = "device",
     mode: str = "auto",
 ) -> pa.Table: ...
@@ -73,6 +72,7 @@ def replay(
     end: int | None = None,
     workers: int = 1,
     memory: str | int | None = None,
+    resume: bool = False,
     engine: str = "device",
     mode: str = "auto",
 ) -> Report: ...
@@ -87,6 +87,7 @@ def replay(  # noqa: PLR0913 - the options of the contract
     end: int | None = None,
     workers: int = 1,
     memory: str | int | None = None,
+    resume: bool = False,
     engine: str = "device",
     mode: str = "auto",
 ) -> pa.Table | Report:
@@ -100,32 +101,43 @@ def replay(  # noqa: PLR0913 - the options of the contract
         out: a Parquet file to write instead; then a Report is returned.
         as_known: give what a device could know then (SEMANTICS 3.5), where a query does not say.
         end: not yet.
-        workers: not more than one yet.
-        memory: not yet.
+        workers: how many processes compute; 1: this one.
+        memory: how much they may take together, such as "1GiB"; what does not fit is spilled to disk,
+            beside OUT. None: as much as it takes.
+        resume: go on where a run that was cut left off, and keep what is done if this one is; with OUT only.
         engine: "device", or "reference" for the brute-force evaluator.
         mode: of the device engine.
 
     Raises:
         FeatureGraphError, StreamError: an event, query or file is refused, or a value overflows.
     """
-    refuse_later(tables=tables, end=end, workers=workers, memory=memory)
-    if out is not None:
-        output.check_path(Path(out))
+    refuse_later(tables=tables, end=end)
+    path = None if out is None else Path(out)
+    if path is not None:
+        output.check_path(path)
     plans = [plan_or_plans] if isinstance(plan_or_plans, Plan) else list(plan_or_plans)
-    table, report = run(plans, events, queries, executor(engine, mode), as_known=as_known)
-    if out is None:
-        return table
-    output.write(table, Path(out))
-    return report
+    options = Options(as_known, workers, None if memory is None else parse_size(memory), resume)
+    table, report = run(plans, events, queries, executor(engine, mode), out=path, options=options)
+    return report if table is None else table
 
 
 def refuse_later(**given: object) -> None:
     """Refuse the options that this version does not build yet."""
     for name, value in given.items():
-        if value not in (None, 1 if name == "workers" else None):
+        if value is not None:
             raise BackfillError(
                 f"expected {name} to be left out, found {value!r:.60}; it comes with columnar replay"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a run is done; none of it changes a value but AS_KNOWN."""
+
+    as_known: bool = False
+    workers: int = 1
+    memory: int | None = None  # bytes that all processes together may take
+    resume: bool = False
 
 
 def run(
@@ -134,28 +146,23 @@ def run(
     queries: Any,
     by: Executor,
     *,
-    as_known: bool = False,
+    out: Path | None = None,
+    options: Options = Options(),
     progress: Progress = lambda what, n, total: None,
-) -> tuple[pa.Table, Report]:
-    """Return the table that replay gives, and what it took; BY says who computes."""
-    from stream.backfill import intake
+) -> tuple[pa.Table | None, Report]:
+    """Return the table that replay gives, None if it was written to OUT, and what it took; BY computes."""
+    from stream.backfill.run import Run
 
     began = time.monotonic()
     check_plans(plans)
-    asked = asked_of(plans, queries, as_known=as_known)
-    source = intake.opened(events)
-    needs = needs_of(plans, asked.times, as_known=asked.known)
-    read = Read()
-    part = Part(
-        source.name,
-        tables_of(read.counted(source.read(needs), lambda n: progress(READING, n, source.rows))),
-        asked.table,
-        np.arange(asked.table.num_rows),
-        as_known,
-    )
-    answers = by.answer(plans, part, lambda n: progress(ANSWERING, n, len(plans) * asked.table.num_rows))
-    table = output.joined(plans, asked.table, answers.features)
-    return table, _report(plans, by, read, answers.counts, asked.table, began)
+    asked = asked_of(plans, queries, as_known=options.as_known)
+    found = Run(plans, events, queries, asked, by, options, progress)
+    if out is None:
+        table = found.table()
+    else:
+        found.write(out)
+        table = None
+    return table, _report(plans, by, found.read, found.counts, asked.table, began)
 
 
 def check_plans(plans: Sequence[Plan]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from featuregraph.arrow import write_results
 from featuregraph.jsonform import canonical
 from stream.atomic import replacing
+from stream.backfill.identity import versions
 from stream.errors import BackfillError
 
 if TYPE_CHECKING:
@@ -66,15 +66,8 @@ def _about(plans: Sequence[Plan]) -> dict[str, str]:
         "headrace.graph": canonical([plan.graph.to_dict() for plan in plans])
         if len(plans) > 1
         else plans[0].graph.to_json(),
-        "headrace.versions": json.dumps({name: _version(name) for name in ("headrace", "tzdata")}),
+        "headrace.versions": json.dumps(versions()),
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None  # run from a checkout that is not installed
 
 
 def check_path(path: Path) -> None:
