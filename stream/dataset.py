@@ -44,7 +44,6 @@ class Group:
 
     file: DataFile
     number: int
-    first: int  # rows of the file before it
     names: tuple[str, ...]  # columns of the file
     about: parquet.RowGroupMetaData = field(repr=False)
 
@@ -100,19 +99,19 @@ def row_groups(
     """Return FILE opened, for the caller to close, and its groups; texts of CODED come as dictionaries."""
     from pyarrow import parquet
 
+    options = {"buffer_size": _BUFFER, "page_checksum_verification": True}
     try:
-        opened = parquet.ParquetFile(
-            file.path, buffer_size=_BUFFER, page_checksum_verification=True, read_dictionary=list(coded)
-        )
+        opened = parquet.ParquetFile(file.path, **options)
+        there = [name for name in coded if name in opened.schema_arrow.names]
+        if there:
+            about = opened.metadata
+            opened.close()
+            opened = parquet.ParquetFile(file.path, read_dictionary=there, metadata=about, **options)
     except BROKEN as problem:
         raise error(_broken(str(file.path), "a sound parquet file", problem)) from problem
     names = tuple(opened.schema_arrow.names)
-    groups, first = [], 0
-    for number in range(opened.metadata.num_row_groups):
-        about = opened.metadata.row_group(number)
-        groups.append(Group(file, number, first, names, about))
-        first += about.num_rows
-    return opened, groups
+    count = opened.metadata.num_row_groups
+    return opened, [Group(file, number, names, opened.metadata.row_group(number)) for number in range(count)]
 
 
 def read_group(

@@ -1,14 +1,15 @@
 """What plans and queries need of recorded events: columns, and of each event the times that count. Pure.
 
 An event outside its span is seen by no query. It may still matter without being seen: its event_id makes a
-later event a duplicate (SEMANTICS 1.3), and its seq is counted by those that get theirs on arrival (1.2).
-`Needs.silent` says which do not even that.
+later event a duplicate (SEMANTICS 1.3), and where some events have a seq and others get theirs on arrival, it
+counts for these (1.2). `Needs.is_silent` says where it does not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from featuregraph.ir import Op, toposort
@@ -18,6 +19,14 @@ if TYPE_CHECKING:
     from featuregraph import Graph, Plan
 
 USER = "user_id"
+
+
+class Seqs(Enum):
+    """How many events of a source have a seq of their own: all, none, or nobody knows."""
+
+    ALL = "all"
+    NONE = "none"
+    MIXED = "mixed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +75,10 @@ class Needs:
         """Return all columns that are read."""
         return self.identity | self.fields
 
-    def silent(self, *, has_id: bool, has_seq: bool, all_seq: bool) -> bool:
-        """Tell whether an event that nobody sees can be left out.
-
-        Args:
-            has_id: whether it has an event_id.
-            has_seq: whether it has a seq of its own.
-            all_seq: whether every event of the source has.
-        """
-        # A row without a seq only moves up those behind it, which nobody can tell but by the field seq.
-        return not has_id and (all_seq or not (has_seq or "seq" in self.fields))
+    def is_silent(self, seqs: Seqs) -> bool:
+        """Tell whether events without an event_id that nobody sees can be left out of a source with SEQS."""
+        # Where none has a seq, what is left out only moves up those behind it: the field seq alone can tell.
+        return seqs is Seqs.ALL or (seqs is Seqs.NONE and "seq" not in self.fields)
 
 
 def needs_of(plans: Sequence[Plan], times: tuple[int, int] | None, *, as_known: bool) -> Needs:

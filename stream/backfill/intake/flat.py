@@ -26,7 +26,7 @@ from featuregraph.errors import EventError
 from featuregraph.types import IDENTIFIER
 from stream.backfill.intake.identity import integers, integers_or_null, names, texts
 from stream.backfill.intake.raw import Columns, Label, attrs_of, values_of
-from stream.backfill.needs import Needs
+from stream.backfill.needs import Needs, Seqs
 from stream.event import COLUMNS
 from stream.tables import json_object
 
@@ -49,7 +49,7 @@ def of_rows(
     label: Label,
     columns: Columns,
     *,
-    all_seq: bool = False,
+    seqs: Seqs = Seqs.MIXED,
 ) -> Flat:
     """Return EVENTS flat; COLUMNS knows the types of those before them."""
     attrs = attrs_of(events, label)
@@ -61,11 +61,11 @@ def of_rows(
             given[name] = pa.array([None if one is BAD else one for one in ids], pa.string())
         else:
             given[name] = columns.column(name, values)
-    return _flat(given, len(events), needs, label, all_seq=all_seq)
+    return _flat(given, len(events), needs, label, seqs=seqs)
 
 
 def of_batch(
-    batch: pa.RecordBatch, needs: Needs, label: Label, columns: Columns, *, all_seq: bool = False
+    batch: pa.RecordBatch, needs: Needs, label: Label, columns: Columns, *, seqs: Seqs = Seqs.MIXED
 ) -> Flat:
     """Return the rows of BATCH, which has attrs or a column for each field, flat."""
     own = batch.schema.names
@@ -78,7 +78,7 @@ def of_batch(
     missing = [name for name in sorted(needs.columns) if name not in own and name not in COLUMNS]
     if missing and "attrs" in own:
         given |= _from_attrs(batch.column("attrs"), missing, label, columns)
-    return _flat(given, batch.num_rows, needs, label, all_seq=all_seq)
+    return _flat(given, batch.num_rows, needs, label, seqs=seqs)
 
 
 def _from_attrs(attrs: pa.Array, names: Sequence[str], label: Label, columns: Columns) -> dict[str, pa.Array]:
@@ -114,7 +114,7 @@ def _of_map(attrs: pa.MapArray, name: str) -> pa.Array:
     return attrs.items.take(pa.array(found, mask=found < 0))
 
 
-def _flat(given: dict[str, pa.Array], rows: int, needs: Needs, label: Label, *, all_seq: bool) -> Flat:
+def _flat(given: dict[str, pa.Array], rows: int, needs: Needs, label: Label, *, seqs: Seqs) -> Flat:
     event = names(given["event"], "event", label)
     times = integers(given["ts_ms"], "ts_ms", label, "give every event its time", required=True)
     made = given | {"event": event, "ts_ms": times}
@@ -126,7 +126,7 @@ def _flat(given: dict[str, pa.Array], rows: int, needs: Needs, label: Label, *, 
     for name in needs.key:
         made[name] = texts(given.get(name, pa.nulls(rows)), name, label)
         owned &= _valid(made[name])
-    kept = owned & _counts(made, needs, all_seq=all_seq)
+    kept = owned & _counts(made, needs, seqs=seqs)
     batch = pa.RecordBatch.from_arrays(list(made.values()), list(made))
     if not kept.all():
         batch = batch.filter(pa.array(kept))
@@ -134,19 +134,12 @@ def _flat(given: dict[str, pa.Array], rows: int, needs: Needs, label: Label, *, 
     return Flat(batch, rows, rows - int(owned.sum()), last)
 
 
-def _counts(made: Mapping[str, pa.Array], needs: Needs, *, all_seq: bool) -> npt.NDArray[np.bool_]:
+def _counts(made: Mapping[str, pa.Array], needs: Needs, *, seqs: Seqs) -> npt.NDArray[np.bool_]:
     """Return which rows some query may see, or whose id or seq counts for others."""
+    if not needs.is_silent(seqs):
+        return np.ones(len(made["event"]), np.bool_)
     seen = _seen(made["event"], made["ts_ms"], needs)
-    if seen.all():
-        return seen
-    has_id, has_seq = (
-        _valid(made[name]) if name in made else np.zeros(len(seen), np.bool_) for name in ("event_id", "seq")
-    )
-    for of_id in (False, True):
-        for of_seq in (False, True):
-            if not needs.silent(has_id=of_id, has_seq=of_seq, all_seq=all_seq):
-                seen |= (has_id == of_id) & (has_seq == of_seq)
-    return seen
+    return seen | _valid(made["event_id"]) if "event_id" in made else seen
 
 
 def _seen(event: pa.DictionaryArray, times: pa.Array, needs: Needs) -> npt.NDArray[np.bool_]:

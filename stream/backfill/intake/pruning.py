@@ -9,22 +9,21 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from stream.backfill.needs import Needs, Span
+from stream.backfill.needs import Needs, Seqs, Span
 from stream.dataset import Group
 from stream.event import COLUMNS
 
 ATTRS = "attrs"
 
 
-def columns_of(group: Group, needs: Needs, *, all_seq: bool) -> Collection[str]:
+def columns_of(group: Group, needs: Needs, *, seqs: Seqs) -> Collection[str]:
     """Return the columns of GROUP to read, none if it does not matter.
 
-    all_seq: whether every event of the source has a seq.
+    seqs: how many events of the source have a seq of their own.
     """
     if any(_meets(group, span) for span in _spans(group, needs)):
         return _with_attrs(group, needs.columns)
-    has_id, has_seq = (_has_values(group, name) for name in ("event_id", "seq"))
-    silent = needs.silent(has_id=has_id, has_seq=has_seq, all_seq=all_seq)
+    silent = needs.is_silent(seqs) and not _has_values(group, "event_id")
     if silent and _bounds(group, "ts_ms") is not None:
         return ()
     return _with_attrs(group, needs.identity)
@@ -42,9 +41,13 @@ def last_ms(group: Group) -> int | None:
     return found[1] if found else None
 
 
-def all_have_seq(groups: Iterable[Group]) -> bool:
-    """Tell whether every event has a seq of its own, as far as footers say."""
-    return all(_has_all(group, "seq") for group in groups)
+def seqs_of(groups: Iterable[Group]) -> Seqs:
+    """Return how many events of GROUPS have a seq of their own, as far as footers say."""
+    any_, all_ = False, True
+    for group in groups:
+        any_ |= _has_values(group, "seq")
+        all_ &= _has_all(group, "seq")
+    return Seqs.NONE if not any_ else Seqs.ALL if all_ else Seqs.MIXED
 
 
 def _spans(group: Group, needs: Needs) -> list[Span]:

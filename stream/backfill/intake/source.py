@@ -13,11 +13,10 @@ from stream import dataset, tables
 from stream.backfill.intake import flat, pruning
 from stream.backfill.intake.flat import Flat
 from stream.backfill.intake.raw import Columns, Label
-from stream.backfill.needs import Needs
+from stream.backfill.needs import Needs, Seqs
 from stream.errors import EventFileError
 
 BATCH_ROWS = 65_536  # of columns: large enough that a call per column costs nothing
-_TEXT, _ROW = 16, 200  # bytes that a text, or a row whose columns nobody knows yet, is taken to need
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +27,11 @@ class Source:
         name: as messages call it.
         rows: how many events there are, as far as anything tells.
         read: gives them flat.
-        size: about how many bytes the columns that are needed take, flat.
     """
 
     name: str
     rows: int | None
     read: Callable[[Needs], Iterator[Flat]]
-    size: Callable[[Needs], int]
 
 
 def opened(events: Any) -> Source:
@@ -53,18 +50,9 @@ def opened(events: Any) -> Source:
 def _of_path(path: Path) -> Source:
     rows = tables.count_rows(path)
     if tables.is_log(path) or tables.format_of(path) == "jsonl":
-        return Source(
-            str(path),
-            rows,
-            lambda needs: _read_rows(tables.read_events(path), needs, str(path)),
-            lambda needs: _ROW * (rows or 0),
-        )
-    if tables.format_of(path) == "parquet":
-        return Source(
-            str(path), rows, lambda needs: _read_groups(path, needs), lambda needs: _parquet_size(path, needs)
-        )
-    size = path.stat().st_size
-    return Source(str(path), rows, lambda needs: _read_file(path, needs), lambda needs: size)
+        return Source(str(path), rows, lambda needs: _read_rows(tables.read_events(path), needs, str(path)))
+    read = _read_groups if tables.format_of(path) == "parquet" else _read_file
+    return Source(str(path), rows, lambda needs: read(path, needs))
 
 
 def _of_table(table: pa.Table) -> Source:
@@ -73,7 +61,7 @@ def _of_table(table: pa.Table) -> Source:
         batches = chosen.to_batches(max_chunksize=BATCH_ROWS)
         yield from _read_batches(batches or [_no_row(chosen)], needs, "events")
 
-    return Source("events", table.num_rows, read, lambda needs: int(table.nbytes))
+    return Source("events", table.num_rows, read)
 
 
 def _no_row(table: pa.Table) -> pa.RecordBatch:
@@ -83,12 +71,7 @@ def _no_row(table: pa.Table) -> pa.RecordBatch:
 def _of_rows(events: Sequence[Mapping[str, Any]]) -> Source:
     size = tables.BATCH_ROWS
     batches = [events[start : start + size] for start in range(0, len(events), size)]
-    return Source(
-        "events",
-        len(events),
-        lambda needs: _read_rows(batches, needs, "events"),
-        lambda needs: _ROW * len(events),
-    )
+    return Source("events", len(events), lambda needs: _read_rows(batches, needs, "events"))
 
 
 # ---------------------------------------------------------------- reading
@@ -104,7 +87,8 @@ def _read_rows(batches: Iterable[Sequence[Mapping[str, Any]]], needs: Needs, nam
 def _read_batches(batches: Iterable[pa.RecordBatch], needs: Needs, name: str) -> Iterator[Flat]:
     columns, first = Columns(needs.texts), 0
     for batch in batches:
-        yield flat.of_batch(batch, needs, _label(name, first), columns)
+        seqs = Seqs.MIXED if "seq" in batch.schema.names else Seqs.NONE
+        yield flat.of_batch(batch, needs, _label(name, first), columns, seqs=seqs)
         first += batch.num_rows
 
 
@@ -116,20 +100,20 @@ def _read_file(path: Path, needs: Needs) -> Iterator[Flat]:
 def _read_groups(path: Path, needs: Needs) -> Iterator[Flat]:
     """Give the row groups that matter, and of the others their number and greatest time."""
     columns = Columns(needs.texts)
-    all_seq = pruning.all_have_seq(dataset.footers(path, EventFileError))
+    seqs = pruning.seqs_of(dataset.footers(path, EventFileError))
     coded = ["event", *needs.key]
     for file in dataset.data_files(path, EventFileError):
         reader, groups = dataset.row_groups(file, EventFileError, coded)
         with reader:
             for group in groups:
-                wanted = pruning.columns_of(group, needs, all_seq=all_seq)
+                wanted = pruning.columns_of(group, needs, seqs=seqs)
                 if not wanted:
                     yield Flat(None, group.about.num_rows, last_ms=pruning.last_ms(group))
                     continue
                 first = 0
                 for batch in dataset.read_group(reader, group, wanted, EventFileError, BATCH_ROWS):
                     label = _label(group.where, first)
-                    yield flat.of_batch(batch, needs, label, columns, all_seq=all_seq)
+                    yield flat.of_batch(batch, needs, label, columns, seqs=seqs)
                     first += batch.num_rows
 
 
@@ -139,15 +123,3 @@ def _label(name: str, first: int) -> Label:
 
 def _wanted(needs: Needs) -> Collection[str]:
     return {*needs.columns, pruning.ATTRS}
-
-
-def _parquet_size(path: Path, needs: Needs) -> int:
-    """Return about how many bytes the needed columns take, as they stand in memory."""
-    wanted, total = _wanted(needs), 0
-    for group in dataset.footers(path, EventFileError):
-        for place in range(group.about.num_columns):
-            chunk = group.about.column(place)
-            if chunk.path_in_schema.partition(".")[0] in wanted:
-                # A dictionary of texts is small in the file, and each row a text of its own in a spill.
-                total += max(chunk.total_uncompressed_size, _TEXT * group.about.num_rows)
-    return total
