@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from featuregraph.errors import CompileError, FeatureOverflowError, RequestError
 from featuregraph.ir import Node, Op, looks_ahead, toposort
-from featuregraph.reference.answers import feature_value, public, read_key, read_query
+from featuregraph.reference.answers import NO_TABLES, feature_value, public, read_key, read_query
 from featuregraph.reference.events import Log, Row
 from featuregraph.reference.exact import OutOfRangeError
 from featuregraph.reference.expressions import Query, evaluate, seen_by
 from featuregraph.reference.rows import KEPT, is_partial, is_unknown, verdicts
+from featuregraph.reference.tables import opened
 from featuregraph.shown import nearest, shown
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ def explain_rows(  # noqa: PLR0913 - the options of the contract
     *,
     as_known: bool = False,
     history_start_ms: int | None = None,
+    tables: Mapping[str, Iterable[Mapping[str, object]]] = NO_TABLES,
     end: int | None = None,
 ) -> Why:
     """Return the value of FEATURE for KEY at T (ms) with a verdict on each row of its aggregates.
@@ -110,11 +112,13 @@ def explain_rows(  # noqa: PLR0913 - the options of the contract
         request: request values and candidate lists by name.
         as_known: count only what a device knew at t (SEMANTICS 3.5).
         history_start_ms: with as_known, the oldest ts_ms that the device holds.
+        tables: the rows of the graph's tables by name (SEMANTICS 10).
         end: the last ms that counts as known, in place of what the events say (SEMANTICS 9.3).
 
     Raises:
         CompileError: the graph has no such feature.
         EventError: an event is refused.
+        TableError: a table is not given, or one of its rows is refused.
         RequestError: key, t or request have another form than the graph asks for, or lack the candidates
             that the feature is computed for.
     """
@@ -127,7 +131,8 @@ def explain_rows(  # noqa: PLR0913 - the options of the contract
     for entry in arrivals:
         log.arrive(entry)
     raw = {"key": key, "t": t, "request": request, "as_known": as_known, "history_start_ms": history_start_ms}
-    query, node = read_query(graph, log, raw, end=end), graph.features[feature]
+    query = read_query(graph, log, raw, tables=opened(graph.tables, tables), end=end)
+    node = graph.features[feature]
     unseen = _unseen(graph, log, raw)
     value, overflow = _value(lambda: feature_value(feature, node, query))
     history = history_start_ms if as_known else None

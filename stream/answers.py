@@ -2,6 +2,7 @@
 
 1. A value is read again only if a row entered or left a window that it reads, or if it waits for the query.
 2. What a caller does to the values it got changes no later answer.
+3. What is read each time is not held in between: of a thousand candidates it would be most of a key.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from featuregraph import FeatureOverflowError, Plan
 from featuregraph.aggregates.weight import weigh
+from featuregraph.ir import toposort
 from featuregraph.layout import Layout
 from featuregraph.refresh import NEVER_READ, Place, copier, is_settled, refresher
 from stream.cells import Readable
@@ -51,6 +53,15 @@ class Asked:
         return Place(number, cell.span, cell.scanned)
 
     @cached_property
+    def passing(self) -> Mapping[str, None]:
+        """Return nothing for each feature that every query reads again: its value is not held until then."""
+        logged = {agg for agg, number in zip(self.plan.aggregates, self.numbers, strict=True) if number < 0}
+        features = self.plan.features.items()
+        return dict.fromkeys(
+            name for name, node in features if not is_settled(node) or not logged.isdisjoint(toposort([node]))
+        )
+
+    @cached_property
     def copied(self) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         """Return what copies the values, so that none that stands from query to query can be changed."""
         return copier({name: node for name, node in self.plan.features.items() if is_settled(node)})
@@ -73,11 +84,13 @@ class Answers:
             FeatureOverflowError: a value lies outside its type; it names the first such feature.
         """
         spoilt = self._asked.refresh(self._values, states, fold, moved, self._seen, t, q)
+        found = self._asked.copied(self._values)
+        self._values.update(self._asked.passing)
         if spoilt:
             self._seen = NEVER_READ
             raise FeatureOverflowError(next(name for name in self._values if name in spoilt))
         self._seen = age
-        return self._asked.copied(self._values)
+        return found
 
     @property
     def weight(self) -> int:

@@ -12,6 +12,6 @@ from __future__ import annotations
 from featuregraph.reference.answers import Answer, answer, evaluate, value
 from featuregraph.reference.events import Log
 from featuregraph.reference.several import together
-from featuregraph.reference.tables import Table
+from featuregraph.reference.tables import Table, opened
 
-__all__ = ["Answer", "Log", "Table", "answer", "evaluate", "together", "value"]
+__all__ = ["Answer", "Log", "Table", "answer", "evaluate", "opened", "together", "value"]

@@ -1,4 +1,4 @@
-"""The queries of a run: whose they are, and from when to when they ask."""
+"""The queries of a run: from when to when they ask, and whose they are."""
 
 from __future__ import annotations
 
@@ -23,15 +23,22 @@ class Asked:
 
     Args:
         table: as they were given, in their order.
-        keys: the columns of the key, as text.
         times: the first and the last t, None if there is no query.
         known: whether some query may ask as known (SEMANTICS 3.5).
     """
 
     table: pa.Table
-    keys: Sequence[pa.Array]
     times: tuple[int, int] | None
     known: bool
+
+    def keys(self, name: str) -> pa.Array:
+        """Return the column NAME of the key as text; raise RequestError where it is no identifier."""
+        return _keys(self.table.column(name))
+
+    def ts_ms(self) -> Sequence[int]:
+        """Return the time of each query."""
+        times: list[int] = _milliseconds(self.table.column("ts_ms")).to_pylist()
+        return times
 
 
 def asked_of(plans: Sequence[Plan], queries: Any, *, as_known: bool) -> Asked:
@@ -39,21 +46,16 @@ def asked_of(plans: Sequence[Plan], queries: Any, *, as_known: bool) -> Asked:
 
     Raises:
         BackfillError: they cannot be read.
-        RequestError: a column is missing, or a key is neither a text nor an int64.
+        RequestError: a column is missing.
     """
     from featuregraph.arrow import read_queries
 
-    key = plans[0].graph.key_columns
-    candidates = {name for plan in plans for name in plan.graph.candidates}
-    table = tabular.read_queries(queries, key[0], candidates)
-    for plan in plans:
-        read_queries(plan.graph, table.slice(0, 0))  # says which column is missing
-    return Asked(
-        table,
-        [_keys(table.column(name)) for name in key],
-        _times(table.column("ts_ms")),
-        as_known or "as_known" in table.column_names,
-    )
+    graphs = [plan.graph for plan in plans]
+    columns = tuple(dict.fromkeys(column for graph in graphs for column in graph.key_columns))
+    table = tabular.read_queries(queries, columns, {name for graph in graphs for name in graph.candidates})
+    for graph in graphs:
+        read_queries(graph, table.slice(0, 0))  # says which column is missing
+    return Asked(table, _times(table.column("ts_ms")), as_known or "as_known" in table.column_names)
 
 
 def _keys(column: pa.ChunkedArray) -> pa.Array:
@@ -79,15 +81,22 @@ def _text(raw: object, place: int) -> str | None:
     return text
 
 
-def _times(column: pa.ChunkedArray) -> tuple[int, int] | None:
-    """Return the first and the last time in COLUMN; all times there are, where it does not tell."""
+def _milliseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type):
+        return column.cast(pa.timestamp("ms", column.type.tz)).cast(pa.int64())
+    return column
+
+
+def _times(given: pa.ChunkedArray) -> tuple[int, int] | None:
+    """Return the first and the last time in GIVEN; all times there are, where it does not tell."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not len(column):
+    if not len(given):
         return None
-    if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("ms", column.type.tz)).cast(pa.int64())
+    column = _milliseconds(given)
     if not pa.types.is_integer(column.type) or column.null_count:
         return INT64_MIN, INT64_MAX
     ends = pc.min_max(column).as_py()

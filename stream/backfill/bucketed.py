@@ -22,7 +22,7 @@ from featuregraph import Plan
 from stream.backfill.asked import Asked
 from stream.backfill.bucket import buckets_of, hash_keys
 from stream.backfill.budget import Budget
-from stream.backfill.part import Counts, Executor
+from stream.backfill.part import Counts, Executor, Given
 from stream.backfill.pieces import counts_in
 from stream.backfill.spill import Spill, Spilled
 from stream.backfill.work import Unit, Work, compute_all
@@ -96,45 +96,47 @@ def spill(
     return Buckets(spilled, budget.parts(spilled.sizes))
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is computed of every part."""
+
+    name: str
+    plans: Sequence[Plan]
+    by: Executor
+    given: Given
+
+
 def answer(
-    plans: Sequence[Plan],
-    asked: Asked,
-    by: Executor,
-    buckets: Buckets,
-    budget: Budget,
-    done: Done,
-    *,
-    name: str,
-    as_known: bool,
+    job: Job, asked: Asked, key: Sequence[str], buckets: Buckets, workers: int, done: Done
 ) -> tuple[list[Path], Counts]:
     """Compute the parts that have no answers yet; return the pieces in order, and what became of events."""
-    units = _units(asked, buckets)
-    work = Work(name, tuple(plan.to_bytes() for plan in plans), by, buckets.spilled, len(units), as_known)
+    units = _units(asked, key, buckets)
+    plans = tuple(plan.to_bytes() for plan in job.plans)
+    work = Work(job.name, plans, job.by, buckets.spilled, len(units), job.given)
     there = [unit for unit in units if unit.path.exists()]
     done(sum(len(unit.places) for unit in there) * len(plans))
-    weights = {unit.path: sum(buckets.spilled.sizes[b] for b in unit.buckets) for unit in units}
-    open_ = sorted((unit for unit in units if not unit.path.exists()), key=lambda unit: -weights[unit.path])
-    compute_all(work, open_, budget.workers, done)
+    # The largest first, so that all workers end at about one time.
+    sizes = buckets.spilled.sizes
+    missing = [unit for unit in units if not unit.path.exists()]
+    compute_all(work, sorted(missing, key=lambda unit: -sum(sizes[b] for b in unit.buckets)), workers, done)
     counts = Counts()
     for unit in units:
         counts.add(counts_in(unit.path))
     return [unit.path for unit in units], counts
 
 
-def _units(asked: Asked, buckets: Buckets) -> list[Unit]:
-    places = _places(asked, buckets)
+def _units(asked: Asked, key: Sequence[str], buckets: Buckets) -> list[Unit]:
+    found = buckets_of(hash_keys([asked.keys(name) for name in key]), len(buckets.spilled.sizes))
     folder = buckets.spilled.folder
     return [
         Unit(part, mine, asked.table.take(pa.array(mine)), folder / f"answers-{part.start:05}.arrow")
-        for part, mine in zip(buckets.parts, places, strict=True)
+        for part, mine in zip(buckets.parts, _places(found, buckets.parts), strict=True)
     ]
 
 
-def _places(asked: Asked, buckets: Buckets) -> list[npt.NDArray[np.int64]]:
-    """Return the places of the queries of each part, ascending."""
-    found = buckets_of(hash_keys(asked.keys), len(buckets.spilled.sizes))
-    starts = np.array([part.start for part in buckets.parts])
-    part = np.searchsorted(starts, found, side="right") - 1
+def _places(bucket: npt.NDArray[np.uint16], parts: Sequence[range]) -> list[npt.NDArray[np.int64]]:
+    """Return the places of the queries of each of PARTS, ascending; BUCKET is each query's."""
+    part = np.searchsorted([part.start for part in parts], bucket, side="right") - 1
     order = np.argsort(part, kind="stable")
-    ends = np.searchsorted(part[order], np.arange(len(starts) + 1))
-    return [order[ends[i] : ends[i + 1]] for i in range(len(starts))]
+    ends = np.searchsorted(part[order], np.arange(len(parts) + 1))
+    return [order[ends[i] : ends[i + 1]] for i in range(len(parts))]

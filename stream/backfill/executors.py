@@ -5,17 +5,16 @@ Each gives exactly the same values; they differ in speed. A further executor is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from typing import Protocol
 
-from featuregraph import FeatureOverflowError, Plan, RequestError
-from featuregraph.answer import Answered, Outcome
-from stream.backfill.history import Recorded, identifier
+from featuregraph import CompileError, Plan
+from featuregraph.answer import Outcome
+from stream.backfill.history import Recorded
 from stream.backfill.part import Executor
-from stream.backfill.rowwise import Rowwise
+from stream.backfill.rowwise import Rowwise, by_key, outcome
 from stream.engine import MODES, Engine, Mode
 from stream.errors import BackfillError
 from stream.log import EventLog
@@ -38,6 +37,10 @@ class RowExecutor(Protocol):
         """Tell whether it reads the log; else it reads the chosen keys' rows."""
         ...
 
+    def check(self, plan: Plan) -> None:
+        """Raise CompileError if it does not compute PLAN, before any work."""
+        ...
+
     def outcomes(
         self, plan: Plan, events: Recorded, queries: Sequence[Query]
     ) -> Iterator[tuple[int, Outcome]]:
@@ -56,6 +59,9 @@ class Reference(Rowwise):
     name: str = "reference"
     needs_log: bool = False
 
+    def check(self, plan: Plan) -> None:
+        """Do nothing: it computes whatever compiles."""
+
     def outcomes(
         self, plan: Plan, events: Recorded, queries: Sequence[Query]
     ) -> Iterator[tuple[int, Outcome]]:
@@ -64,13 +70,15 @@ class Reference(Rowwise):
         from featuregraph.reference import answers
 
         graph, log = plan.graph, None
+        tables = reference.opened(graph.tables, events.tables)
+        answer = partial(answers.ask, graph, tables=tables, end=events.end)
         for key, places in by_key(queries):
             if log is None or events.split:
                 log = reference.Log(graph.key, graph.events)
                 for event in events.rows_of(key):
                     log.arrive(event)
             for place in places:
-                yield place, _outcome(partial(answers.ask, graph, log), queries[place], place)
+                yield place, outcome(partial(answer, log), queries[place], place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,20 @@ class Device(Rowwise):
         """Return the executor's name."""
         return f"device-{self.mode}"
 
+    def check(self, plan: Plan) -> None:
+        """Refuse labels and keys of several columns (SEMANTICS 9.2, 11.3)."""
+        graph = plan.graph
+        for found in (
+            f"the labels {', '.join(graph.labels)}" if graph.labels else "",
+            f"the tables {', '.join(graph.tables)}" if graph.tables else "",
+            f"a key of the columns {', '.join(graph.key_columns)}" if len(graph.key_columns) > 1 else "",
+        ):
+            if found:
+                raise CompileError(
+                    f"graph {graph.name!r}: expected what a device computes, found {found}; "
+                    'take engine "reference"'
+                )
+
     def outcomes(
         self, plan: Plan, events: Recorded, queries: Sequence[Query]
     ) -> Iterator[tuple[int, Outcome]]:
@@ -93,42 +115,12 @@ class Device(Rowwise):
         engine = Engine(events.log, mode=self.mode, memory_budget=_KEY_MEMORY)
         graph_id = engine.install(plan)
         for key, places in by_key(queries):
+            assert not isinstance(key, tuple), "refused by check"
             extract = partial(ask, engine, graph_id, _nobody(events.log) if key is None else key)
             for place in places:
-                yield place, _outcome(extract, queries[place], place)
+                yield place, outcome(extract, queries[place], place)
             engine.memory_budget = 0
             engine.memory_budget = _KEY_MEMORY
-
-
-def _outcome(answer: Callable[[Query], Answered], query: Query, place: int) -> Outcome:
-    """Return what ANSWER gives; an error says of which query it speaks."""
-    place = query.get("place", place)  # of a part of the queries: among all of them
-    try:
-        return answer(query)
-    except FeatureOverflowError as error:
-        return FeatureOverflowError(
-            error.feature, f"query {place + 1}, key {query['key']!r:.60} at {query['t']}"
-        )
-    except RequestError as error:
-        raise RequestError(f"query {place + 1}: {error}") from error
-
-
-def by_key(queries: Sequence[Query]) -> Iterator[tuple[str | None, list[int]]]:
-    """Give the places of each key's queries, in the order of their times; raise RequestError for no key."""
-    keys = [_key(query, place) for place, query in enumerate(queries)]
-    times = [query["t"] if isinstance(query["t"], int) else 0 for query in queries]
-    order = sorted(range(len(queries)), key=lambda i: (keys[i] is not None, keys[i] or "", times[i], i))
-    for key, places in groupby(order, key=keys.__getitem__):
-        yield key, list(places)
-
-
-def _key(query: Query, place: int) -> str | None:
-    key = identifier(query["key"])
-    if key is None and query["key"] is not None:
-        raise RequestError(
-            f"query {place + 1}: expected a key as a text or an int64, found {query['key']!r:.60}; correct it"
-        )
-    return key
 
 
 def _nobody(log: EventLog) -> str:

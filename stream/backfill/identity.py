@@ -6,11 +6,14 @@ import hashlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from featuregraph import Plan
 from stream import dataset, tables
 from stream.errors import BackfillError, EventFileError
+
+if TYPE_CHECKING:
+    from stream.backfill.job import Options
 
 PACKAGES = ("headrace", "tzdata")  # whose versions may change a value
 
@@ -28,7 +31,7 @@ def _version(package: str) -> str | None:
 
 
 def identity_of(
-    plans: Sequence[Plan], events: Any, queries: Any, engine: str, *, as_known: bool
+    plans: Sequence[Plan], events: Any, queries: Any, engine: str, options: Options
 ) -> Mapping[str, Any]:
     """Return what must be equal for a run to go on where another one was cut.
 
@@ -40,7 +43,8 @@ def identity_of(
         "graphs": [hashlib.sha256(plan.to_bytes()).hexdigest() for plan in plans],
         "events": _files(events, "events"),
         "queries": _files(queries, "queries"),
-        "options": {"engine": engine, "as_known": as_known},
+        "tables": [[name, _files(table, "tables")] for name, table in (options.tables or {}).items()],
+        "options": {"engine": engine, "as_known": options.as_known, "end": options.end},
         "versions": versions(),
     }
 

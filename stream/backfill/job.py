@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, overload
 
 from featuregraph import CompileError, Plan
 from stream.backfill import output
-from stream.backfill.asked import asked_of
 from stream.backfill.executors import executor
-from stream.backfill.part import Counts, Executor
-from stream.backfill.reading import Read
-from stream.errors import BackfillError
+from stream.backfill.part import Executor
+from stream.backfill.unknown import unknown
 from stream.sizes import parse_size
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from stream.backfill.run import Run
 
 # Called with what is being done, how much of it since the last call, and how much there is (None: unknown).
 Progress = Callable[[str, int, int | None], None]
@@ -37,11 +37,30 @@ class Report:
     rows: int  # queries answered
     features: int
     seconds: float
-    duplicate: int | None  # events dropped, SEMANTICS 1.3; None: this engine sees the queried keys only
+    # Events dropped, SEMANTICS 1.3; None: this engine sees the queried keys only, or there are several keys.
+    duplicate: int | None
     quarantined: int | None  # 1.5
-    keyless: int  # 1.1
+    keyless: int | None  # 1.1
     unparsable: dict[str, int]  # values that are not of their declared type, by EVENT.FIELD (2.2)
+    unknown: dict[str, int]  # queries of which a label looks past the end, by label (9.3)
+    end: int | None  # the last ms that counted as known
+    dropped: dict[str, int]  # rows of tables without a key or a needed time (10.1)
     absent: tuple[str, ...]  # request values and candidate lists that the queries have no column for (5.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is given beside events and queries, and how it is done."""
+
+    tables: Mapping[str, Any] | None = None
+    as_known: bool = False
+    end: int | None = None
+    workers: int = 1
+    memory: int | None = None  # bytes that all processes together may take
+    resume: bool = False
+
+
+DEFAULTS = Options()
 
 
 @overload
@@ -94,13 +113,14 @@ def replay(  # noqa: PLR0913 - the options of the contract
     """Return the exact features of QUERIES over EVENTS: the query columns, then a column per feature.
 
     Args:
-        plan_or_plans: one plan, or several of one key; names are then GRAPH.FEATURE.
+        plan_or_plans: one plan, or several, also of several keys; names are then GRAPH.FEATURE.
         events: a file (Parquet, Arrow, CSV, JSON lines), an Arrow table or rows, in the order of arrival.
-        queries: the same; a row has the key, ts_ms, and what the graph asks for.
-        tables: not yet.
+        queries: the same; a row has the key columns of all plans, ts_ms, and what the graphs ask for.
+        tables: the graphs' tables by name (SEMANTICS 10): files, Arrow tables or rows, with the columns key,
+            ts_ms (if changing) and one per field.
         out: a Parquet file to write instead; then a Report is returned.
         as_known: give what a device could know then (SEMANTICS 3.5), where a query does not say.
-        end: not yet.
+        end: the last ms that counts as known, for labels (SEMANTICS 9.3); else the largest ts_ms of EVENTS.
         workers: how many processes compute; 1: this one.
         memory: how much they may take together, such as "1GiB"; what does not fit is spilled to disk,
             beside OUT. None: as much as it takes.
@@ -109,35 +129,16 @@ def replay(  # noqa: PLR0913 - the options of the contract
         mode: of the device engine.
 
     Raises:
-        FeatureGraphError, StreamError: an event, query or file is refused, or a value overflows.
+        FeatureGraphError, StreamError: an event, query, table or file is refused, or a value overflows.
     """
-    refuse_later(tables=tables, end=end)
     path = None if out is None else Path(out)
     if path is not None:
         output.check_path(path)
     plans = [plan_or_plans] if isinstance(plan_or_plans, Plan) else list(plan_or_plans)
-    options = Options(as_known, workers, None if memory is None else parse_size(memory), resume)
+    size = None if memory is None else parse_size(memory)
+    options = Options(tables, as_known, end, workers, size, resume)
     table, report = run(plans, events, queries, executor(engine, mode), out=path, options=options)
     return report if table is None else table
-
-
-def refuse_later(**given: object) -> None:
-    """Refuse the options that this version does not build yet."""
-    for name, value in given.items():
-        if value is not None:
-            raise BackfillError(
-                f"expected {name} to be left out, found {value!r:.60}; it comes with columnar replay"
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """How a run is done; none of it changes a value but AS_KNOWN."""
-
-    as_known: bool = False
-    workers: int = 1
-    memory: int | None = None  # bytes that all processes together may take
-    resume: bool = False
 
 
 def run(
@@ -147,7 +148,7 @@ def run(
     by: Executor,
     *,
     out: Path | None = None,
-    options: Options = Options(),
+    options: Options = DEFAULTS,
     progress: Progress = lambda what, n, total: None,
 ) -> tuple[pa.Table | None, Report]:
     """Return the table that replay gives, None if it was written to OUT, and what it took; BY computes."""
@@ -155,46 +156,47 @@ def run(
 
     began = time.monotonic()
     check_plans(plans)
-    asked = asked_of(plans, queries, as_known=options.as_known)
-    found = Run(plans, events, queries, asked, by, options, progress)
+    for plan in plans:
+        by.check(plan)
+    made = Run(plans, events, queries, by, options, progress)
     if out is None:
-        table = found.table()
+        table = made.table()
     else:
-        found.write(out)
+        made.write(out)
         table = None
-    return table, _report(plans, by, found.read, found.counts, asked.table, began)
+    return table, _report(made, plans, by, began)
 
 
-def check_plans(plans: Sequence[Plan]) -> str:
-    """Return the one key of PLANS; raise CompileError if they have none, or share a name."""
+def check_plans(plans: Sequence[Plan]) -> None:
+    """Raise CompileError if there are no PLANS, or two share a name."""
     if not plans:
         raise CompileError("expected at least one plan, found none; compile a graph")
     names = [plan.graph.name for plan in plans]
     if len(set(names)) < len(names):
         raise CompileError(f"expected graphs of different names, found {', '.join(names)}; rename one")
-    keys = sorted({str(plan.graph.key) for plan in plans})
-    if len(keys) > 1:
-        raise CompileError(
-            f"expected graphs of one key, found {', '.join(keys)}; several keys come with columnar replay"
-        )
-    return keys[0]
 
 
-def _report(
-    plans: Sequence[Plan], by: Executor, read: Read, counts: Counts, queries: pa.Table, began: float
-) -> Report:
+def _report(made: Run, plans: Sequence[Plan], by: Executor, began: float) -> Report:
+    read, counts = made.read, made.counts
     asked = {name for plan in plans for name in (*plan.graph.requests, *plan.graph.candidates)}
     return Report(
         plans={plan.graph.name: plan.id for plan in plans},
         engine=by.name,
         events=read.events,
         unread=read.unread,
-        rows=queries.num_rows,
+        rows=made.asked.table.num_rows,
         features=sum(len(plan.features) for plan in plans),
         seconds=round(time.monotonic() - began, 3),
         duplicate=counts.duplicate,
         quarantined=counts.quarantined,
-        keyless=read.keyless,
+        keyless=made.keyless,
         unparsable=dict(sorted(counts.unparsable.items())),
-        absent=tuple(sorted(asked - set(queries.column_names))),
+        unknown={
+            output.column_of(plan.graph, label, among=len(plans)): n
+            for plan in plans
+            for label, n in unknown(plan.graph, made.asked.ts_ms, made.end).items()
+        },
+        end=made.end if any(plan.graph.labels for plan in plans) else None,
+        dropped=made.dropped,
+        absent=tuple(sorted(asked - set(made.asked.table.column_names))),
     )

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from featuregraph.ir import Op, toposort
+from featuregraph.ir import Node, Op, toposort
 from featuregraph.types import INT64_MAX, INT64_MIN
 
 if TYPE_CHECKING:
@@ -110,19 +110,17 @@ def _spans(graph: Graph, first: int, last: int) -> Iterable[tuple[str, Span]]:
     for node in toposort(graph.features.values()):
         if node.op is not Op.AGG:
             continue
-        attrs = dict(node.attrs)
-        span = Span(*_window(attrs, first, last))
-        for event in attrs["events"]:
+        span = Span(*_window(node, first, last))
+        for event in node["events"]:
             yield event, span
 
 
-def _window(attrs: Mapping[str, Any], first: int, last: int) -> tuple[int, int]:
-    over, ahead = attrs.get("over"), attrs.get("ahead")
-    if ahead is not None:
-        return (first, _clipped(last + ahead)) if isinstance(ahead, int) else (INT64_MIN, INT64_MAX)
+def _window(agg: Node, first: int, last: int) -> tuple[int, int]:
+    """Return when the windows of AGG begin and end; a negative offset looks ahead (SEMANTICS 9.1)."""
+    over, last = agg["over"], _clipped(last - agg["offset"])
     if not isinstance(over, int):  # a lifetime, or a session, which may begin any time before
         return INT64_MIN, last
-    return _clipped(first - over - attrs.get("offset", 0)), last
+    return _clipped(first - over - agg["offset"]), last
 
 
 def _clipped(time: int) -> int:

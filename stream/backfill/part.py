@@ -11,12 +11,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from stream.backfill.history import Rows
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     import pyarrow as pa
 
     from featuregraph import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What holds for a whole run beside its events and queries.
+
+    Args:
+        as_known: what holds where a query does not say (SEMANTICS 3.5).
+        tables: the rows of the graphs' tables, by name (10).
+        end: the last ms that counts as known, None if there is no event at all (9.3).
+    """
+
+    as_known: bool = False
+    tables: Rows = field(default_factory=dict)
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +45,14 @@ class Part:
         events: flat (stream.backfill.intake), in the order of arrival; each table of types of its own.
         queries: as they were given.
         places: which of all queries these are, from 0: int64, shape (queries,).
-        as_known: what holds where a query does not say (3.5).
+        given: what else the run was given.
     """
 
     name: str
     events: Sequence[pa.Table]
     queries: pa.Table
     places: npt.NDArray[np.int64]
-    as_known: bool = False
+    given: Given
 
 
 @dataclass(slots=True)
@@ -76,6 +93,10 @@ class Executor(Protocol):
     @property
     def swell(self) -> int:
         """Return how many bytes of memory it takes for each byte of a part's flat events, about."""
+        ...
+
+    def check(self, plan: Plan) -> None:
+        """Raise CompileError if it does not compute PLAN, before any work."""
         ...
 
     def answer(self, plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:

@@ -1,153 +1,145 @@
-"""One run of replay: in memory if it fits, else by buckets on disk; to a table, or to a file."""
+"""One run of replay: each key's plans over the events, all features together, to a table or to a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from featuregraph import Plan
-from stream.backfill import bucketed, intake, output
-from stream.backfill.asked import Asked
+from stream.backfill import intake, output
+from stream.backfill.asked import asked_of
 from stream.backfill.budget import budget_of
+from stream.backfill.given import counted, read_tables
 from stream.backfill.identity import identity_of
 from stream.backfill.job import ANSWERING, READING, WRITING, Options, Progress
-from stream.backfill.needs import USER, needs_of
-from stream.backfill.part import Counts, Executor, Part
-from stream.backfill.pieces import merged
-from stream.backfill.reading import Read, tables_of
-from stream.backfill.workplace import Workplace, workplace
+from stream.backfill.keyed import Keyed
+from stream.backfill.part import Counts, Executor, Given
+from stream.backfill.reading import Read
+from stream.backfill.workplace import Corner, workplace
 from stream.errors import BackfillError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Run:
-    """One run; `read` and `counts` say what became of the events once it is done."""
+    """One run; once it is done, it says what became of the events.
+
+    dropped: rows of tables that were dropped (SEMANTICS 10.1).
+    """
 
     def __init__(
         self,
         plans: Sequence[Plan],
         events: Any,
         queries: Any,
-        asked: Asked,
         by: Executor,
         options: Options,
         progress: Progress,
     ) -> None:
-        self._plans, self._asked, self._by = plans, asked, by
-        self._options, self._progress = options, progress
-        self._budget = budget_of(options.memory, options.workers, by.swell, resumed=options.resume)
-        self._needs = needs_of(plans, asked.times, as_known=asked.known)
-        self._identity: Mapping[str, Any] | None = None
-        if options.resume:
-            self._check_resumable()
-            self._identity = identity_of(plans, events, queries, by.name, as_known=options.as_known)
+        graphs = [plan.graph for plan in plans]
+        rows = read_tables(graphs, options.tables)
+        self.dropped, self._unparsable = counted(graphs, rows)
+        self.asked = asked_of(plans, queries, as_known=options.as_known)
+        budget = budget_of(options.memory, options.workers, by.swell, resumed=options.resume)
+        self._identity = identity_of(plans, events, queries, by.name, options) if options.resume else None
         self._source = intake.opened(events)
-        self.read, self.counts = Read(), Counts()
+        given = Given(options.as_known, rows, options.end)
+        self._keyed = [Keyed(group, self._source, self.asked, by, given, budget) for group in _by_key(plans)]
+        if options.resume and not all(keyed.splits for keyed in self._keyed):
+            raise BackfillError(
+                "expected graphs under the key user_id to resume, found another key; run it without"
+            )
+        self._plans, self._progress = plans, progress
 
     def table(self) -> pa.Table:
         """Return queries and features."""
-        if self._options.resume:
+        if self._identity is not None:
             raise BackfillError("expected a file to write in a run that can be resumed, found none; give out")
-        with self._answers(None) as tables:
+        with self._tables(None) as tables:
             return pa.concat_tables(tables)
 
     def write(self, out: Path) -> None:
         """Write queries and features to OUT."""
-        with self._answers(out) as tables, output.writing(out, self._empty().schema) as put:
-            for table in tables:
-                put(table)
-                self._progress(WRITING, table.num_rows, self._asked.table.num_rows)
-
-    def _check_resumable(self) -> None:
-        if not self._splits:
-            key = ", ".join(self._needs.key)
-            raise BackfillError(f"expected graphs under the key {USER} to resume, found {key}; run it whole")
+        with self._tables(out) as tables:
+            table = next(tables)
+            with output.writing(out, table.schema) as put:
+                while table is not None:
+                    put(table)
+                    self._progress(WRITING, table.num_rows, self.asked.table.num_rows)
+                    table = next(tables, None)
 
     @property
-    def _splits(self) -> bool:
-        """Tell whether events can be split by key.
+    def read(self) -> Read:
+        """Return what was read."""
+        return self._keyed[0].read
 
-        Under another key than user_id a seq given on arrival counts a user's events of all keys, and no two
-        of them may have one position (SEMANTICS 1.2).
-        """
-        return self._needs.key == (USER,)
+    @property
+    def keyless(self) -> int | None:
+        """Return how many events had no key; None: there are several keys."""
+        return self.read.keyless if len(self._keyed) == 1 else None
+
+    @property
+    def end(self) -> int | None:
+        """Return the last ms that counted as known."""
+        return self._keyed[0].end
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Return what became of the events, and of the values of tables."""
+        first, *others = (keyed.counts for keyed in self._keyed)
+        found = Counts(first.duplicate, first.quarantined) if not others else Counts(None, None)
+        for counts in (first, *others):
+            found.unparsable |= counts.unparsable
+        found.unparsable.update(self._unparsable)
+        return found
 
     @contextmanager
-    def _answers(self, out: Path | None) -> Iterator[Iterator[pa.Table]]:
-        """Give tables that make up the answers, in the order of the queries."""
-        batches = self.read.counted(self._source.read(self._needs), self._has_read)
-        first: list[pa.RecordBatch] = []
-        if not self._splits or (self._options.workers == 1 and not self._options.resume):
-            first, whole = bucketed.held(batches, self._budget.part if self._splits else None)
-            if whole:
-                yield iter([self._at_once(first)])
-                return
-        with workplace(out, self._identity) as place:
-            yield self._by_bucket(place, first, batches)
+    def _tables(self, out: Path | None) -> Iterator[Iterator[pa.Table]]:
+        """Give tables that make up the answers, in the order of the queries; one at least."""
+        with ExitStack() as stack:
+            place: list[Any] = []
 
-    def _at_once(self, batches: list[pa.RecordBatch]) -> pa.Table:
-        table = self._asked.table
-        part = Part(
-            self._source.name,
-            tables_of(batches),
-            table,
-            np.arange(table.num_rows),
-            self._options.as_known,
-        )
-        answers = self._by.answer(self._plans, part, self._has_answered)
-        self.counts = answers.counts
-        return output.joined(self._plans, table, answers.features)
+            def corner(number: int) -> Corner:
+                if not place:
+                    place.append(stack.enter_context(workplace(out, self._identity)))
+                found: Corner = place[0].corner(f"key-{number}")
+                return found
 
-    def _by_bucket(
-        self, place: Workplace, first: list[pa.RecordBatch], rest: Iterator[pa.RecordBatch]
-    ) -> Iterator[pa.Table]:
-        if place.started is not None:
-            buckets = bucketed.Buckets.from_json(place.folder, place.started["buckets"])
-            self.read = Read(**place.started["read"])
-        else:
-            buckets = bucketed.spill(first, rest, place.folder, self._needs.key, self._budget, self._share)
-            first.clear()
-            if self._identity is not None:
-                place.note(self._identity, {"buckets": buckets.to_json(), "read": asdict(self.read)})
-        pieces, self.counts = bucketed.answer(
-            self._plans,
-            self._asked,
-            self._by,
-            buckets,
-            self._budget,
-            self._has_answered,
-            name=self._source.name,
-            as_known=self._options.as_known,
-        )
-        table = self._asked.table
-        if not table.num_rows:
-            yield self._empty()
-            return
-        schemas = [output.feature_table(plan.graph, []).schema for plan in self._plans]
+            yield self._joined(corner)
+
+    def _joined(self, corner: Any) -> Iterator[pa.Table]:
+        groups = [
+            keyed.features(partial(corner, number), self._has_read, self._has_answered)
+            for number, keyed in enumerate(self._keyed)
+        ]
+        order = [plan.graph.name for keyed in self._keyed for plan in keyed.plans]
+        places = [order.index(plan.graph.name) for plan in self._plans]
         start = 0
-        for features in merged(pieces, table.num_rows, output.ROWS_PER_GROUP, schemas):
+        for pieces in zip(*groups, strict=True):
+            features = [table for piece in pieces for table in piece]
             rows = features[0].num_rows
-            yield output.joined(self._plans, table.slice(start, rows), features)
+            yield self._with_queries(start, rows, [features[place] for place in places])
             start += rows
+        if not start:
+            yield self._with_queries(0, 0, [output.feature_table(plan.graph, []) for plan in self._plans])
 
-    def _empty(self) -> pa.Table:
-        features = [output.feature_table(plan.graph, []) for plan in self._plans]
-        return output.joined(self._plans, self._asked.table.slice(0, 0), features)
-
-    def _share(self) -> float | None:
-        rows = self._source.rows
-        return self.read.events / rows if rows else None
+    def _with_queries(self, start: int, rows: int, features: Sequence[pa.Table]) -> pa.Table:
+        return output.joined(self._plans, self.asked.table.slice(start, rows), features, self.end)
 
     def _has_read(self, n: int) -> None:
-        self._progress(READING, n, self._source.rows)
+        rows = self._source.rows
+        self._progress(READING, n, None if rows is None else rows * len(self._keyed))
 
     def _has_answered(self, n: int) -> None:
-        self._progress(ANSWERING, n, len(self._plans) * self._asked.table.num_rows)
+        self._progress(ANSWERING, n, len(self._plans) * self.asked.table.num_rows)
+
+
+def _by_key(plans: Sequence[Plan]) -> list[list[Plan]]:
+    """Return the plans of each key together: they share one partitioning of the events (SEMANTICS 11.2)."""
+    groups: dict[tuple[str, ...], list[Plan]] = {}
+    for plan in plans:
+        groups.setdefault(plan.graph.key_columns, []).append(plan)
+    return list(groups.values())

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from featuregraph import Plan
-from stream.backfill.part import Executor, Part
+from stream.backfill.part import Executor, Given, Part
 from stream.backfill.pieces import write_piece
 from stream.backfill.spill import Spilled
 
@@ -27,7 +27,7 @@ class Work:
     by: Executor
     spilled: Spilled
     pieces: int
-    as_known: bool
+    given: Given
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Unit:
 def compute(work: Work, unit: Unit, done: Done) -> None:
     """Write the answers to the queries of UNIT; DONE is told how many are answered."""
     plans = [Plan.from_bytes(data) for data in work.plans]
-    part = Part(work.name, work.spilled.read(unit.buckets), unit.queries, unit.places, work.as_known)
+    part = Part(work.name, work.spilled.read(unit.buckets), unit.queries, unit.places, work.given)
     write_piece(unit.path, unit.places, work.by.answer(plans, part, done), work.pieces)
     pa.default_memory_pool().release_unused()
 

@@ -1,7 +1,7 @@
 """The folder of a bucketed run: beside the output, gone with the run, or kept so that it can be resumed.
 
 .OUT.XXXXXX.spill   without --resume: removed however the run ends; what a killed one left goes with the next
-OUT.resume          with --resume: kept until the output is there; a manifest says of what run it is
+OUT.resume          with --resume: kept until the output is there; it says of what run it is
 
 Each is locked by who works in it, for as long as that process lives.
 """
@@ -28,21 +28,37 @@ try:
 except ImportError:  # not a POSIX system
     fcntl = None
 
-_MANIFEST = "manifest.json"
+_RUN, _EVENTS = "run.json", "events.json"
 _SUFFIX = ".spill"
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
-    """A folder to work in; started: the manifest that a run which was cut has left, if it got so far."""
+class Corner:
+    """A folder for the events of one key; started: what a run that was cut has noted, if it got so far."""
 
     folder: Path
     started: Mapping[str, Any] | None = None
 
-    def note(self, identity: Mapping[str, Any], rest: Mapping[str, Any]) -> None:
-        """Keep what run this is, and REST, once the events are spilled."""
-        with replacing(self.folder / _MANIFEST) as part:
-            part.write_text(json.dumps({"run": identity, **rest}))
+    def note(self, what: Mapping[str, Any]) -> None:
+        """Note WHAT of the events, once all of them are there."""
+        with replacing(self.folder / _EVENTS) as part:
+            part.write_text(json.dumps(what))
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """A folder to work in."""
+
+    folder: Path
+
+    def corner(self, name: str) -> Corner:
+        """Return the corner NAME; what was left there half done is gone."""
+        folder = self.folder / name
+        if (folder / _EVENTS).exists():
+            return Corner(folder, json.loads((folder / _EVENTS).read_text()))
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        return Corner(folder)
 
 
 @contextmanager
@@ -74,20 +90,19 @@ def workplace(out: Path | None, identity: Mapping[str, Any] | None) -> Iterator[
 def _kept(folder: Path, identity: Mapping[str, Any]) -> Iterator[Workplace]:
     folder.mkdir(exist_ok=True)
     with _locked(folder):
-        manifest = folder / _MANIFEST
-        if not manifest.exists():  # it was cut before all events were there
-            for path in folder.iterdir():
-                path.unlink()
-            yield Workplace(folder)
-            return
-        started = json.loads(manifest.read_text())
-        other = [name for name, value in identity.items() if started["run"].get(name) != value]
-        if other:
-            raise BackfillError(
-                f"{folder}: expected what a run of the same graphs, files and versions left, found other"
-                f" {', '.join(other)}; remove the folder to begin anew"
-            )
-        yield Workplace(folder, started)
+        kept = folder / _RUN
+        if kept.exists():
+            started = json.loads(kept.read_text())
+            other = [name for name, value in identity.items() if started.get(name) != value]
+            if other:
+                raise BackfillError(
+                    f"{folder}: expected what a run of the same graphs, files and versions left, found other"
+                    f" {', '.join(other)}; remove the folder to begin anew"
+                )
+        else:
+            with replacing(kept) as part:
+                part.write_text(json.dumps(identity))
+        yield Workplace(folder)
 
 
 @contextmanager

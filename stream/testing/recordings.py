@@ -47,7 +47,7 @@ def random_recording(rng: Random, *, key: str | None = None) -> Recording:
         events = [entry for entry in work.arrivals if "event" in entry]
         asked = [{name: query.get(name) for name in ("key", "t", "request")} for query in work.queries]
         try:
-            table = tabular.read_queries(asked, graph.key_columns[0], graph.candidates)
+            table = tabular.read_queries(asked, graph.key_columns, graph.candidates)
         except BackfillError:
             continue  # requests of several types are no table
         return Recording(graph.compile(), events, table)

@@ -43,7 +43,7 @@ def replayed(recording: Recording, **options: Any) -> Any:
         return error.kind
 
 
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(
     seed=SEEDS,
     least=st.integers(1, 40),

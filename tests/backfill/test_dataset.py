@@ -37,7 +37,7 @@ def test_a_folder_gives_the_columns_of_its_paths(tmp_path: Path) -> None:
         ("view", "a/b", 1),
     ]
     assert count_rows(tmp_path) == 4
-    asked = read_queries(tmp_path, "user_id")
+    asked = read_queries(tmp_path, ("user_id",))
     assert asked.column("shop").to_pylist() == [None, "own", "a/b", "a/b"]
 
 

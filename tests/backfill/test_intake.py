@@ -73,7 +73,7 @@ def as_typed(recording: Recording, folder: Path) -> tuple[Any, Any]:
 
 
 @pytest.mark.parametrize("write", [as_rows, as_lines, as_table, as_parquet, as_typed])
-@settings(max_examples=40)
+@settings(max_examples=12)
 @given(seed=SEEDS)
 def test_every_source_gives_what_the_reference_gives(
     tmp_path_factory: pytest.TempPathFactory,

@@ -153,6 +153,7 @@ MUTANTS = [
     Mutant("stream/rows.py", "parts.append(repeat(None) if column is None else column.take(start, until))", "parts.append(repeat(None) if column is None else column.take(0, until))", "rows made of columns begin at the first"),
     Mutant("stream/rows.py", "del self.ts[:count], self.loose[: count - packed]", "del self.ts[:count], self.loose[:count]", "loose rows dropped with those in columns"),
     Mutant("stream/cells.py", "start = max(start, end - self._latest)", "start = max(start, end - self._latest + 1)", "a sequence short of its oldest row"),
+    Mutant("stream/answers.py", "if not is_settled(node) or not logged", "if is_settled(node) or not logged", "a value that stands is forgotten"),
     Mutant("stream/answers.py", "            self._seen = NEVER_READ\n", "            self._seen = age\n", "a value that overflowed is not read again"),
     Mutant("featuregraph/refresh.py", ', f"if x is not None: found[{name!r}] = {text}"]', "]", "a caller's change of a list shows in the next answer"),
     Mutant("featuregraph/convert/public.py", '{name!r}: [*{x}[{name!r}]]', '{name!r}: {x}[{name!r}]', "a caller's change of a record's list shows in the next answer"),

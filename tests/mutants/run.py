@@ -36,7 +36,9 @@ NEEDED_TESTS = (
     "conformance/unsupported.json",
     "golden/vectors",
     "properties",
+    "device/conftest.py",
     "device/test_answers.py",
+    "device/test_budget.py",
     "device/test_record.py",
     "mutants/trial.py",
 )
