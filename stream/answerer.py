@@ -54,11 +54,19 @@ class Answerer:
 
     def from_memory(self, plan: Plan, key: str, t: int, q: Mapping[str, Any]) -> FeatureVector | None:
         """Return the answer where all that it reads is held and has been told; None: the log must be read."""
+        try:
+            return self._from_memory(plan, key, t, q)
+        except BaseException as error:
+            self._follower.failed(error)
+            raise
+
+    def _from_memory(self, plan: Plan, key: str, t: int, q: Mapping[str, Any]) -> FeatureVector | None:
         follower = self._follower
         now = self._log.still_at(follower.generation, follower.cursor)
         if now is None:
             return None
-        follower.drain()
+        if follower.pending:
+            follower.drain()
         kept = self._kept.get(key)
         if not isinstance(kept, KeyState) or kept.stale or t < kept.t:
             return None

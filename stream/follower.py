@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from featuregraph import FeatureGraphError
@@ -17,8 +18,8 @@ class Follower:
     """Brings new rows of LOG to what is KEPT of their keys.
 
     1. A row up to `cursor` is in what is kept of its key, or pending.
-    2. What ends `with follower:`, but for an error of the contract (an overflow, a request), may have left
-       something half done: nothing is kept then and nothing pends, so that each key is read anew.
+    2. What ends `with follower:`, or has `failed`, may have left something half done, but for errors of the
+       contract (an overflow, a request): nothing is kept then and nothing pends; each key is read anew.
     """
 
     def __init__(self, log: EventLog, kept: Kept, unparsable: Unparsable, pace: Pace) -> None:
@@ -73,19 +74,24 @@ class Follower:
             if kept.unweighed > WEIGH_EVERY:
                 self._kept.weigh(key)
 
+    def failed(self, error: BaseException) -> None:
+        """Keep nothing that ERROR may have left half done."""
+        if not isinstance(error, FeatureGraphError):
+            self._kept.clear()
+            self.pending.clear()
+
     # What changes what is kept, or pends, stands inside.
     def __enter__(self) -> None:
         pass
 
-    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
-        if kind is not None and not issubclass(kind, FeatureGraphError):
-            self._kept.clear()
-            self.pending.clear()
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            self.failed(error)
 
 
 def _by_key(rows: Iterable[Row]) -> Iterable[tuple[str, list[Row]]]:
     """Return ROWS by key, those of a key in the order in which they arrived."""
-    found: dict[str, list[Row]] = {}
+    found: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        found.setdefault(row.key, []).append(row)
+        found[row.key].append(row)
     return found.items()

@@ -111,7 +111,7 @@ class Together:
 
     def serving(self, choice: Choice) -> Serving:
         """Return the plans served in the ways of CHOICE."""
-        if choice == STATES:
+        if choice is STATES or choice == STATES:
             return self._all
         found = self._servings.get(choice)
         if found is None:

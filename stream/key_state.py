@@ -192,8 +192,9 @@ class KeyState(KeyCache):
         self._scan, self._scanned = source, None
         self._bring(t)
         self._put_away()
-        if any(rows.broken for rows in self._filtered):
-            return self._answer_broken(asked, t, q)
+        for rows in self._filtered:
+            if rows.broken:
+                return self._answer_broken(asked, t, q)
         answers = self._answers.get(asked.plan.id)
         if answers is None:
             answers = self._answers[asked.plan.id] = Answers(asked)
@@ -230,6 +231,7 @@ class KeyState(KeyCache):
                     running.mark()
             wake = min(wake, running.wake)
         rows = self.tracks[number]
+        rows.entered()
         held = len(rows.ts)
         if held > self._trims[number]:
             self._trim_past(number, t)

@@ -5,12 +5,14 @@ Each gives exactly the same values; they differ in speed. A further executor is 
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
-from featuregraph import CompileError, Plan
+from featuregraph import CompileError, Graph, Plan
 from featuregraph.answer import Outcome
 from stream.backfill.history import Recorded
 from stream.backfill.part import Executor
@@ -19,6 +21,7 @@ from stream.engine import MODES, Engine, Mode
 from stream.errors import BackfillError
 from stream.log import EventLog
 from stream.query import Query, ask
+from stream.tablefile import write_table
 
 # One key at a time is held, so this bounds the largest user, not their number.
 _KEY_MEMORY = "256MiB"
@@ -98,7 +101,6 @@ class Device(Rowwise):
         graph = plan.graph
         for found in (
             f"the labels {', '.join(graph.labels)}" if graph.labels else "",
-            f"the tables {', '.join(graph.tables)}" if graph.tables else "",
             f"a key of the columns {', '.join(graph.key_columns)}" if len(graph.key_columns) > 1 else "",
         ):
             if found:
@@ -112,15 +114,30 @@ class Device(Rowwise):
     ) -> Iterator[tuple[int, Outcome]]:
         """Give each query's vector, key after key; what was held of a key is dropped after it."""
         assert events.log is not None
-        engine = Engine(events.log, mode=self.mode, memory_budget=_KEY_MEMORY)
+        with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
+            files = _files(Path(folder), plan.graph, events)
+            engine = Engine(events.log, mode=self.mode, memory_budget=_KEY_MEMORY, tables=files)
+            yield from self._outcomes(engine, plan, events.log, queries)
+
+    def _outcomes(
+        self, engine: Engine, plan: Plan, log: EventLog, queries: Sequence[Query]
+    ) -> Iterator[tuple[int, Outcome]]:
         graph_id = engine.install(plan)
         for key, places in by_key(queries):
             assert not isinstance(key, tuple), "refused by check"
-            extract = partial(ask, engine, graph_id, _nobody(events.log) if key is None else key)
+            extract = partial(ask, engine, graph_id, _nobody(log) if key is None else key)
             for place in places:
                 yield place, outcome(extract, queries[place], place)
             engine.memory_budget = 0
             engine.memory_budget = _KEY_MEMORY
+
+
+def _files(folder: Path, graph: Graph, events: Recorded) -> dict[str, Path]:
+    """Write the tables of GRAPH as files of a device, in FOLDER; return them by name."""
+    found = {name: folder / f"{number}.table" for number, name in enumerate(graph.tables)}
+    for name, path in found.items():
+        write_table(path, graph.tables[name], events.tables[name])
+    return found
 
 
 def _nobody(log: EventLog) -> str:

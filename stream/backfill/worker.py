@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from multiprocessing.connection import Connection
@@ -25,6 +26,8 @@ def main(descriptor: int) -> None:
     pa.set_cpu_count(1)  # as many workers as there are cores: each has one
     with Connection(descriptor) as pipe:
         work: Work = pipe.recv()
+        # It may be ended at any moment: what it leaves goes with the folder of the run.
+        tempfile.tempdir = str(work.spilled.folder)
         while True:
             try:
                 unit: Unit = pipe.recv()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any, NamedTuple
 
 from featuregraph.errors import EventError
@@ -28,9 +28,9 @@ class Answered(NamedTuple):
     seen: frozenset[tuple[int, int]]  # ts_ms and seq of the events of the key that it may stand on
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Expected:
-    """What a log holds after some steps of a life, by the reference."""
+    """What a log holds after some steps of a life, by the reference; nothing changes it."""
 
     log: Log = field(default_factory=lambda: Log("user_id", GRAPH.events))
     clock_ms: int = NOW
@@ -77,8 +77,9 @@ class Expected:
             return self  # nothing of the call is kept
         return replace(self, log=log, known_ms=known_ms)
 
+    @cached_property
     def held(self) -> Held:
-        """Return the events in order, by key, and those kept apart."""
+        """The events in order, by key, and those kept apart."""
         rows = [
             (r.key, r.ts_ms, r.seq, r.event, r.event_id, r.known_ms, *(r.fields.get(f) for f in FIELDS))
             for key in sorted(self.log.rows)
@@ -89,8 +90,9 @@ class Expected:
         ]
         return (*rows, *apart, *(("served", *one[:4]) for one in self.served))
 
+    @cached_property
     def values(self) -> list[Mapping[str, object]]:
-        """Return the features of each key at each of `moments`."""
+        """The features of each key at each of `moments`."""
         return [self.value(key, t) for key in KEYS for t in self.moments()]
 
     def value(self, key: str, ms: int) -> Mapping[str, object]:

@@ -98,7 +98,7 @@ def _judge(life: Life, fault: Fault, path: Path, told: Told) -> None:
     player = Player(str(path), "batch")
     try:
         found = held(player.log)
-        fitting = [one for one in may if one.held() == found]
+        fitting = [one for one in may if one.held == found]
         assert fitting, f"{fault}: found {len(found)} rows, which is not what was done: {told}"
         assert player.log.check() == [], f"{fault}: {player.log.check()}"
         right(player, fitting[0])
@@ -113,7 +113,7 @@ def _possible(life: Life, told: Told) -> list[Expected]:
     for step, end in zip(life.steps, told.ends, strict=False):
         after = [one.after(step) for one in sure]
         if end == "done":
-            wrote = any(new.held() != old.held() for new, old in zip(after, sure, strict=True))
+            wrote = any(new.held != old.held for new, old in zip(after, sure, strict=True))
             sure, loose = after, [] if wrote else [one.after(step) for one in loose]
         elif "forget" in step:
             sure = _distinct([*sure, *after])
@@ -126,7 +126,7 @@ def _possible(life: Life, told: Told) -> list[Expected]:
 
 
 def _distinct(those: Iterable[Expected]) -> list[Expected]:
-    return list({one.held(): one for one in those}.values())
+    return list({one.held: one for one in those}.values())
 
 
 # ---------------------------------------------------------------- the process

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
+from featuregraph import Plan
 from featuregraph.errors import EventError
 from featuregraph.testing.clock import FakeClock
 from stream.engine import Engine
@@ -47,11 +49,11 @@ class Player:
         with self.log._using("testing") as connection:  # noqa: SLF001 - no user needs to choose it
             connection.execute(f"PRAGMA wal_autocheckpoint = {self.checkpoint_pages}")
         self.engine = Engine(self.log, pace=self.pace)
-        self.engine.install(GRAPHS[self.graph].compile())
+        self.engine.install(_plan(self.graph))
 
     def upgrade(self, graph: int) -> None:
         """Put the GRAPH of a number in the place of the one that is installed."""
-        self.engine.upgrade(GRAPHS[self.graph].id, GRAPHS[graph].compile())
+        self.engine.upgrade(GRAPHS[self.graph].id, _plan(graph))
         self.graph = graph
 
     def extract(self, key: str, ms: int, **more: Any) -> Mapping[str, object]:
@@ -109,6 +111,11 @@ class Player:
                 self.hold()
             case {"hold": _}:
                 self.beside.close()
+
+
+@cache
+def _plan(graph: int) -> Plan:
+    return GRAPHS[graph].compile()
 
 
 def begin_life(life: Life, path: str) -> None:

@@ -82,7 +82,7 @@ def _after(
         for step in life.steps[places[-1] :]:
             player.play(step)
         player.play({"restart": True})
-        assert held(player.log) == told[-1].held(), f"{life.name}: it does not go on from {places[-1]}"
+        assert held(player.log) == told[-1].held, f"{life.name}: it does not go on from {places[-1]}"
         assert player.log.check() == []
     finally:
         player.close()
@@ -111,7 +111,7 @@ def survived(player: Player, told: Sequence[Expected], least: int, most: int) ->
     TOLD: what it holds after each number of steps. LEAST of them it must know, more than MOST it cannot.
     """
     found = held(player.log)
-    places = [place for place, one in enumerate(told) if one.held() == found]
+    places = [place for place, one in enumerate(told) if one.held == found]
     assert _within(places, least, most), (
         f"{player.path}: expected what is held after {least} to {most} steps, found"
         f" {f'that after {places}' if places else f'{len(found)} rows of no moment'}"
@@ -131,6 +131,6 @@ def right(player: Player, told: Expected) -> None:
     if player.graph != told.graph:
         player.upgrade(told.graph)
     asked = [(key, t) for key in KEYS for t in told.moments()]
-    for (key, t), values in zip(asked, told.values(), strict=True):
+    for (key, t), values in zip(asked, told.values, strict=True):
         found = player.extract(key, t)
         assert same(dict(found), dict(values)), f"{key} at {t}: expected {values}, found {found}"

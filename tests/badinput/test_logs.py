@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 import featuregraph as fg
 from featuregraph.testing.clock import FakeClock
 from stream import Engine, EventLog, LogCorruptError, LogError, LogReadOnlyError
+from stream.blocks.sealing import Sealing
 from stream.damage import Finding, joined
 from stream.damage import lost as lost_row
 from stream.engine import MODES, Mode
@@ -342,3 +344,23 @@ def test_an_index_without_its_events_is_damage(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(LogCorruptError, match=r"UNIQUE constraint failed: event.user"):
             log.append({"event": "e", "ts_ms": 1, "user_id": "u"})
         assert log.count == 1
+
+
+@pytest.mark.parametrize("value", [7, "x" * 5_000])
+@pytest.mark.parametrize(
+    "column", ["events", "first_id", "last_id", "first_ms", "last_ms", "owner_key", "owner_name"]
+)
+def test_what_the_file_says_of_a_block_is_compared(tmp_path: Path, column: str, value: object) -> None:
+    """A number beside a block that is not the block's is found, and told on a line of bounded length."""
+    path, sealing = tmp_path / "events.db", Sealing(most_tail=5, least_tail=1, own=3, most_events=6, join=2)
+    with EventLog(path, history_start_ms="all", limits=Limits(sealing=sealing)) as log:
+        for n in range(40):
+            log.append({"event": "e", "ts_ms": n, "user_id": "u", "event_id": f"e{n}"})
+        assert log.check() == []
+    with closing(sqlite3.connect(path)) as connection, connection:
+        first = "WHERE id = (SELECT min(id) FROM block)"
+        connection.execute(f"UPDATE block SET {column} = ? {first}", (value,))  # noqa: S608 - our own
+    with EventLog(path, read_only=True) as log:
+        (found,) = log.check()
+    assert found.what == "block"
+    assert len(found.where + found.detail) < 300

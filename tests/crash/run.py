@@ -24,6 +24,8 @@ from stream.testing.survivors import LOG, power_cuts
 
 KILLS = 1_000
 SYNCS = ("full", "batch")
+SAVING = next(number for number, life in enumerate(LIVES) if life.name.startswith("saving"))
+SOME_FAULTS = 300
 
 
 def recorded(life: int, folder: Path) -> Sequence[Operation]:
@@ -48,11 +50,12 @@ def power(folder: Path) -> None:
 
 
 def faults(folder: Path) -> None:
-    """Refuse each call of two lives, once and for good."""
-    for number in (0, 1):
+    """Refuse each call of two lives, and some of one that saves states, once and for good."""
+    for number, most in ((0, None), (1, None), (SAVING, SOME_FAULTS)):
         with tempfile.TemporaryDirectory(dir=folder) as place:
-            all_faults = possible(recorded(number, Path(place)))
-            told = [suffer(number, fault, Path(place) / "log") for fault in all_faults]
+            tried = possible(recorded(number, Path(place)))
+            tried = tried if most is None else Random().sample(tried, most)
+            told = [suffer(number, fault, Path(place) / "log") for fault in tried]
         refused = sum(len(one.errors) for one in told)
         say(
             f"faults, {LIVES[number].name}: {len(told)} faults, {refused} calls refused in one line,"
