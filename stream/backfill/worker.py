@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 import pyarrow as pa
@@ -24,15 +25,12 @@ def main(descriptor: int) -> None:
     # Ctrl-C reaches all processes of a terminal: who started this one ends it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pa.set_cpu_count(1)  # as many workers as there are cores: each has one
-    with Connection(descriptor) as pipe:
+    with Connection(descriptor) as pipe, suppress(EOFError):  # who started this one has ended
         work: Work = pipe.recv()
         # It may be ended at any moment: what it leaves goes with the folder of the run.
         tempfile.tempdir = str(work.spilled.folder)
         while True:
-            try:
-                unit: Unit = pipe.recv()
-            except EOFError:
-                return
+            unit: Unit = pipe.recv()
             told = _Told(pipe)
             try:
                 compute(work, unit, told.done)
