@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featuregraph.arrays.column import Array, Column, Mask
-from featuregraph.types import AnyType, ListType, MapType, RecordType, Type
-from stream.backfill.columnar.nested import Nested, Values
+from featuregraph.types import AnyType, ListType, MapType, Type
+from stream.backfill.columnar.nested import Nested, Values, between
 from stream.backfill.columnar.values import converted
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MOST_OFFSETS = 2**31 - 1  # members of one Arrow list array
+_ROWS = 65_536  # of one Arrow array
 
 
 def column_of(given: Any, type: Type) -> tuple[Column, Mask | None]:
@@ -76,47 +76,52 @@ def _by_value(array: pa.Array, type: Type) -> tuple[Column, Mask | None]:
     return found, spread if known is None else spread & known
 
 
-def scattered(found: Column, bad: Mask | None, rows: Array, count: int) -> tuple[Column, Mask | None]:
-    """Return COUNT rows with the values of FOUND at ROWS, of equal rows the later ones; null elsewhere."""
-    values = np.zeros(count, found.values.dtype)
-    known = np.zeros(count, np.bool_)
-    values[rows] = found.values
-    known[rows] = True if found.known is None else found.known
-    spread = None
-    if bad is not None:
-        spread = np.zeros(count, np.bool_)
-        spread[rows] = bad
-    return Column(values, known, found.words), spread
+def always_of(kind: pa.DataType, type: Type) -> bool:
+    """Tell whether every value of an Arrow type is one of TYPE."""
+    import pyarrow as pa
+
+    inner = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if type.is_text:
+        return bool(pa.types.is_string(inner) or pa.types.is_large_string(inner))
+    if type.kind == "boolean":
+        return bool(pa.types.is_boolean(inner))
+    return type.kind in ("int64", "timestamp", "float64") and bool(pa.types.is_signed_integer(inner))
 
 
 # ---------------------------------------------------------------- values out
 
 
-def array_of(type: AnyType, values: Values, *, per_candidate: bool = False) -> pa.Array:
-    """Return VALUES of TYPE as an Arrow array; of a record see `record_arrays`."""
+def arrays_of(type: AnyType, values: Values, *, per_candidate: bool = False) -> pa.ChunkedArray:
+    """Return VALUES of TYPE as Arrow, some rows at a time: an array holds so much text and no more."""
+    import pyarrow as pa
+
+    starts = range(0, max(len(values), 1), _ROWS)
+    return pa.chunked_array(
+        [_array(type, _slice(values, start), per_candidate=per_candidate) for start in starts]
+    )
+
+
+def _slice(values: Values, start: int) -> Values:
+    if isinstance(values, Column):
+        return between(values, start, start + _ROWS)
+    offsets = values.offsets[start : start + _ROWS + 1]
+    parts = {name: between(part, offsets[0], offsets[-1]) for name, part in values.parts.items()}
+    return Nested(offsets - offsets[0], parts)
+
+
+def _array(type: AnyType, values: Values, *, per_candidate: bool) -> pa.Array:
     import pyarrow as pa
 
     if isinstance(values, Column):
         assert isinstance(type, Type)
         return _scalars(type, values)
-    offsets = pa.array(values.offsets.astype(np.int32), pa.int32())
+    offsets = pa.array(values.offsets, pa.int32())
     if isinstance(type, MapType):
         keys, items = _scalars(type.key, values.parts["key"]), _scalars(type.value, values.parts["value"])
         return pa.MapArray.from_arrays(offsets, keys, items)
     item = type if per_candidate else type.item if isinstance(type, ListType) else None
     assert isinstance(item, Type)
     return pa.ListArray.from_arrays(offsets, _scalars(item, values.parts["item"]))
-
-
-def record_arrays(type: RecordType, values: Nested) -> dict[str, pa.Array]:
-    """Return one list array for each item of a record."""
-    import pyarrow as pa
-
-    offsets = pa.array(values.offsets.astype(np.int32), pa.int32())
-    return {
-        name: pa.ListArray.from_arrays(offsets, _scalars(item, values.parts[name]))
-        for name, item in type.items
-    }
 
 
 def _scalars(type: Type, values: Column) -> pa.Array:

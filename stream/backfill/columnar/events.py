@@ -19,7 +19,7 @@ from featuregraph.errors import EventError
 from featuregraph.types import IDENTIFIER, INT64, INT64_MIN, TIMESTAMP, Type
 from stream.backfill.columnar.coding import WordOrders
 from stream.backfill.columnar.order import group_starts, sorted_order
-from stream.backfill.columnar.seqs import given_seqs
+from stream.backfill.columnar.seqs import TakenError, given_seqs
 from stream.backfill.columnar.source import Source
 
 Declared = Mapping[str, Mapping[str, Type]]  # event -> field -> type
@@ -77,7 +77,15 @@ def known_events(source: Source, key: str, *, with_seq: bool = False, strict: bo
     by_user = key == "user_id"
     users = user.values if user.known is None else np.where(user.known, user.values, -1)
     orders = WordOrders()
-    given = given_seqs(users, ts.values, seq.column, kept, needed=with_seq or not by_user)
+    try:
+        given = given_seqs(users, ts.values, seq.column, kept, needed=with_seq or not by_user)
+    except TakenError as taken:
+        owner_of_it = None if users[taken.row] < 0 else (user.words or ())[users[taken.row]]
+        raise EventError(
+            "expected a free position (user_id, ts_ms, seq), found"
+            f" {(owner_of_it, int(ts.values[taken.row]), taken.seq)!r:.200} taken;"
+            " give the event another seq, or an event_id if it is a copy"
+        ) from taken
     return Events(
         source,
         owner.words or (),

@@ -67,6 +67,12 @@ def joined(pieces: Sequence[Values]) -> Values:
 # ---------------------------------------------------------------- columns end to end
 
 
+def between(column: Column, start: int, end: int) -> Column:
+    """Return the rows of COLUMN from START to before END; nothing is copied."""
+    known, over = (None if mask is None else mask[start:end] for mask in (column.known, column.over))
+    return Column(column.values[start:end], known, column.words, over)
+
+
 def concatenated(columns: Sequence[Column]) -> Column:
     """Return COLUMNS of one type one after the other; of text, with words of their own where they differ."""
     if len(columns) == 1:

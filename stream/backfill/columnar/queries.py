@@ -11,7 +11,7 @@ from featuregraph import Plan
 from featuregraph.arrays.column import Array
 from featuregraph.convert import BAD, converter
 from featuregraph.errors import RequestError
-from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
+from featuregraph.types import IDENTIFIER, INT64, INT64_MAX, INT64_MIN, TIMESTAMP
 from stream.backfill.columnar.arrow import column_of
 from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.nested import Nested, offsets_of
@@ -97,21 +97,16 @@ def _candidates_of_rows(graph: Graph, given: Sequence[Mapping[str, Any]]) -> Nes
 # ---------------------------------------------------------------- tables
 
 
-def of_table(plan: Plan, table: pa.Table, keys: Sequence[str], *, as_known: bool) -> Asked:
-    """Return the rows of TABLE; AS_KNOWN where it does not say itself.
+def of_table(plan: Plan, table: pa.Table, keys: Sequence[str], places: Array, *, as_known: bool) -> Asked:
+    """Return the rows of TABLE, which stand at PLACES among all queries; AS_KNOWN where it does not say.
 
     Raises:
-        RequestError: the key or ts_ms is missing, or candidate lists are of different lengths; names the row.
+        RequestError: a key or a time is none, or candidate lists are of different lengths; names the row.
     """
     graph = plan.graph
-    for name in (str(graph.key), "ts_ms"):
-        if name not in table.column_names:
-            raise RequestError(
-                f"expected the columns {graph.key} and ts_ms, found no {name} in the queries; add it"
-            )
     return Asked(
-        key=_keys(table.column(str(graph.key)), keys),
-        t=_times(table.column("ts_ms")),
+        key=_keys(table.column(str(graph.key)), keys, places),
+        t=_times(table.column("ts_ms"), places),
         as_known=_as_known(table, default=as_known),
         history=_history(table),
         requests={
@@ -120,18 +115,18 @@ def of_table(plan: Plan, table: pa.Table, keys: Sequence[str], *, as_known: bool
             else converted(type, [None])[0].take(np.zeros(table.num_rows, np.int64))
             for name, type in graph.requests.items()
         },
-        candidates=_candidates(graph, table),
+        candidates=_candidates(graph, table, places),
     )
 
 
-def _keys(given: pa.ChunkedArray, keys: Sequence[str]) -> Array:
+def _keys(given: pa.ChunkedArray, keys: Sequence[str], places: Array) -> Array:
     import pyarrow as pa
 
     if not _is_key(given.type, pa) and given.null_count < len(given):
         place = int(np.flatnonzero(given.combine_chunks().is_valid())[0])
         raise RequestError(
-            f"query {place + 1}: expected a key as a text or an int64, found {given[place].as_py()!r:.60};"
-            " correct it"
+            f"query {places[place] + 1}: expected a key as a text or an int64,"
+            f" found {given[place].as_py()!r:.60}; correct it"
         )
     found, _ = column_of(given, IDENTIFIER)
     numbers = {key: number for number, key in enumerate(keys)}
@@ -150,21 +145,22 @@ def _is_key(type: Any, pa: Any) -> bool:
     )
 
 
-def _times(given: pa.ChunkedArray) -> Array:
+def _times(given: pa.ChunkedArray, places: Array) -> Array:
     import pyarrow as pa
 
     if pa.types.is_integer(given.type) or pa.types.is_timestamp(given.type):
-        from featuregraph.types import TIMESTAMP
-
         found, _ = column_of(given, TIMESTAMP)
         if found.known is None or found.known.all():
             return found.values
         place = int(np.flatnonzero(~found.known)[0])
     else:
         place = 0
-    shown = given[place].as_py() if len(given) else given.type
+    if not len(given):
+        return np.zeros(0, np.int64)
+    shown = given[place].as_py()
     raise RequestError(
-        f"query {place + 1}: expected t as int64 ms, found {shown!r:.60}; give the time that is asked for"
+        f"query {places[place] + 1}: expected t as int64 ms, found {shown!r:.60};"
+        " give the time that is asked for"
     )
 
 
@@ -176,15 +172,13 @@ def _as_known(table: pa.Table, *, default: bool) -> Array:
 
 
 def _history(table: pa.Table) -> Array:
-    from featuregraph.types import INT64
-
     if "history_start_ms" not in table.column_names:
         return np.full(table.num_rows, INT64_MIN)
     found, _ = column_of(table.column("history_start_ms"), INT64)
     return found.values if found.known is None else np.where(found.known, found.values, INT64_MIN)
 
 
-def _candidates(graph: Graph, table: pa.Table) -> Nested | None:
+def _candidates(graph: Graph, table: pa.Table, places: Array) -> Nested | None:
     if not graph.candidates:
         return None
     lists = {name: _list(table.column(name), name) for name in graph.candidates if name in table.column_names}
@@ -196,7 +190,7 @@ def _candidates(graph: Graph, table: pa.Table) -> Nested | None:
         if (place := np.flatnonzero(length != whole)).size:
             at = int(place[0])
             raise RequestError(
-                f"query {at + 1}: expected candidate lists of one length, found {whole[at]} and"
+                f"query {places[at] + 1}: expected candidate lists of one length, found {whole[at]} and"
                 f" {length[at]} in {name}; give each candidate a value in each list"
             )
         parts[name] = column_of(lists[name][1], type)[0] if name in lists else converted(type, [])[0]

@@ -24,6 +24,7 @@ from stream.backfill.columnar.block import Block
 from stream.backfill.columnar.events import Events
 from stream.backfill.columnar.features import Features, Shared
 from stream.backfill.columnar.nested import Values, joined
+from stream.backfill.columnar.source import Read
 from stream.backfill.columnar.values import converted
 
 BLOCK_ROWS = 1 << 19  # events of a block; a key with more is a block of its own
@@ -50,13 +51,14 @@ def answered(
     plans: Sequence[Plan],
     events: Events,
     asked: Sequence[Asked],
+    fields: Fields,
     done: Callable[[int], object] = lambda queries: None,
 ) -> list[Found]:
     """Return the features of each of PLANS at its queries, which differ in what they bring only."""
     layout = lay_out(demand for plan in plans for demand in plan.demands)
     found: list[list[Found]] = [[] for _ in plans]
     places = []
-    for block, queries in _blocks(layout, events, asked[0]):
+    for block, queries in _blocks(layout, events, fields, asked[0]):
         shared = Shared(layout, block.block, _within(asked[0].take(queries), block.first_key))
         for plan, whole, values in zip(plans, asked, found, strict=True):
             mine = shared.asked if whole is asked[0] else _within(whole.take(queries), block.first_key)
@@ -91,7 +93,7 @@ class Keyed:
     first_key: int
 
 
-def _blocks(layout: Layout, events: Events, asked: Asked) -> Iterator[tuple[Keyed, Array]]:
+def _blocks(layout: Layout, events: Events, fields: Fields, asked: Asked) -> Iterator[tuple[Keyed, Array]]:
     """Give the blocks, each with the numbers of its queries by key and time; one at least."""
     wanted = np.zeros(len(events.keys) + 1, np.bool_)
     wanted[asked.key] = True  # -1 stands for no key: the last place
@@ -102,7 +104,6 @@ def _blocks(layout: Layout, events: Events, asked: Asked) -> Iterator[tuple[Keye
     begins = np.searchsorted(events.key[rows], np.arange(len(events.keys) + 1))
     queries = np.lexsort((asked.t, asked.key))
     asks = np.searchsorted(asked.key[queries], np.arange(len(events.keys) + 1))
-    fields = Fields(events)
     start, first_query = 0, 0
     while True:
         end = _end(begins, asks, start)
@@ -137,7 +138,7 @@ class Fields:
 
     def __init__(self, events: Events) -> None:
         self._events = events
-        self._read: dict[tuple[str, Type], Column] = {}
+        self._read: dict[tuple[str, Type], Read] = {}
 
     def of(self, rows: Array) -> Callable[[Node], Column]:
         """Return the function from a field's node to its values in ROWS."""
@@ -148,7 +149,11 @@ class Fields:
             assert self._events.seq is not None
             numbers, places = np.unique(self._events.seq[rows], return_inverse=True)
             return converted(type, numbers.tolist() or [None])[0].take(places)
+        return self.read(name, type).column.take(rows)
+
+    def read(self, name: str, type: Type) -> Read:
+        """Return the field NAME of all events as TYPE."""
         key = name, type
         if key not in self._read:
-            self._read[key] = self._events.source.read(name, type).column
-        return self._read[key].take(rows)
+            self._read[key] = self._events.source.read(name, type)
+        return self._read[key]

@@ -13,7 +13,7 @@ from featuregraph.errors import EventError
 from stream.backfill.columnar.events import Events, known_events
 from stream.backfill.columnar.outcomes import outcomes
 from stream.backfill.columnar.queries import of_rows
-from stream.backfill.columnar.replay import answered, asks_for_seq
+from stream.backfill.columnar.replay import Fields, answered, asks_for_seq
 from stream.backfill.columnar.source import Raws, Source
 
 Entry = Mapping[str, Any]
@@ -35,7 +35,7 @@ def local_outcomes(
     if strict:
         _check_fields(plan, source, known)
     asked, refused = of_rows(plan, queries, known.keys)
-    (found,) = answered([plan], known, [asked])
+    (found,) = answered([plan], known, [asked], Fields(known))
     yield from outcomes(plan, found, queries[: len(asked)])
     if refused is not None:
         raise refused

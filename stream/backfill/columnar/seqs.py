@@ -5,9 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from featuregraph.arrays.column import Array, Column
-from featuregraph.errors import EventError
 from featuregraph.types import INT64_MAX
 from stream.backfill.columnar.order import group_starts, sorted_order
+
+
+class TakenError(Exception):
+    """Say that the position of an event is taken."""
+
+    def __init__(self, row: int, seq: int) -> None:
+        super().__init__(row, seq)
+        self.row = row
+        self.seq = seq
 
 
 def given_seqs(users: Array, ts: Array, seq: Column, rows: Array, *, needed: bool) -> Array | None:
@@ -16,7 +24,7 @@ def given_seqs(users: Array, ts: Array, seq: Column, rows: Array, *, needed: boo
     None where no event brings one and none is NEEDED: the order of arrival says it all.
 
     Raises:
-        EventError: two events of ROWS have one user, time and seq.
+        TakenError: two events of ROWS have one user, time and seq, or one gets a seq beyond int64.
     """
     brings = None if seq.known is None else seq.known[rows]
     if brings is not None and not brings.any() and not needed:
@@ -50,23 +58,17 @@ def _mixed(found: Array, seq: Column, places: Array, starts: Array, counts: Arra
         for place in places[start : start + count].tolist():
             number = int(seq.values[place]) if known[place] else last + 1
             if number > INT64_MAX:
-                raise _taken(place)
+                raise TakenError(place, number)
             found[place] = number
             last = max(last, number)
 
 
 def _check_free(users: Array, ts: Array, seq: Array, rows: Array) -> None:
-    """Raise EventError for the first event of ROWS whose position an earlier one has."""
+    """Raise TakenError for the first event of ROWS whose position an earlier one has."""
     columns = [users[rows], ts[rows], seq[rows]]
     order = sorted_order(columns, len(rows))
     first = np.zeros(len(rows), np.bool_)
     first[group_starts([column[order] for column in columns])] = True
     if not first.all():
-        raise _taken(int(rows[order[~first]].min()))
-
-
-def _taken(row: int) -> EventError:
-    return EventError(
-        f"events, row {row + 1}: expected a free position (user_id, ts_ms, seq), found it taken;"
-        " give it another seq, or an event_id if it is a copy"
-    )
+        row = int(rows[order[~first]].min())
+        raise TakenError(row, int(seq[row]))
