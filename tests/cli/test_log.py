@@ -95,6 +95,36 @@ def test_forget_removes_by_one_measure(log: Path, capsys: pytest.CaptureFixture[
     assert "expected one of before, key, event_id" in capsys.readouterr().err
 
 
+def test_trim_bounds_a_log_by_time_or_by_bytes(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Old events go, but those with a name that stays; from when on the log is complete is told."""
+    capsys.readouterr()
+    with EventLog(log, read_only=True) as opened:
+        rows = opened.rows_after(0)
+    last = max(row.ts_ms for row in rows)
+    kept = rows[0].name
+    assert main(["log", "trim", str(log), "--max-bytes", "1GiB", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["removed"] == 0
+    assert main(["log", "trim", str(log), "--before", str(last), "--keep", kept, "--json"]) == 0
+    gone = [row for row in rows if row.ts_ms < last and row.name != kept]
+    assert json.loads(capsys.readouterr().out) == {
+        "removed": len(gone),
+        "history_start_ms": last if gone else None,
+    }
+    assert main(["log", "trim", str(log), "--before", str(last)]) == 0
+    assert "events removed; complete from" in capsys.readouterr().out
+    with EventLog(log, read_only=True) as opened:
+        assert [row.ts_ms for row in opened.rows_after(0)] == [row.ts_ms for row in rows if row.ts_ms >= last]
+
+
+def test_trim_takes_one_measure(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A time or a size, and names that stay only beside a time; else one line and code 2."""
+    capsys.readouterr()
+    for options in ([], ["--before", "1", "--max-bytes", "1KiB"], ["--max-bytes", "1KiB", "--keep", "view"]):
+        assert main(["log", "trim", str(log), *options]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "expected" in line
+
+
 @pytest.mark.parametrize("command", ["stats", "check", "export"])
 def test_a_file_that_is_no_log_is_one_line(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
