@@ -40,6 +40,7 @@ NEEDED_TESTS = (
     "device/test_answers.py",
     "device/test_budget.py",
     "device/test_record.py",
+    "device/test_tables.py",
     "mutants/trial.py",
 )
 
