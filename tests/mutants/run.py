@@ -25,6 +25,7 @@ from queue import SimpleQueue
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from tests.mutants.mutants import MUTANTS, Mutant
+from tests.mutants.trial import BROKEN, LAW_FILES
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
@@ -33,12 +34,11 @@ LIMIT_S = 900  # of one trial: a mutant that runs on for ever is killed too
 PACKAGES = ("featuregraph", "stream")
 NEEDED_TESTS = (
     "conftest.py",
+    "device/conftest.py",
     "conformance/unsupported.json",
     "golden/vectors",
-    "properties",
-    "device/test_answers.py",
-    "device/test_record.py",
     "mutants/trial.py",
+    *LAW_FILES,
 )
 
 
@@ -109,6 +109,8 @@ def trial(folder: Path, mutant: Mutant | None) -> Verdict:
             timeout=LIMIT_S,
             check=False,
         )
+        if done.returncode == BROKEN:
+            raise RuntimeError(f"expected tests that run, found {done.stderr.strip() or done.stdout.strip()}")
         killed, reason = done.returncode != 0, (done.stdout + done.stderr).strip().rpartition("\n")[2]
     except subprocess.TimeoutExpired:
         killed, reason = True, f"killed by the limit of {LIMIT_S} s"
