@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,7 @@ from tests.mutants.trial import BROKEN, LAW_FILES
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
 NEEDED = 0.95
-LIMIT_S = 900  # of one trial: a mutant that runs on for ever is killed too
+LIMIT_CPU_S, LIMIT_S = 600, 3_600  # of one trial: a mutant that works, or waits, for ever is killed too
 PACKAGES = ("featuregraph", "stream")
 NEEDED_TESTS = (
     "conftest.py",
@@ -101,7 +102,7 @@ def trial(folder: Path, mutant: Mutant | None) -> Verdict:
     began = time.monotonic()
     try:
         done = subprocess.run(
-            [sys.executable, "tests/mutants/trial.py"],
+            ["/bin/sh", "-c", f'ulimit -t {LIMIT_CPU_S}; exec "$0" tests/mutants/trial.py', sys.executable],
             cwd=folder,
             env=env,
             capture_output=True,
@@ -111,7 +112,10 @@ def trial(folder: Path, mutant: Mutant | None) -> Verdict:
         )
         if done.returncode == BROKEN:
             raise RuntimeError(f"expected tests that run, found {done.stderr.strip() or done.stdout.strip()}")
-        killed, reason = done.returncode != 0, (done.stdout + done.stderr).strip().rpartition("\n")[2]
+        killed = done.returncode != 0
+        reason = (done.stdout + done.stderr).strip().rpartition("\n")[2]
+        if done.returncode == -signal.SIGXCPU:
+            reason = f"killed by the limit of {LIMIT_CPU_S} s of processor time"
     except subprocess.TimeoutExpired:
         killed, reason = True, f"killed by the limit of {LIMIT_S} s"
     finally:

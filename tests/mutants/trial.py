@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from random import Random
 
-HISTORIES = 120
+HISTORIES = 160
 LAWS = (
     "rules",
     "pushdown",
@@ -30,7 +30,6 @@ LAWS = (
     "admission",
     "executors",
     "served",
-    "engine_histories",
 )
 DEVICE = ("answers", "record", "budget")
 LAW_FILES = (
