@@ -43,6 +43,7 @@ from featuregraph.schema import (
     timestamp,
     vector,
 )
+from featuregraph.tables import LookUp, Table
 from featuregraph.vector import FeatureSource, FeatureVector, RecordingSource
 
 if typing.TYPE_CHECKING:
@@ -67,11 +68,13 @@ __all__ = [
     "GroupedWindows",
     "LastRows",
     "LastWindowRows",
+    "LookUp",
     "Plan",
     "RecordingSource",
     "Request",
     "RequestError",
     "Rows",
+    "Table",
     "TableError",
     "WindowRows",
     "Windows",
@@ -104,8 +107,6 @@ def __getattr__(name: str) -> object:
     """Import the reference evaluator when somebody asks for it: a device never does."""
     if name == "reference":
         return importlib.import_module("featuregraph.reference")
-    if name in ("sessions", "pages", "Table", "table"):
-        raise AttributeError(
-            f"fg.{name}: derived streams and tables are not part of this version; use plain events"
-        )
+    if name in ("sessions", "pages"):
+        raise AttributeError(f"fg.{name}: derived streams are not part of this version; use plain events")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -104,6 +104,11 @@ def _event_type(name: str) -> pa.DataType:
     return pa.string() if name in _TEXT_COLUMNS else pa.int64()
 
 
+def read_rows(table: pa.Table) -> list[Row]:
+    """Return the rows of any table as dicts by column, in their order."""
+    return _rows({name: _values(table.column(name)) for name in table.column_names}, table.num_rows)
+
+
 def _attrs(value: Any) -> dict[str, Any]:
     if value is None or isinstance(value, dict):
         return value or {}
@@ -125,23 +130,27 @@ def _text(value: object) -> str | None:
 def read_queries(graph: Graph, table: pa.Table, *, as_known: bool = False) -> list[Row]:
     """Return the rows of a queries table in golden form (GRAPH_JSON, Query).
 
-    Columns: the key, ts_ms, one per request, a list per candidate, and perhaps as_known and history_start_ms.
+    Columns: those of the key, ts_ms, one per request, a list per candidate, and perhaps as_known and
+    history_start_ms.
     AS_KNOWN stands where the table's own as_known is null or missing.
 
     Raises:
         RequestError: the key or ts_ms is missing.
     """
-    if missing := [name for name in (graph.key, "ts_ms") if name not in table.column_names]:
+    needed = (*graph.key_columns, "ts_ms")
+    if missing := [name for name in needed if name not in table.column_names]:
         raise RequestError(
-            f"expected the columns {graph.key} and ts_ms, found no {missing[0]} in the queries; add it"
+            f"expected the columns {' and '.join(needed)}, found no {missing[0]} in the queries; add it"
         )
     names = [name for name in (*graph.requests, *graph.candidates) if name in table.column_names]
     given = _rows({name: _values(table.column(name)) for name in names}, table.num_rows)
-    key, t = _values(table.column(graph.key)), _values(table.column("ts_ms"))
+    columns = [_values(table.column(name)) for name in graph.key_columns]
+    keys = columns[0] if len(columns) == 1 else list(map(list, zip(*columns, strict=True)))
+    t = _values(table.column("ts_ms"))
     known, history = _option(table, "as_known"), _option(table, "history_start_ms")
     return [
         {
-            "key": key[i],
+            "key": keys[i],
             "t": t[i],
             "request": given[i],
             "as_known": as_known if known[i] is None else known[i],
@@ -156,7 +165,10 @@ def write_queries(graph: Graph, queries: Sequence[Mapping[str, Any]]) -> pa.Tabl
     import pyarrow as pa
 
     columns = {
-        graph.key: ([_text(query["key"]) for query in queries], pa.string()),
+        name: ([_text(_part(query["key"], place)) for query in queries], pa.string())
+        for place, name in enumerate(graph.key_columns)
+    }
+    columns |= {
         "ts_ms": ([query["t"] for query in queries], pa.int64()),
     }
     for names, per_candidate in ((graph.requests, False), (graph.candidates, True)):
@@ -172,6 +184,11 @@ def write_queries(graph: Graph, queries: Sequence[Mapping[str, Any]]) -> pa.Tabl
                 f"expected a value of its type as {name}, found {error}; convert it"
             ) from error
     return pa.table(arrays)
+
+
+def _part(key: Any, place: int) -> object:
+    """Return the value of the key column at PLACE; a key of one column is a value itself."""
+    return key[place] if isinstance(key, list | tuple) else key
 
 
 def _option(table: pa.Table, name: str) -> list[Any]:
@@ -194,7 +211,8 @@ def write_results(graph: Graph, queries: pa.Table, answers: Iterable[Mapping[str
         values = [row[name] for row in rows]
         if isinstance(node.type, RecordType):
             for item, type in node.type.items:
-                column = [value[item] for value in values]  # type: ignore[index]
+                # A sequence that is not known yet is null in each of its columns (SEMANTICS 9.3).
+                column = [None if value is None else value[item] for value in values]  # type: ignore[index]
                 queries = queries.append_column(
                     f"{name}.{item}", pa.array(column, pa.list_(arrow_type(type)))
                 )

@@ -23,17 +23,32 @@ _QUERY_LEAVES: Mapping[Op, str] = {
 }
 
 
+# In `q` under a name that no request has: what answers look_up(table, field, key, until), until in ms.
+TABLES = ""
+
+
 class Source:
     """Statements under construction, with the names they use.
 
     Args:
         places: the text of each node that is given from outside (fields, states).
         names: the names of another source that will stand in the same function.
+        as_of: the text of the time as of which tables are looked up: the query's, or the row's.
+        tables: what is asked for them, None where `q` holds it.
     """
 
-    def __init__(self, places: Mapping[Node, str], names: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        places: Mapping[Node, str],
+        names: dict[str, Any] | None = None,
+        *,
+        as_of: str = "t",
+        tables: object = None,
+    ) -> None:
         self.lines: list[str] = []
         self.globals: dict[str, Any] = {} if names is None else names
+        self._as_of = as_of
+        self._tables = tables
         self._text: dict[Node, str] = dict(places)
 
     def add(self, roots: Sequence[Node]) -> list[str]:
@@ -76,6 +91,10 @@ class Source:
         return f"[{one} for {', '.join(f'e{i}' for i in over)} in zip({lists})]"
 
     def _one(self, node: Node, args: list[str]) -> str:
+        if node.op is Op.TABLE:
+            asked = f"q[{TABLES!r}]" if self._tables is None else self.bind(self._tables, "w")
+            until = f"{self._as_of} + 1" if node.get("include_now") else self._as_of
+            return f"{asked}.look_up({node['table']!r}, {node['field']!r}, {args[0]}, {until})"
         if node.op is Op.FILL and all(a.type is node.type for a in node.args):
             return f"({args[1]} if {args[0]} is None else {args[0]})"
         return f"{self.bind(kernel(node))}({', '.join(args)})"
@@ -90,12 +109,10 @@ class Source:
         """Return the function of PARAMETERS that runs the statements and returns RESULT."""
         return compiled(parameters, [*self.lines, f"return {result}"], dict(self.globals))
 
-    def calling(
-        self, loop: str, parameters: str, function: Callable[..., Any], arguments: str
-    ) -> Callable[..., None]:
-        """Return the function of PARAMETERS that calls FUNCTION with ARGUMENTS in a LOOP."""
+    def calling(self, parameters: str, function: Callable[..., Any], arguments: str) -> Callable[..., None]:
+        """Return the function of PARAMETERS that calls FUNCTION with ARGUMENTS."""
         assert not self.lines, "there are statements"
-        return compiled(parameters, [f"{loop}: call({arguments})"], {**self.globals, "call": function})
+        return compiled(parameters, [f"call({arguments})"], {**self.globals, "call": function})
 
 
 def compiled(parameters: str, lines: Sequence[str], names: dict[str, Any]) -> Callable[..., Any]:

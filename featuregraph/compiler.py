@@ -9,21 +9,22 @@ from featuregraph import spec
 from featuregraph.codegen import Source, tuple_of
 from featuregraph.convert import converter, to_public
 from featuregraph.graph import Graph
-from featuregraph.ir import Node, Op, toposort
-from featuregraph.plan import LIFETIME, Plan
-from featuregraph.rules import ALL, rewrite
+from featuregraph.ir import Node, Op, looks_ahead, toposort
+from featuregraph.plan import LIFETIME, NOWHERE, Plan
+from featuregraph.rules import ALL, INCLUDE_NOW, rewrite
 from featuregraph.types import MapType, Type
 
 
 def compile_graph(graph: Graph) -> Plan:
     """Return GRAPH's plan."""
     spec.check(graph.features.values(), spec.GRAPH)
-    rewritten = rewrite(graph.features.values(), ALL)
+    rewritten = rewrite(graph.features.values(), [*ALL, *INCLUDE_NOW] if graph.include_now else ALL)
     features = {name: rewritten[node] for name, node in graph.features.items()}
     spec.check(features.values(), spec.GRAPH)
     aggregates = tuple(n for n in toposort(features.values()) if n.op is Op.AGG)
     # Of the graph as it is written: what is partial must not depend on what a law took away.
-    reach = {name: _reach(node) for name, node in graph.features.items()}
+    streams = {name: _streams(node) for name, node in graph.features.items()}
+    reach = {name: _reach(found) for name, found in streams.items()}
     return Plan(
         graph=graph,
         features=features,
@@ -33,8 +34,8 @@ def compile_graph(graph: Graph) -> Plan:
             (i, c) for i, node in enumerate(features.values()) if (c := _publisher(node)) is not None
         ),
         given={name: converter(type) for name, type in (graph.requests | graph.candidates).items()},
-        reach={name: found for name, (_, found) in reach.items()},
-        windowless=frozenset(name for name, (any_stream, _) in reach.items() if not any_stream),
+        reach={name: back for name, back in reach.items() if back is not NOWHERE},
+        windowless=frozenset(name for name, found in streams.items() if not found),
         per_candidate=frozenset(name for name, node in features.items() if node.per_candidate),
     )
 
@@ -83,13 +84,13 @@ def _publisher(node: Node) -> Callable[[Any], Any] | None:
     return None if plain else one
 
 
-def _reach(node: Node) -> tuple[bool, int | None]:
-    """Return whether a stream stands in NODE, and how far back its windows begin; LIFETIME decides."""
-    spans = [
-        n["over"] if n["over"] is None else n["over"] + n["offset"]
-        for n in toposort([node])
-        if n.op is Op.AGG
-    ]
-    if not spans or None in spans:
-        return bool(spans), LIFETIME
-    return True, max(s for s in spans if s is not None)
+def _streams(node: Node) -> list[Node]:
+    return [inner for inner in toposort([node]) if inner.op is Op.AGG]
+
+
+def _reach(streams: Sequence[Node]) -> int | None:
+    """Return how far back the windows of STREAMS begin; LIFETIME decides, and NOWHERE if none looks back."""
+    back = [agg for agg in streams if not looks_ahead(agg)]
+    if any(agg["over"] is None for agg in back):
+        return LIFETIME
+    return max((agg["over"] + agg["offset"] for agg in back), default=NOWHERE)

@@ -23,8 +23,9 @@ from featuregraph.windows import parse_duration
 
 if TYPE_CHECKING:
     from featuregraph.schema import EventSchema, TypeLike
+    from featuregraph.tables import TableSchema
 
-Schemas = frozenset["EventSchema"]
+Schemas = frozenset["EventSchema | TableSchema"]  # what a value is made of
 Value: TypeAlias = "Expr | bool | int | float | str | Decimal"  # what stands for one value
 V = TypeVar("V")
 
@@ -318,10 +319,7 @@ def lift(value: object) -> Expr:
     """Return VALUE as an expression: a Python value becomes a literal of the type it shows."""
     if isinstance(value, Expr):
         if not hasattr(value, "node"):
-            raise CompileError(
-                "expected a declared field, found one outside an Event, Request or Candidate class; "
-                "declare it in one"
-            )
+            raise CompileError(_unbound(value))
         return value
     if isinstance(value, Windows):
         raise CompileError(
@@ -329,6 +327,18 @@ def lift(value: object) -> Expr:
             f"take one window by its text, as in [{next(iter(value))!r}]"
         )
     return lit(value)
+
+
+def _unbound(field: Any) -> str:
+    """Return what is wrong with a declared FIELD that is no expression by itself."""
+    if field.of_table:
+        return (
+            f"expected the field {field.field_name!r} of one row, found that of the whole table; "
+            f"look it up by a key, as {field.of_table}[View.item_id].{field.field_name}"
+        )
+    return (
+        "expected a declared field, found one outside an Event, Request or Candidate class; declare it in one"
+    )
 
 
 def lit(value: object, type: TypeLike | None = None) -> Expr:

@@ -6,18 +6,20 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from featuregraph import build, jsonform
 from featuregraph.errors import CompileError
-from featuregraph.ir import Node, Op, toposort
+from featuregraph.ir import Node, Op, is_label, toposort
 from featuregraph.namespace import features_of
 from featuregraph.place import Place, placed, with_place
 from featuregraph.schema import RESERVED, EventSchema
 from featuregraph.shown import shown
+from featuregraph.tables import TableSchema
 from featuregraph.types import Type
 
 if TYPE_CHECKING:
+    from featuregraph.expr import Expr
     from featuregraph.plan import Plan
 
 DEFAULT_KEY = "user_id"
@@ -63,16 +65,11 @@ class Graph:
         """
         with placed():
             exprs = features_of(features)
-            schemas: dict[str, EventSchema] = {}
-            for feature, expr in exprs.items():
-                for schema in sorted(expr.schemas, key=lambda s: s.name):
-                    if schemas.setdefault(schema.name, schema) != schema:
-                        raise CompileError(
-                            f"feature {feature!r}: expected one declaration of event {schema.name!r}, "
-                            "found two; share one class"
-                        )
+            schemas = _declared(exprs, EventSchema, "event")
+            tables = _declared(exprs, TableSchema, "table")
             places = {feature: expr.place for feature, expr in exprs.items()}
-            self._fill(name, key, include_now, schemas, {n: e.node for n, e in exprs.items()}, places)
+            nodes = {feature: expr.node for feature, expr in exprs.items()}
+            self._fill(name, key, include_now, schemas, tables, nodes, places)
 
     def _fill(
         self,
@@ -80,6 +77,7 @@ class Graph:
         key: object,
         include_now: object,
         schemas: Mapping[str, EventSchema],
+        tables: Mapping[str, TableSchema],
         features: Mapping[str, Node],
         places: Mapping[str, Place | None],
     ) -> None:
@@ -98,6 +96,7 @@ class Graph:
         self.key = _key(name, key)
         self.include_now = include_now
         self.schemas = dict(sorted(schemas.items()))
+        self.tables = dict(sorted(tables.items()))
         self.features = dict(sorted(features.items()))
         for feature, node in self.features.items():
             _check_feature(feature, node, places.get(feature))
@@ -114,10 +113,24 @@ class Graph:
         """Return the declared fields and types by event, sorted."""
         return {name: dict(schema.fields) for name, schema in self.schemas.items()}
 
+    @property
+    def key_columns(self) -> tuple[str, ...]:
+        """Return the key's columns, in the order in which a query gives them."""
+        return (self.key,) if isinstance(self.key, str) else self.key
+
     @cached_property
     def id(self) -> str:
-        """Return the SHA-256 (64 hex digits) of the meaning: features by name, key and include_now."""
-        return _sha256({**self._frame, "features": {name: node.id for name, node in self.features.items()}})
+        """Return the SHA-256 (64 hex digits) of the meaning: features by name, key and include_now.
+
+        Labels are left out: what is served, and the training data for it, have one id (SEMANTICS 9.2).
+        """
+        served = {name: node.id for name, node in self.features.items() if name not in self.labels}
+        return _sha256({**self._frame, "features": served})
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Return the names of the features that look ahead, which only history can tell (SEMANTICS 9)."""
+        return tuple(name for name, node in self.features.items() if is_label(node))
 
     @cached_property
     def feature_ids(self) -> dict[str, str]:
@@ -137,9 +150,11 @@ class Graph:
             "features": jsonform.write_features(self.features),
         }
         if self.key != DEFAULT_KEY:
-            form["key"] = self.key
+            form["key"] = self.key if isinstance(self.key, str) else list(self.key)
         if self.include_now:
             form["include_now"] = True
+        if self.tables:
+            form["tables"] = {name: jsonform.write_table(table) for name, table in self.tables.items()}
         return form
 
     def to_json(self) -> str:
@@ -165,20 +180,56 @@ class Graph:
     def _read(cls, form: dict[str, Any]) -> Graph:
         jsonform.refuse_later(form)
         schemas = jsonform.read_events(form.get("events"))
-        graph = cls.__new__(cls)
-        graph._fill(  # noqa: SLF001 - a second constructor of this class
+        tables = jsonform.read_tables(form.get("tables", {}))
+        return cls._made(
             form.get("graph"),
             form.get("key", DEFAULT_KEY),
             form.get("include_now", False),
             schemas,
-            jsonform.read_features(schemas, form.get("features")),
-            {},
+            tables,
+            jsonform.read_features(schemas, tables, form.get("features")),
         )
+
+    @classmethod
+    def _made(
+        cls,
+        name: object,
+        key: object,
+        include_now: object,
+        schemas: Mapping[str, EventSchema],
+        tables: Mapping[str, TableSchema],
+        features: Mapping[str, Node],
+    ) -> Graph:
+        """Return the graph of these parts: the constructor of those who have nodes already."""
+        graph = cls.__new__(cls)
+        graph._fill(name, key, include_now, schemas, tables, features, {})  # noqa: SLF001 - see above
         return graph
 
     def serving(self) -> Graph:
-        """Return the graph without labels: what devices and the cloud compute."""
-        return self
+        """Return the graph without labels: what devices and the cloud compute, under the same id.
+
+        Raises:
+            CompileError: all features are labels.
+        """
+        if not self.labels:
+            return self
+        features = {name: node for name, node in self.features.items() if name not in self.labels}
+        if not features:
+            raise CompileError(
+                f"graph {self.name!r}: expected a feature to serve, found labels only "
+                f"({', '.join(self.labels)}); give it one that looks back"
+            )
+        nodes = toposort(features.values())
+        read = {event for node in nodes if node.op is Op.AGG for event in node["events"]}
+        asked = {node["table"] for node in nodes if node.op is Op.TABLE}
+        return self._made(
+            self.name,
+            self.key,
+            self.include_now,
+            {name: schema for name, schema in self.schemas.items() if name in read},
+            {name: table for name, table in self.tables.items() if name in asked},
+            features,
+        )
 
     def diff(self, other: Graph) -> GraphDiff:
         """Return what changes in meaning when OTHER takes this graph's place."""
@@ -214,16 +265,45 @@ class Graph:
         return f"<Graph {self.name!r}: {size}, id {self.id[:12]}>"
 
 
+S = TypeVar("S", EventSchema, TableSchema)
+
+
+def _declared(exprs: Mapping[str, Expr], kind: type[S], what: str) -> dict[str, S]:
+    """Return the declarations of KIND that EXPRS are made of, by name; raise CompileError if two differ."""
+    found: dict[str, S] = {}
+    for feature, expr in exprs.items():
+        mine = [schema for schema in expr.schemas if isinstance(schema, kind)]
+        for schema in sorted(mine, key=lambda s: s.name):
+            if found.setdefault(schema.name, schema) != schema:
+                raise CompileError(
+                    f"feature {feature!r}: expected one declaration of {what} {schema.name!r}, "
+                    "found two; share one class"
+                )
+    return found
+
+
 def _sha256(value: object) -> str:
     return hashlib.sha256(jsonform.canonical(value).encode()).hexdigest()
 
 
-def _key(graph: str, key: object) -> str:
-    if isinstance(key, (list, tuple)):
+def _key(graph: str, key: object) -> str | tuple[str, ...]:
+    """Return a key's one column, or two or more of them as a tuple (SEMANTICS 11.1)."""
+    if not isinstance(key, (list, tuple)):
+        return _key_column(graph, key)
+    columns = tuple(_key_column(graph, column) for column in key)
+    if len(columns) < 2:
         raise CompileError(
-            f"graph {graph!r}: expected a key of one column, found {shown(list(key))}; "
-            "keys of several columns come with columnar replay"
+            f"graph {graph!r}: expected two key columns or more in a list, found {shown(list(key))}; "
+            "write one column as a text"
         )
+    if len(set(columns)) < len(columns):
+        raise CompileError(
+            f"graph {graph!r}: expected different key columns, found {shown(list(key))}; take one out"
+        )
+    return columns
+
+
+def _key_column(graph: str, key: object) -> str:
     column = build.named(key, f"graph {graph!r}: expected a key column such as 'user_id'")
     if column in RESERVED:
         raise CompileError(

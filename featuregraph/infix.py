@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from featuregraph.convert import to_json_value
-from featuregraph.ir import Node, Op, toposort
+from featuregraph.ir import Node, Op, looks_ahead, toposort
 from featuregraph.types import AnyType
 from featuregraph.windows import format_duration
 
@@ -39,7 +39,9 @@ _BETWEEN: Mapping[Op, tuple[str, int]] = {
     Op.MOD: ("%", _PRODUCT),
 }
 _ANY_ORDER = frozenset({Op.OR, Op.AND})  # a or b or c needs no parentheses on either side
-_KEYWORDS = frozenset({"and", "or", "not", "is", "in", "over", "offset", "of", "where", "by", "last", "null"})
+_KEYWORDS = frozenset(
+    {"and", "or", "not", "is", "in", "over", "offset", "ahead", "of", "where", "by", "last", "null"}
+)
 
 Text = tuple[str, int]  # and how tightly it holds together
 Write = Callable[[Node], Text]
@@ -106,9 +108,11 @@ def events_text(events: Iterable[str]) -> str:
 
 
 def window_text(over: int | None, offset: int = 0, last: int | None = None) -> str:
-    """Return a window in words: `30d`, `7d, offset 1d`, `lifetime, last 5`."""
+    """Return a window in words: `30d`, `7d, offset 1d`, `lifetime, last 5`, `1d ahead`."""
     words = ["lifetime" if over is None else format_duration(over)]
-    if offset:
+    if offset < 0:
+        words = [f"{words[0]} ahead"]
+    elif offset:
         words.append(f"offset {format_duration(offset)}")
     if last is not None:
         words.append(f"last {last}")
@@ -191,9 +195,11 @@ def _literal(node: Node, part: Write) -> Text:
 
 def _aggregate(node: Node, part: Write) -> Text:
     words = [f"{node['agg']}({', '.join(_arguments(node, part))})"]
-    if node["over"] is not None:
+    if looks_ahead(node):
+        words.append(f"ahead {format_duration(node['over'])}")
+    elif node["over"] is not None:
         words.append(f"over {format_duration(node['over'])}")
-    if node["offset"]:
+    if node["offset"] > 0:
         words.append(f"offset {format_duration(node['offset'])}")
     words.append(f"of {stream_text(node, lambda inner: part(inner)[0])}")
     if node["last"] is not None:
@@ -227,6 +233,10 @@ _FORMS: Mapping[Op, Callable[[Node, Write], Text]] = {
     Op.CAST: _cast,
     Op.LIT: _literal,
     Op.AGG: _aggregate,
+    Op.TABLE: lambda node, part: (
+        f"{name_of(node['table'])}[{part(node.args[0])[0]}].{name_of(node['field'])}",
+        _ATOM,
+    ),
     Op.FIELD: lambda node, part: (name_of(node["name"]), _ATOM),
     Op.EVENT_NAME: lambda node, part: ("event_name", _ATOM),
     Op.TS: lambda node, part: ("ts_ms", _ATOM),

@@ -36,6 +36,8 @@ class Op(StrEnum):
     AGG = "agg"
     LOOKUP = "lookup"
     TOP = "top"
+    # from a key to what a table says of it, as of the row's time, or of the query's outside a stream
+    TABLE = "table"
     # arithmetic
     ADD = "add"
     SUB = "sub"
@@ -194,6 +196,22 @@ def _plain(value: object) -> object:
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
     return str(value) if isinstance(value, Type) else value
+
+
+def looks_ahead(agg: Node) -> bool:
+    """Tell whether AGG is of the rows from t on: its offset takes its whole window back (SEMANTICS 9.1)."""
+    return bool(agg["offset"] < 0)
+
+
+def is_label(node: Node) -> bool:
+    """Tell whether anything in NODE looks ahead, so that only history can tell its value (SEMANTICS 9.2)."""
+    return ahead_of(node) is not None
+
+
+def ahead_of(node: Node) -> int | None:
+    """Return how far NODE looks ahead, in ms: its longest look decides (SEMANTICS 9.3); None if nowhere."""
+    streams = [inner for inner in toposort([node]) if inner.op is Op.AGG]
+    return max((agg["over"] for agg in streams if looks_ahead(agg)), default=None)
 
 
 def toposort(roots: Iterable[Node]) -> list[Node]:

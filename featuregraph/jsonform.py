@@ -17,10 +17,11 @@ from typing import Any, ClassVar
 from featuregraph import build
 from featuregraph.convert import to_json_value
 from featuregraph.errors import CompileError
-from featuregraph.ir import Node, Op, toposort
+from featuregraph.ir import Node, Op, looks_ahead, toposort
 from featuregraph.rows import check_field
 from featuregraph.schema import EventSchema
 from featuregraph.shown import nearest, shown
+from featuregraph.tables import TableSchema
 from featuregraph.types import Type
 from featuregraph.windows import format_duration, parse_duration, parse_offset
 
@@ -87,8 +88,11 @@ def _known(value: Json, what: str, names: Sequence[str]) -> None:
 class Reader:
     """Reads the features of one JSON graph."""
 
-    def __init__(self, events: Mapping[str, EventSchema], features: Json) -> None:
+    def __init__(
+        self, events: Mapping[str, EventSchema], tables: Mapping[str, TableSchema], features: Json
+    ) -> None:
         self._events = events
+        self._tables = tables
         self._features = features
         self._done: dict[str, Node] = {}
         self._path: list[str] = []
@@ -175,11 +179,14 @@ class Reader:
             )
         return self.feature(e["feature"])
 
-    def _later(self, e: Json, stream: Stream, depth: int) -> Node:
-        raise CompileError(
-            f"expected no table, found {shown(e['table'])}; "
-            "tables come with columnar replay, give its value as a request"
-        )
+    def _look_up(self, e: Json, stream: Stream, depth: int) -> Node:
+        _known(e, "table", ("table", "key", "field"))
+        name = e["table"]
+        if not isinstance(name, str) or name not in self._tables:
+            raise CompileError(
+                f"expected a declared table, found {shown(name)}; {nearest(name, self._tables)}"
+            )
+        return self._tables[name].look_up(self._expr(e.get("key"), stream, depth), e.get("field"))
 
     def _aggregate(self, e: Json, stream: Stream, depth: int) -> Node:
         agg = e["agg"]
@@ -212,9 +219,9 @@ class Reader:
     def _stream(self, value: object, depth: int) -> tuple[list[EventSchema], dict[str, Any]]:
         s = _object(value, "stream")
         _known(s, "stream", ("events", "where", "over", "offset", "last", "by", "ahead"))
-        if "ahead" in s:
+        if back := [name for name in ("over", "offset") if "ahead" in s and name in s]:
             raise CompileError(
-                "ahead: expected a window that looks back, found a label; labels come with columnar replay"
+                f"ahead: expected it in place of over and offset, found {back[0]} too; take one of them out"
             )
         names = s.get("events")
         if not isinstance(names, list) or not names:
@@ -225,6 +232,8 @@ class Reader:
             words["over"] = self._over(s["over"])
         if "offset" in s:
             words["offset"] = parse_offset(s["offset"])
+        if "ahead" in s:
+            words["ahead"] = parse_duration(s["ahead"], "ahead")
         if "last" in s:
             words["last"] = build.whole(s["last"], "last", 1, build.MAX_LAST)
         for name in ("where", "by"):
@@ -297,15 +306,17 @@ class Reader:
         "request": _given,
         "candidate": _given,
         "feature": _reference,
-        "table": _later,
+        "table": _look_up,
         "field": _field,
     }
 
 
-def read_features(events: Mapping[str, EventSchema], value: object) -> dict[str, Node]:
+def read_features(
+    events: Mapping[str, EventSchema], tables: Mapping[str, TableSchema], value: object
+) -> dict[str, Node]:
     """Return the node of each feature of a JSON graph; an error names the feature in which it stands."""
     features = _object(value, "features")
-    reader = Reader(events, features)
+    reader = Reader(events, tables, features)
     try:
         return {name: reader.feature(name) for name in features}
     except CompileError as error:
@@ -319,6 +330,25 @@ def read_events(value: object) -> dict[str, EventSchema]:
         name: EventSchema.of(name, {f: Type.parse(t) for f, t in _object(fields, f"event {name!r}").items()})
         for name, fields in events.items()
     }
+
+
+def read_tables(value: object) -> dict[str, TableSchema]:
+    """Return the declared tables of a JSON graph."""
+    found = {}
+    for name, table in _object(value, "tables").items():
+        form = _object(table, f"table {name!r}")
+        _known(form, f"table {name!r}", ("key", "changing", "fields"))
+        fields = _object(form.get("fields"), f"table {name!r}, fields")
+        types_of = {field: Type.parse(type) for field, type in fields.items()}
+        key = Type.parse(form.get("key"))
+        found[name] = TableSchema.of(name, key, types_of, changing=form.get("changing", False))
+    return found
+
+
+def write_table(table: TableSchema) -> Json:
+    """Return the declaration of TABLE."""
+    form: Json = {"key": str(table.key), "fields": {field: str(type) for field, type in table.fields}}
+    return form | {"changing": True} if table.changing else form
 
 
 # What no graph is without, and how it is written.
@@ -344,9 +374,10 @@ def refuse_later(graph: Json) -> None:
         raise CompileError(
             f"expected a graph with {', '.join(_NEEDED)}, found no {absent!r}; add {_NEEDED[absent]}"
         )
-    for name, comes in (("derived", "derived streams"), ("tables", "columnar replay")):
-        if graph.get(name):
-            raise CompileError(f"expected no {name}, found {shown(graph[name])}; they come with {comes}")
+    if graph.get("derived"):
+        raise CompileError(
+            f"expected no derived, found {shown(graph['derived'])}; they come with derived streams"
+        )
 
 
 # ---------------------------------------------------------------- writing
@@ -432,9 +463,11 @@ def _write_aggregate(node: Node, part: Part) -> Json:
     if items := node.items:
         form["items"] = {name: part(item, inside=True) for name, item in items}
     stream: Json = {"events": list(node["events"])}
-    if node["over"] is not None:
+    if looks_ahead(node):
+        stream["ahead"] = format_duration(node["over"])
+    elif node["over"] is not None:
         stream["over"] = format_duration(node["over"])
-    if node["offset"]:
+    if node["offset"] > 0:
         stream["offset"] = format_duration(node["offset"])
     if node["last"] is not None:
         stream["last"] = node["last"]
@@ -452,6 +485,10 @@ def _write_lookup(node: Node, part: Part) -> Json:
     return {"lookup": part(node.args[0]), "key": part(node.args[1])}
 
 
+def _write_look_up(node: Node, part: Part) -> Json:
+    return {"table": node["table"], "key": part(node.args[0]), "field": node["field"]}
+
+
 _WRITE: Mapping[Op, Callable[[Node, Part], Json]] = {
     Op.LIT: lambda n, part: {"lit": to_json_value(n.type)(n["value"]), "type": str(n.type)},
     Op.FIELD: lambda n, part: {"field": n["name"]},
@@ -466,4 +503,5 @@ _WRITE: Mapping[Op, Callable[[Node, Part], Json]] = {
     Op.AGG: _write_aggregate,
     Op.LOOKUP: _write_lookup,
     Op.TOP: _write_top,
+    Op.TABLE: _write_look_up,
 }

@@ -25,6 +25,7 @@ from featuregraph.vector import FeatureSource, FeatureVector
 
 FORMAT = 1
 LIFETIME = None
+NOWHERE = -1
 
 __all__ = ["FeatureSource", "FeatureVector", "Plan"]
 
@@ -40,9 +41,8 @@ class Plan:
     # Of the outputs that are not public as they are, by position.
     converters: tuple[tuple[int, Callable[[Any], Any]], ...] = field(repr=False)
     given: Mapping[str, Callable[[Any], Any]] = field(repr=False)  # converters of requests and candidates
-    reach: Mapping[
-        str, int | None
-    ]  # ms from t back to where a feature's windows begin, LIFETIME at the start
+    # Ms from t back to where a feature's windows begin, LIFETIME at the start; of those that look back.
+    reach: Mapping[str, int | None]
     windowless: frozenset[str]  # features without any stream
     per_candidate: frozenset[str]
 
@@ -140,7 +140,7 @@ class Plan:
     @cached_property
     def _beyond(self) -> tuple[list[int], list[tuple[str, ...]]]:
         """Return the reaches there are, rising, and before and after each which features reach further."""
-        reach = {name: back for name, back in self.reach.items() if name not in self.windowless}
+        reach = self.reach
         reaches = sorted({back for back in reach.values() if back is not LIFETIME})
         beyond = [
             tuple(name for name, back in reach.items() if back is LIFETIME or back >= least)

@@ -22,7 +22,7 @@ _SAFE = frozenset(
     {
         *(Op.LIT, Op.FIELD, Op.EVENT_NAME, Op.TS, Op.REQUEST, Op.NOW),
         *(Op.EQ, Op.NE, Op.LT, Op.LE, Op.GT, Op.GE, Op.AND, Op.OR, Op.NOT, Op.IS_NULL, Op.IS_IN),
-        *(Op.BUCKETIZE, Op.CAST, Op.CROSS, Op.HASH),
+        *(Op.BUCKETIZE, Op.CAST, Op.CROSS, Op.HASH, Op.TABLE),
     }
 )
 

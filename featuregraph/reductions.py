@@ -44,6 +44,7 @@ def aggregate(  # noqa: PLR0913 - the parts of GRAPH_JSON's aggregate and of its
     by: Node | None = None,
     over: int | None = None,
     offset: int = 0,
+    ahead: int | None = None,
     last: int | None = None,
     items: Mapping[str, Node] | None = None,
     distinct: Node | None = None,
@@ -59,7 +60,8 @@ def aggregate(  # noqa: PLR0913 - the parts of GRAPH_JSON's aggregate and of its
         by: makes a map from each of its values to the aggregate of the rows with it.
         over: the window in ms (featuregraph.windows parses it); None is the lifetime.
         offset: moves the window back, in ms.
-        last: keeps the latest rows of those that pass.
+        ahead: the window from t on, in ms, in place of over and offset: it makes a label (SEMANTICS 9).
+        last: keeps the latest rows of those that pass; of a label, those nearest to t.
         items: of a sequence: what each row gives, by name.
         distinct: of a sequence: keeps the latest row of each of its values.
         params: what AGG takes besides: k, q, n or half_life.
@@ -68,6 +70,7 @@ def aggregate(  # noqa: PLR0913 - the parts of GRAPH_JSON's aggregate and of its
         CompileError: AGG is unknown, or a part does not fit it.
     """
     _check_parts(agg, events, x, by, params)
+    over, offset = _window(over, offset, ahead)
     given = {"x": x, "distinct": distinct, "where": where, "by": by}
     roles = _item_roles(items) if agg == "sequence" else {}
     roles |= {role: node for role, node in given.items() if node is not None}
@@ -114,6 +117,18 @@ def _check_parts(
         raise CompileError(f"{agg}: expected at least one event in its stream, found none; name one")
     if by is not None and agg in UNGROUPED:
         raise CompileError(f"{agg}: expected a stream without group_by, found one; {agg} takes no groups")
+
+
+def _window(over: int | None, offset: int, ahead: int | None) -> tuple[int | None, int]:
+    """Return over and offset; [t, t + W) is the window of W that an offset of -W moves there."""
+    if ahead is None:
+        return over, offset
+    if over is not None or offset:
+        raise CompileError(
+            "ahead: expected a stream without over and offset, found one that looks back too; take one of "
+            "them out, and put what looks back and what looks ahead into two features"
+        )
+    return ahead, -ahead
 
 
 def _item_roles(items: Mapping[str, Node] | None) -> dict[str, Node]:

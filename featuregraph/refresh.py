@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from featuregraph.aggregates import CATALOGUE
-from featuregraph.codegen import Source, compiled
+from featuregraph.codegen import Source, compiled, tuple_of
 from featuregraph.compiler import read_into
-from featuregraph.convert import is_public, owned
+from featuregraph.convert import changeable, is_public, owned
 from featuregraph.ir import OF_THE_QUERY, Node, Op, toposort
+from featuregraph.nullability import nullable
 from featuregraph.plan import Plan
 from featuregraph.scalar import OVERFLOW
 
@@ -45,8 +46,19 @@ class Place:
     scanned: bool  # it is folded when it is asked for, no state is kept
 
 
-def refresher(plan: Plan, places: Mapping[Node, Place]) -> Callable[..., list[str]]:
-    """Return refresh(v, s, fold, moved, seen, t, q): it writes into V the values that may have changed.
+class Refresher(NamedTuple):
+    """What reads again those values of a plan that may have changed.
+
+    refresh(v, s, fold, moved, seen, t, q) writes them into V.
+    waits: there is something to read where nothing moved: what waits for the query, or is on the log.
+    """
+
+    refresh: Callable[..., list[str]]
+    waits: bool
+
+
+def refresher(plan: Plan, places: Mapping[Node, Place]) -> Refresher:
+    """Return what refreshes PLAN's values from the states at PLACES.
 
     V holds PLAN's values by feature, as `Plan.publish` gives them but for who owns them; S the states by
     cell; fold(cell, t, q) makes the state of one that is not kept. MOVED says per span when its rows changed
@@ -68,7 +80,7 @@ def refresher(plan: Plan, places: Mapping[Node, Place]) -> Callable[..., list[st
         lines += _body(section, places, publishers, names)
     guarded = [line for spans, body in standing.items() for line in _guarded(_moved(*spans), body)]
     lines = ["spoilt = []", *_guarded(_moved(ANY), guarded), *asking, "return spoilt"]
-    return compiled("v, s, fold, moved, seen, t, q", lines, names)
+    return Refresher(compiled("v, s, fold, moved, seen, t, q", lines, names), waits=bool(asking))
 
 
 def _moved(*spans: int) -> str:
@@ -80,13 +92,32 @@ def _guarded(guard: str, body: Iterable[str]) -> list[str]:
     return [f"if {guard}:", *lines] if lines else []
 
 
-def copier(features: Mapping[str, Node]) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Return f(v): the values V by feature, those of FEATURES copied so that a caller may change them."""
-    lines = ["found = v.copy()"]
+class Copier(NamedTuple):
+    """What makes the values V of a plan a caller's own.
+
+    gather(v) gives the lists and maps of V, once; copied(v, parts) copies them for each caller.
+    """
+
+    gather: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    copied: Callable[[Mapping[str, Any], tuple[Any, ...]], dict[str, Any]]
+
+
+def copier(features: Mapping[str, Node]) -> Copier:
+    """Return what copies the values of FEATURES among those of a plan."""
+    given: list[str] = []
+    copies: list[str] = []
     for name, node in features.items():
-        if text := owned(node.type, "x"):
-            lines += [f"x = v[{name!r}]", f"if x is not None: found[{name!r}] = {text}"]
-    return compiled("v", [*lines, "return found"], {})
+        if texts := changeable(node.type, f"v[{name!r}]"):
+            parts = [f"p{len(given) + place}" for place in range(len(texts))]
+            given += texts
+            copied = f"found[{name!r}] = {owned(node.type, parts)}"
+            copies.append(f"if {parts[0]} is not None: {copied}" if nullable(node) else copied)
+    names = [f"p{place}" for place in range(len(given))]
+    unpacked = [f"{tuple_of(names)} = parts"] if names else []
+    return Copier(
+        compiled("v", [f"return {tuple_of(given)}"], {}),
+        compiled("v, parts", [*unpacked, "found = v.copy()", *copies, "return found"], {}),
+    )
 
 
 def _body(
@@ -122,7 +153,9 @@ def sections(features: Mapping[str, Node]) -> list[Section]:
 def is_settled(node: Node) -> bool:
     """Tell whether NODE's value changes only with the rows in its windows."""
     return not any(
-        inner.op in OF_THE_QUERY or (inner.op is Op.AGG and CATALOGUE[inner["agg"]].drifts)
+        inner.op in OF_THE_QUERY
+        or (inner.op is Op.AGG and CATALOGUE[inner["agg"]].drifts)
+        or (inner.op is Op.TABLE and inner["changing"])
         for inner in toposort([node])
     )
 

@@ -20,6 +20,7 @@ from featuregraph.ir import Node, Op, toposort
 from featuregraph.place import here, placed
 from featuregraph.schema import Event, EventSchema
 from featuregraph.shown import shown
+from featuregraph.tables import TableSchema, tables_of
 from featuregraph.windows import parse_duration, parse_offset
 
 V = TypeVar("V")  # what an aggregate gives: an expression, or one per window
@@ -28,25 +29,36 @@ G = TypeVar("G")  # the stream after group_by(x)
 
 _ALONE = ""  # the key of a stream without a list of windows
 _ONE_LIST = "give all windows in one list"
+_AHEAD = "ahead"
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """What a chain of words says so far."""
+    """What a chain of words says so far; `ahead` is a window from t on, in place of over and offset."""
 
     schemas: tuple[EventSchema, ...]
     where: Node | None = None
     by: Node | None = None
     over: int | None = None
     offset: int = 0
+    ahead: int | None = None
     last: int | None = None
+    tables: frozenset[TableSchema] = frozenset()  # that where and group_by look into
     said: tuple[tuple[str, object], ...] = ()  # the words that a chain says once, as they were written
 
     def saying(self, word: str, value: object, advice: str, **changes: Any) -> Stream:
-        """Return the stream with CHANGES; raise CompileError with ADVICE if WORD was said before."""
+        """Return the stream with CHANGES; raise CompileError with ADVICE if WORD was said before.
+
+        ahead and what looks back exclude each other (SEMANTICS 9.1).
+        """
         for said, first in self.said:
             if said == word:
                 raise _twice(word, first, value, advice)
+            if _AHEAD in (said, word):
+                raise CompileError(
+                    f"{word}: expected rows that look back or rows that look ahead, "
+                    f"found {said}({shown(first)}) and then {word}({shown(value)}); make two features of them"
+                )
         return replace(self, said=(*self.said, (word, value)), **changes)
 
     def check(self, expr: object, word: str) -> Node:
@@ -75,6 +87,7 @@ class Stream:
             by=self.by,
             over=self.over,
             offset=self.offset,
+            ahead=self.ahead,
             last=self.last,
             **params,
         )
@@ -119,10 +132,12 @@ class Aggregates(Generic[V]):
         """Return the names of the stream's events."""
         return tuple(schema.name for schema in next(iter(self._streams.values())).schemas)
 
-    def _aggregate(self, agg: str, x: object = None, **params: Any) -> V:
+    def _aggregate(
+        self, agg: str, x: object = None, tables: frozenset[TableSchema] = frozenset(), **params: Any
+    ) -> V:
         with placed():
             made = {
-                window: _value(stream.aggregate(agg, x, **params), stream)
+                window: _value(stream.aggregate(agg, x, **params), stream, tables | tables_of(x))
                 for window, stream in self._streams.items()
             }
         return cast("V", _gathered(made))
@@ -181,9 +196,9 @@ class Aggregates(Generic[V]):
         return self._aggregate("since_first")
 
 
-def _value(node: Node, stream: Stream) -> Expr:
+def _value(node: Node, stream: Stream, tables: frozenset[TableSchema]) -> Expr:
     made = Expr if stream.by is None else GroupedExpr
-    return made(node, frozenset(stream.schemas), here())
+    return made(node, frozenset(stream.schemas) | stream.tables | tables, here())
 
 
 def _gathered(made: Mapping[str, Any]) -> Expr | Windows:
@@ -254,12 +269,16 @@ class _Narrowed(Aggregates[V], Generic[V, G]):
                 for name, item in _named_items(items).items()
             }
             key = None if distinct is None else stream.check(distinct, "sequence, distinct")
-            return self._aggregate("sequence", None, n=n, items=checked, distinct=key)
+            tables = tables_of(distinct, *_named_items(items).values())
+            return self._aggregate("sequence", None, tables, n=n, items=checked, distinct=key)
 
     def group_by(self, x: object) -> G:
         """Group the rows by X; rows with a null X are left out."""
         with placed():
-            streams = {w: replace(s, by=s.check(x, "group_by")) for w, s in self._streams.items()}
+            streams = {
+                w: replace(s, by=s.check(x, "group_by"), tables=s.tables | tables_of(x))
+                for w, s in self._streams.items()
+            }
             return cast("G", self._grouped(streams))
 
 
@@ -285,7 +304,7 @@ class _Open(_Narrowed[V, G], Generic[V, G, L]):
             for window, stream in self._streams.items():
                 node = build.condition(stream.check(cond, "where"))
                 both = node if stream.where is None else build.scalar(Op.AND, [stream.where, node])
-                streams[window] = replace(stream, where=both)
+                streams[window] = replace(stream, where=both, tables=stream.tables | tables_of(cond))
             return type(self)(streams)
 
     def offset(self, duration: str) -> Self:
@@ -297,14 +316,6 @@ class _Open(_Narrowed[V, G], Generic[V, G, L]):
                     window: stream.saying("offset", duration, "give their sum", offset=ms)
                     for window, stream in self._streams.items()
                 }
-            )
-
-    def ahead(self, window: str) -> NoReturn:
-        """Refuse: labels are not part of this version."""
-        with placed():
-            raise CompileError(
-                f"ahead={window!r}: expected a window that looks back, found a label; "
-                "labels come with columnar replay"
             )
 
     @overload
@@ -338,6 +349,23 @@ class Rows(_Open[Expr, GroupedRows, LastRows], LastRows):
             ms = None if window is None else parse_duration(window)
             return Rows({_ALONE: _over(stream, window, ms)})
 
+    @overload
+    def ahead(self, window: str) -> Rows: ...
+    @overload
+    def ahead(self, window: list[str] | tuple[str, ...]) -> WindowRows: ...
+    def ahead(self, window: str | list[str] | tuple[str, ...]) -> Rows | WindowRows:
+        """Keep the rows of the WINDOW ("24h") that begins at t: what is made of them is a label.
+
+        Labels are computed in history only (SEMANTICS 9); Graph.serving() leaves them out.
+        """
+        with placed():
+            stream = self._streams[_ALONE]
+            if isinstance(window, (list, tuple)):
+                return WindowRows(
+                    {text: _ahead(stream, window, ms) for text, ms in _each(window, _AHEAD).items()}
+                )
+            return Rows({_ALONE: _ahead(stream, window, parse_duration(window, _AHEAD))})
+
 
 class WindowRows(_Open[Windows, GroupedWindowRows, LastWindowRows], LastWindowRows):
     """Rows in several windows, not yet cut to the latest N: every aggregate gives one value per window."""
@@ -349,28 +377,41 @@ class WindowRows(_Open[Windows, GroupedWindowRows, LastWindowRows], LastWindowRo
         with placed():
             raise _twice("over", list(self._streams), window, _ONE_LIST)
 
+    def ahead(self, window: object) -> NoReturn:
+        """Refuse: the windows were given in one list."""
+        with placed():
+            raise _twice(_AHEAD, list(self._streams), window, _ONE_LIST)
+
 
 def _over(stream: Stream, window: object, ms: int | None) -> Stream:
     return stream.saying("over", window, _ONE_LIST, over=ms)
 
 
-def _each(windows: Sequence[str]) -> dict[str, int]:
-    """Return the ms of each of WINDOWS by its text."""
+def _ahead(stream: Stream, window: object, ms: int) -> Stream:
+    return stream.saying(_AHEAD, window, _ONE_LIST, ahead=ms)
+
+
+def _each(windows: Sequence[str], word: str = "over") -> dict[str, int]:
+    """Return the ms of each of WINDOWS by its text; WORD is named where they are none."""
     if not windows:
-        raise CompileError("over: expected at least one window, found an empty list; name one")
+        raise CompileError(f"{word}: expected at least one window, found an empty list; name one")
     found: dict[int, str] = {}
     for text in windows:
-        ms = parse_duration(text)
+        ms = parse_duration(text, word)
         if ms in found:
             raise CompileError(
-                f"over: expected windows of different lengths, found {found[ms]!r} and {text!r}; take one out"
+                f"{word}: expected windows of different lengths, found {found[ms]!r} and {text!r}; "
+                "take one out"
             )
         found[ms] = text
     return {text: ms for ms, text in found.items()}
 
 
-def rows(*events: type[Event]) -> Rows:
-    """Return the rows of one event, or of several in total order."""
+def rows(*events: type[Event], ahead: str | None = None) -> Rows:
+    """Return the rows of one event, or of several in total order.
+
+    ahead: as the word of this name says, for labels: fg.rows(Purchase, ahead="24h").
+    """
     with placed():
         schemas: dict[str, EventSchema] = {}
         for event in events:
@@ -385,4 +426,5 @@ def rows(*events: type[Event]) -> Rows:
                 )
         if not schemas:
             raise CompileError("rows: expected at least one event, found none; write fg.rows(Purchase)")
-        return Rows({_ALONE: Stream(tuple(schemas[name] for name in sorted(schemas)))})
+        found = Rows({_ALONE: Stream(tuple(schemas[name] for name in sorted(schemas)))})
+        return found if ahead is None else found.ahead(ahead)

@@ -73,10 +73,18 @@ def _true_filter(node: Node) -> Node | None:
     return Node(Op.AGG, node.type, (arg for _, arg in kept), **attrs)
 
 
+def _as_of_now(node: Node) -> Node | None:
+    """table[key] in a graph with include_now -> the look-up that sees a row of its time too (10.2)."""
+    if not node["changing"] or node.get("include_now"):
+        return None
+    return Node(Op.TABLE, node.type, node.args, **dict(node.attrs), include_now=True)
+
+
 FOLD: Rules = [(op, _fold) for op in RULES]
 LOGIC: Rules = [(Op.AND, _flatten), (Op.OR, _flatten)]
 CHOICE: Rules = [(Op.WHERE, _choose), (Op.FILL, _filled)]
 STREAMS: Rules = [(Op.AGG, _true_filter)]
+INCLUDE_NOW: Rules = [(Op.TABLE, _as_of_now)]
 
 ALL: Rules = [*FOLD, *LOGIC, *CHOICE, *STREAMS]
 

@@ -1,4 +1,4 @@
-"""What an application declares: events with their fields, requests and candidates.
+"""What an application declares: events with their fields, requests and candidates (tables: see there).
 
     class Purchase(fg.Event, name="purchase"):
         item_id = fg.identifier()
@@ -69,10 +69,11 @@ class EventSchema:
 class Field(Expr):
     """A declared field: it becomes an expression once its class gives it a name."""
 
-    __slots__ = ("field_name", "type")
+    __slots__ = ("field_name", "of_table", "type")
 
     def __init__(self, type: Type, place: Place | None = None) -> None:
         self.type = type
+        self.of_table = ""  # the name of the class, where it declares a table
         self.field_name = ""
         self.place = place or here()
 
@@ -165,7 +166,7 @@ def type_of(wanted: TypeLike) -> Type:
     return Type.parse(wanted)
 
 
-class _Declared(type):
+class Declared(type):
     """Class of the declared classes: binds their fields, and reads awkward names as View["count"]."""
 
     schema: EventSchema | None = None
@@ -192,17 +193,6 @@ class _Declared(type):
             with placed():
                 raise cls._unknown(name)
 
-    def _declare(cls) -> dict[str, Field]:
-        """Return the fields of the class and of its bases by name; a later declaration wins."""
-        found: dict[str, Field] = {}
-        for base in reversed(cls.__mro__):
-            own = _own_fields(base)
-            if base is cls or (own and not isinstance(base, _Declared)):  # bases that declare were checked
-                _check_body(cls.__name__, base)
-            found.update(own)
-        cls._own = _own_fields(cls)
-        return found
-
     def _bind(cls, op: Op, declared: Mapping[str, Field], schema: EventSchema | None = None) -> None:
         """Make the DECLARED fields expressions, of SCHEMA's rows if the class is an event."""
         cls.schema = schema
@@ -211,6 +201,18 @@ class _Declared(type):
             # A name that the class needs for itself, such as schema, is left: cls["schema"] is the field.
             if isinstance(getattr(cls, name, field), Field):
                 setattr(cls, name, field)
+
+
+def declared_fields(cls: Declared) -> dict[str, Field]:
+    """Return the fields of a declared class and of its bases by name; a later declaration wins."""
+    found: dict[str, Field] = {}
+    for base in reversed(cls.__mro__):
+        own = _own_fields(base)
+        if base is cls or (own and not isinstance(base, Declared)):  # bases that declare were checked
+            _check_body(cls.__name__, base)
+        found.update(own)
+    cls._own = _own_fields(cls)
+    return found
 
 
 def _own_fields(declared: type) -> Mapping[str, Field]:
@@ -290,25 +292,26 @@ def _word(wanted: str) -> str:
     return ""
 
 
-class Event(metaclass=_Declared):
+class Event(metaclass=Declared):
     """Base of the declared events: class Purchase(fg.Event, name="purchase")."""
 
     def __init_subclass__(cls, *, name: str | None = None, **rest: Any) -> None:
         super().__init_subclass__(**rest)
         with placed():
-            declared = cls._declare()
+            declared = declared_fields(cls)
             types_of = {name: field.type for name, field in declared.items()}
-            schema = EventSchema.of(_snake(cls.__name__) if name is None else name, types_of)
+            schema = EventSchema.of(snake(cls.__name__) if name is None else name, types_of)
             cls._bind(Op.FIELD, declared, schema)
 
     @staticmethod
     def of(name: str, fields: Mapping[str, TypeLike]) -> type[Event]:
         """Return an event class made at run time: fg.Event.of("view", {"item_id": fg.identifier()})."""
         with placed():
-            return cast("type[Event]", _Declared(_camel(name), (Event,), _named(fields), name=name))
+            return cast("type[Event]", Declared(camel(name), (Event,), named_fields(fields), name=name))
 
 
-def _named(fields: Mapping[str, TypeLike]) -> dict[str, Any]:
+def named_fields(fields: Mapping[str, TypeLike]) -> dict[str, Any]:
+    """Return the body of a class that declares FIELDS."""
     # A field's name need not be an attribute's: `Event.of("view", {"of": ...})` declares the field "of".
     namespace: dict[str, Any] = {}
     for position, (name, wanted) in enumerate(fields.items()):
@@ -318,22 +321,22 @@ def _named(fields: Mapping[str, TypeLike]) -> dict[str, Any]:
     return namespace
 
 
-class Request(metaclass=_Declared):
+class Request(metaclass=Declared):
     """Base of the declared request values: one each per query."""
 
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
         with placed():
-            cls._bind(Op.REQUEST, cls._declare())
+            cls._bind(Op.REQUEST, declared_fields(cls))
 
 
-class Candidate(metaclass=_Declared):
+class Candidate(metaclass=Declared):
     """Base of the declared candidate values: one each per candidate."""
 
     def __init_subclass__(cls, **rest: Any) -> None:
         super().__init_subclass__(**rest)
         with placed():
-            cls._bind(Op.CANDIDATE, cls._declare())
+            cls._bind(Op.CANDIDATE, declared_fields(cls))
 
 
 def request(name: str, type: TypeLike) -> Expr:
@@ -348,9 +351,11 @@ def candidate(name: str, type: TypeLike) -> Expr:
         return Expr(build.given(Op.CANDIDATE, name, type_of(type)), frozenset(), here())
 
 
-def _snake(name: str) -> str:
+def snake(name: str) -> str:
+    """Return the name that a class called NAME declares: LineItem stands for line_item."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """Return a class's name for what is called NAME; whatever NAME holds, it is one."""
     return "".join(part.capitalize() for part in re.split(r"\W|_", str(name)) if part) or "Event"

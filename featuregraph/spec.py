@@ -21,7 +21,7 @@ def _scalar_args(node: Node) -> bool:
 
 
 def _known(node: Node) -> bool:
-    return node.op in LEAVES or node.op in RULES or node.op in (Op.AGG, Op.LOOKUP, Op.TOP)
+    return node.op in LEAVES or node.op in RULES or node.op in (Op.AGG, Op.LOOKUP, Op.TOP, Op.TABLE)
 
 
 def _arity(node: Node) -> bool:

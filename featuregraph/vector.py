@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class FeatureVector:
+
+class FeatureVector(msgspec.Struct, frozen=True):
     """The features of one query as owned public values, with the graph and the time they stand for.
 
     Values: decimal as Decimal, sequence as dict of lists, map as dict, vector as list of floats; the value

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from featuregraph.errors import CompileError, FeatureOverflowError, RequestError
-from featuregraph.ir import Node, Op, toposort
-from featuregraph.reference.answers import feature_value, public, read_key, read_query
+from featuregraph.ir import Node, Op, looks_ahead, toposort
+from featuregraph.reference.answers import NO_TABLES, feature_value, public, read_key, read_query
 from featuregraph.reference.events import Log, Row
 from featuregraph.reference.exact import OutOfRangeError
-from featuregraph.reference.expressions import Query, evaluate
-from featuregraph.reference.rows import KEPT, is_partial, verdicts
+from featuregraph.reference.expressions import Query, evaluate, seen_by
+from featuregraph.reference.rows import KEPT, is_partial, is_unknown, verdicts
+from featuregraph.reference.tables import opened
 from featuregraph.shown import nearest, shown
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ REASONS: Mapping[str, str] = {
     "3.4": "beyond the last N",
     "3.5": "not known yet, or no longer held",
     "4.1": "where overflows",
+    "9.1": "outside the window ahead",
 }
 
 
@@ -82,10 +84,11 @@ class Why:
     value: object  # public; None also where `overflow` says why there is none
     overflow: bool
     partial: bool  # SEMANTICS 3.5
+    unknown: bool  # 9.3: it looks past the end of what is known, so that its value is null
     aggregates: tuple[AggregateTrace, ...]
 
 
-def explain_rows(
+def explain_rows(  # noqa: PLR0913 - the options of the contract
     graph: Graph,
     feature: str,
     arrivals: Iterable[Mapping[str, object]],
@@ -95,6 +98,8 @@ def explain_rows(
     *,
     as_known: bool = False,
     history_start_ms: int | None = None,
+    tables: Mapping[str, Iterable[Mapping[str, object]]] = NO_TABLES,
+    end: int | None = None,
 ) -> Why:
     """Return the value of FEATURE for KEY at T (ms) with a verdict on each row of its aggregates.
 
@@ -107,10 +112,13 @@ def explain_rows(
         request: request values and candidate lists by name.
         as_known: count only what a device knew at t (SEMANTICS 3.5).
         history_start_ms: with as_known, the oldest ts_ms that the device holds.
+        tables: the rows of the graph's tables by name (SEMANTICS 10).
+        end: the last ms that counts as known, in place of what the events say (SEMANTICS 9.3).
 
     Raises:
         CompileError: the graph has no such feature.
         EventError: an event is refused.
+        TableError: a table is not given, or one of its rows is refused.
         RequestError: key, t or request have another form than the graph asks for, or lack the candidates
             that the feature is computed for.
     """
@@ -123,8 +131,9 @@ def explain_rows(
     for entry in arrivals:
         log.arrive(entry)
     raw = {"key": key, "t": t, "request": request, "as_known": as_known, "history_start_ms": history_start_ms}
-    query, node = read_query(graph, log, raw), graph.features[feature]
-    unseen = _unseen(graph, log, raw, query)
+    query = read_query(graph, log, raw, tables=opened(graph.tables, tables), end=end)
+    node = graph.features[feature]
+    unseen = _unseen(graph, log, raw)
     value, overflow = _value(lambda: feature_value(feature, node, query))
     history = history_start_ms if as_known else None
     return Why(
@@ -134,17 +143,15 @@ def explain_rows(
         value=value,
         overflow=overflow,
         partial=is_partial(node, t, history, include_now=graph.include_now),
+        unknown=is_unknown(node, t, query.end, include_now=graph.include_now),
         aggregates=tuple(_trace(inner, query, unseen) for inner in toposort([node]) if inner.op is Op.AGG),
     )
 
 
-def _unseen(graph: Graph, log: Log, raw: Mapping[str, Any], query: Query) -> list[tuple[Row, str]]:
-    """Return the key's rows that no aggregate sees, with their clauses: not known yet, or refused."""
-    seen = set(map(id, query.rows))
-    known = read_query(graph, log, {**raw, "as_known": False}).rows
+def _unseen(graph: Graph, log: Log, raw: Mapping[str, Any]) -> list[tuple[Row, str]]:
+    """Return the key's rows that no aggregate sees, with the clauses that refused them."""
     key = read_key(graph, raw["key"])
-    hidden = [(row, "3.5") for row in known if id(row) not in seen]
-    return hidden + [(one.row, one.clause) for one in log.refused if one.row.key == key]
+    return [(one.row, one.clause) for one in log.refused if key is not None and one.row.key == key]
 
 
 def _check_candidates(graph: Graph, feature: str, request: Mapping[str, object] | None) -> None:
@@ -172,7 +179,9 @@ def _listed(names: Iterable[object]) -> str:
 
 def _trace(aggregate: Node, query: Query, unseen: list[tuple[Row, str]]) -> AggregateTrace:
     """Return AGGREGATE with a verdict on each row of its events; no aggregate sees UNSEEN."""
-    judged = _judge(aggregate, query) + [one for one in unseen if one[0].event in aggregate["events"]]
+    hidden = [] if looks_ahead(aggregate) else [(row, "3.5") for row in query.hidden]
+    others = [one for one in [*hidden, *unseen] if one[0].event in aggregate["events"]]
+    judged = _judge(aggregate, query) + others
     names = {node["name"]: node.scalar for node in toposort([aggregate]) if node.op is Op.FIELD}
     value, overflow = _value(lambda: public(aggregate.type, evaluate(aggregate, query)))
     rows = (
@@ -200,7 +209,8 @@ def _judge(aggregate: Node, query: Query) -> list[tuple[Row, str]]:
             overflowed.append(row)
             return False
 
-    judged = verdicts(aggregate, query.rows, query.t, include_now=query.include_now, where=holds)
+    rows = seen_by(aggregate, query)
+    judged = verdicts(aggregate, rows, query.t, include_now=query.include_now, where=holds)
     return [(row, "4.1" if any(row is one for one in overflowed) else clause) for row, clause in judged]
 
 

@@ -63,7 +63,7 @@ def package(
 
     Args:
         model: an ONNX file or its bytes.
-        graph: its features fill the inputs; its serving form is shipped.
+        graph: its features fill the inputs; a serving graph, without labels.
         inputs: for each model input the features that fill it; what is left out comes from graph and model.
         out_dir: the package directory; it appears whole or not at all.
         golden: at least three examples of feature values, such as no history, some, a full one.
@@ -76,7 +76,11 @@ def package(
         BackendError: the model is no ONNX file, or the extra `build` is missing.
     """
     chosen = options or Options()
-    graph = graph.serving()
+    if labels := graph.labels:
+        raise PackagingError(
+            f"graph {graph.name!r}: expected features that a device can know, found the labels "
+            f"{', '.join(labels)}, which look ahead; package graph.serving(), of the same id"
+        )
     content = model if isinstance(model, bytes) else _read(Path(model))
     file = ModelFile(content)
     file.forget_origin()

@@ -2,6 +2,7 @@
 
 1. A value is read again only if a row entered or left a window that it reads, or if it waits for the query.
 2. What a caller does to the values it got changes no later answer.
+3. What is read each time is not held in between: of a thousand candidates it would be most of a key.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Any
 
 from featuregraph import FeatureOverflowError, Plan
 from featuregraph.aggregates.weight import weigh
+from featuregraph.ir import toposort
 from featuregraph.layout import Layout
-from featuregraph.refresh import NEVER_READ, Place, copier, is_settled, refresher
+from featuregraph.refresh import ANY, NEVER_READ, Copier, Place, Refresher, copier, is_settled, refresher
 from stream.cells import Readable
 
 LOGGED = -1  # the span, after all others, of what is read from the log: it moves at each query, as no other
@@ -39,8 +41,8 @@ class Asked:
         ]
 
     @cached_property
-    def refresh(self) -> Callable[..., list[str]]:
-        """Return what reads those values again that may have changed (featuregraph.refresh)."""
+    def refresher(self) -> Refresher:
+        """Return what reads those values again that may have changed."""
         places = [self._place(number) for number in self.numbers]
         return refresher(self.plan, dict(zip(self.plan.aggregates, places, strict=True)))
 
@@ -51,7 +53,16 @@ class Asked:
         return Place(number, cell.span, cell.scanned)
 
     @cached_property
-    def copied(self) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    def passing(self) -> Mapping[str, None]:
+        """Return nothing for each feature that every query reads again: its value is not held until then."""
+        logged = {agg for agg, number in zip(self.plan.aggregates, self.numbers, strict=True) if number < 0}
+        features = self.plan.features.items()
+        return dict.fromkeys(
+            name for name, node in features if not is_settled(node) or not logged.isdisjoint(toposort([node]))
+        )
+
+    @cached_property
+    def copier(self) -> Copier:
         """Return what copies the values, so that none that stands from query to query can be changed."""
         return copier({name: node for name, node in self.plan.features.items() if is_settled(node)})
 
@@ -60,8 +71,11 @@ class Answers:
     """The values of one plan for one key, as they stand."""
 
     def __init__(self, asked: Asked) -> None:
-        self._asked = asked
+        self._refresh, self._waits = asked.refresher
+        self._gather, self._copied = asked.copier
+        self._passing = asked.passing
         self._values: dict[str, Any] = dict.fromkeys(asked.plan.features)
+        self._parts: tuple[Any, ...] = ()  # of the values: what is copied for each caller
         self._seen = NEVER_READ  # the key's age at the last refresh
 
     def at(
@@ -72,12 +86,24 @@ class Answers:
         Raises:
             FeatureOverflowError: a value lies outside its type; it names the first such feature.
         """
-        spoilt = self._asked.refresh(self._values, states, fold, moved, self._seen, t, q)
-        if spoilt:
-            self._seen = NEVER_READ
-            raise FeatureOverflowError(next(name for name in self._values if name in spoilt))
-        self._seen = age
-        return self._asked.copied(self._values)
+        values = self._values
+        if self._waits or moved[ANY] > self._seen:
+            spoilt = self._refresh(values, states, fold, moved, self._seen, t, q)
+            if spoilt:
+                self._seen = NEVER_READ
+                self._forget_passing()
+                raise FeatureOverflowError(next(name for name in values if name in spoilt))
+            self._seen = age
+            self._parts = self._gather(values)
+        found = self._copied(values, self._parts)
+        if self._waits:
+            self._forget_passing()
+        return found
+
+    def _forget_passing(self) -> None:
+        """Hold nothing that the next query reads again."""
+        self._values.update(self._passing)
+        self._parts = ()
 
     @property
     def weight(self) -> int:
@@ -86,4 +112,4 @@ class Answers:
         inner = sum(
             sys.getsizeof(value) + weigh(value) for value in values if value.__class__ in (list, dict)
         )
-        return sys.getsizeof(self._values) + _VALUE_BYTES * len(values) + inner
+        return sys.getsizeof(self._values) + sys.getsizeof(self._parts) + _VALUE_BYTES * len(values) + inner

@@ -16,12 +16,14 @@ from typing import Final
 
 from featuregraph.errors import EventError
 from featuregraph.types import INT64_MAX, INT64_MIN
-from stream import inbox, quarantine
+from stream import inbox
 from stream.blocks.sealing import Sealing
 from stream.clock import Clock
 from stream.codec import checksum
+from stream.errors import contradiction
 from stream.event import Draft, Receipt, Row
 from stream.limits import Limits
+from stream.quarantine import Quarantine
 from stream.reader import Reader, row_of
 from stream.sealer import Sealer
 from stream.store import UNPARSABLE, add_meta, give_back, meta, set_meta, transaction
@@ -75,6 +77,7 @@ class Appender:
         self._clock = clock
         self._limits = limits
         self._max_future_ms = max_future_ms
+        self._quarantine = Quarantine(connection, limits)
         self._latest: dict[int, int] = {}
         self._to_join = 0  # events that may be joined until the next sealing; below 0: joined too early
         self.sealer = Sealer(connection, reader.shelf, by_user=self._by_user, sealing=sealing)
@@ -144,7 +147,7 @@ class Appender:
         try:
             self._take(draft, call)
         except EventError:
-            quarantine.keep(self._connection, draft, call.now_ms, self._limits)
+            self._quarantine.keep(draft, call.now_ms)
             return False
         return True
 
@@ -152,6 +155,7 @@ class Appender:
         """Empty the memory: what was undone, or forgotten, may stand in it."""
         self._texts.drop()
         self._latest.clear()
+        self._quarantine.drop()
         self.sealer.drop()
 
     def tidy(self) -> bool:
@@ -189,7 +193,7 @@ class Appender:
 
     def _take(self, draft: Draft, call: _Call) -> Row | None:
         if self._max_future_ms is not None and draft.ts_ms > call.now_ms + self._max_future_ms:
-            quarantine.keep(self._connection, draft, call.now_ms, self._limits)
+            self._quarantine.keep(draft, call.now_ms)
             call.quarantined += 1
             return None
         key = self._texts.number(draft.key)
@@ -230,9 +234,9 @@ class Appender:
         except sqlite3.IntegrityError as error:
             if draft.seq is None or "event.seq" not in str(error):
                 raise  # an id or seq that the log found free is not: the file is damaged
-            new = False
+            new = free = False
         if not new:
-            self._check_known(draft, call, key)
+            self._check_known(draft, call, key, free=bool(free))
             return None
         self.last_id = id
         self.sealer.added(key, values[2])
@@ -242,12 +246,14 @@ class Appender:
             return row_of(stored)
         return Row._make(stored)
 
-    def _check_known(self, draft: Draft, call: _Call, key: int) -> None:
-        """Raise EventError if only the event's position is taken: a duplicate takes none."""
+    def _check_known(self, draft: Draft, call: _Call, key: int, *, free: bool) -> None:
+        """Raise EventError if only the event's position is not FREE: a duplicate takes none."""
         known = (
             draft.event_id is not None
             and self._connection.execute(_IS_KNOWN, (key, draft.event_id)).fetchone()
         )
+        if not known and free:
+            raise contradiction("an event_id in an index that no event has")
         if not known:
             position = (draft.user_id, draft.ts_ms, draft.seq)
             raise EventError(

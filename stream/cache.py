@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from stream.state import KeyCache
+from stream.key_cache import KeyCache
 
 WEIGH_EVERY = 1024  # rows pushed
 RETRY_AFTER = 256  # queries

@@ -6,7 +6,7 @@
     rows     rows are kept, the aggregate is folded when its window has moved
     log      nothing is kept: each query reads the rows it needs
 
-Pure: it decides, `stream.installed` makes layouts of it, `stream.state` moves over.
+Pure: it decides, `stream.installed` makes layouts of it, `stream.key_state` moves over.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from featuregraph.shown import shown
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.codec import Fields, checksum
 
@@ -65,7 +66,7 @@ def lost(id: int, what: str, detail: str) -> Finding:
 
 def damaged_block(id: int, events: int, detail: str) -> Finding:
     """Return the finding of one block."""
-    return Finding("block", f"block {id}", f"{detail}; it holds {events} events", events=events)
+    return Finding("block", f"block {shown(id)}", f"{detail}; it holds {events} events", events=events)
 
 
 def passing(error: sqlite3.Error | UnicodeDecodeError) -> bool:

@@ -86,6 +86,13 @@ _SALVAGE = "save what it still holds with `headrace log export` and start a new 
 _DAMAGED = {OPENING: "bring it back from a copy", CHECKING: _SALVAGE}
 
 
+def contradiction(found: str) -> sqlite3.DatabaseError:
+    """Return the error of SQLite for what was FOUND in a file whose tables and indexes disagree."""
+    error = sqlite3.DatabaseError(found)
+    error.sqlite_errorcode = 11  # as SQLite says where it notices
+    return error
+
+
 def translated(error: sqlite3.Error | UnicodeDecodeError, path: str, doing: str) -> LogError:
     """Return the LogError that says what ERROR of SQLite means while DOING something with the log at PATH."""
     damaged = _DAMAGED.get(doing, f"run `headrace log check` on it, {_SALVAGE}")
@@ -96,7 +103,7 @@ def translated(error: sqlite3.Error | UnicodeDecodeError, path: str, doing: str)
     refined = getattr(error, "sqlite_errorcode", 0)
     code = refined & 0xFF
     said = str(error).replace("\n", " ")
-    if code == _CORRUPT:
+    if code in _CORRUPT:
         return LogCorruptError(f"{path}: expected a sound file while {doing}, found: {said}; {damaged}")
     if refined in _UNSYNCED and doing not in (OPENING, FLUSHING, CLOSING):
         return LogError(
@@ -110,7 +117,8 @@ def translated(error: sqlite3.Error | UnicodeDecodeError, path: str, doing: str)
     return LogError(f"{path}: expected SQLite to succeed while {doing}, found: {said}; {damaged}")
 
 
-_CORRUPT = 11
+# SQLITE_CORRUPT; and SQLITE_CONSTRAINT: what the log found free is not, since its indexes disagree.
+_CORRUPT = frozenset({11, 19})
 # SQLITE_IOERR_FSYNC and _DIR_FSYNC: what was written before may be found again.
 _UNSYNCED = frozenset({1_034, 1_290})
 _LEFT = "what was taken before is in its write-ahead log, and copied as soon as that can be done"

@@ -19,8 +19,9 @@ from stream.binding import Binding, Reading
 from stream.cost import rows_gain
 from stream.decode import EventRow
 from stream.event import Row
+from stream.key_cache import KeyCache
+from stream.key_rows import Fetch, KeyRows, fill
 from stream.rows import Batch, KeptRows, ScannedRows
-from stream.state import Fetch, KeyCache, KeyRows, fill
 
 Read = Callable[[Reading], list[EventRow]]
 _INTERVALS = 8  # of which the mean is taken
@@ -60,7 +61,7 @@ class EventRows(KeyCache):
             held = self._kept.get(row.name)
             if held is not None:
                 decoder = self.binding.readings[row.name].decoder
-                made = decoder.row(decoder.of_row(row))
+                made = decoder.arrived(row)
                 if made is not None:
                     held.insert(made)
 

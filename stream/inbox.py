@@ -6,6 +6,7 @@
    every other event: duplicate, quarantine, seq. An event whose position is taken is kept apart and counted
    (`refused`): there is nobody left to tell.
 3. Taking is one transaction: an event stands in the inbox or in the log, whoever dies.
+4. A writer that looked looks again once the sender has rung (stream.lockfile), before its call returns.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import msgspec
 from stream.errors import LogError, LogFullError, translated
 from stream.event import Draft, Receipt
 from stream.limits import Limits
+from stream.lockfile import Bell
 from stream.store import Sync, connect_beside, transaction
 
 _MOST_TAKEN: Final = 1_024  # events of one transaction
@@ -55,7 +57,12 @@ class Outbox:
                     raise
                 time.sleep(_RETRY_S)
             else:
-                return
+                break
+        try:
+            self._bell = Bell(path)
+        except LogError:
+            self._connection.close()
+            raise
 
     def put(self, drafts: Iterable[Draft | None], *, keep_known: bool) -> Receipt:
         """Hand DRAFTS over (None: an event without a key, which is dropped)."""
@@ -72,6 +79,7 @@ class Outbox:
                     self._refuse_too_many()
             except sqlite3.Error as error:
                 raise translated(error, self._path, "handing events over") from error
+            self._bell.ring()
         return Receipt(keyless=len(all_drafts) - len(rows), handed_over=len(rows))
 
     def _refuse_too_many(self) -> None:
@@ -84,8 +92,9 @@ class Outbox:
             )
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection, and let go of the bell."""
         self._connection.close()
+        self._bell.close()
 
 
 def waiting(connection: sqlite3.Connection) -> bool:

@@ -37,7 +37,7 @@ class Installed:
     @cached_property
     def alone(self) -> Binding:
         """Return the plan's own binding, for scans."""
-        return Binding(lay_out(self.plan.demands), self.plan.graph.key, self._unparsable)
+        return Binding(lay_out(self.plan.demands), self.plan.graph.key_columns[0], self._unparsable)
 
     @cached_property
     def features(self) -> list[tuple[list[Binding], Any]]:
@@ -47,7 +47,7 @@ class Installed:
         for name, node in self.plan.features.items():
             aggregates = [n for n in toposort([node]) if n.op is Op.AGG]
             bindings = [
-                Binding(lay_out([(agg, include_now)]), self.plan.graph.key, self._unparsable)
+                Binding(lay_out([(agg, include_now)]), self.plan.graph.key_columns[0], self._unparsable)
                 for agg in aggregates
             ]
             found.append((bindings, reader({name: node}, aggregates)))
@@ -111,7 +111,7 @@ class Together:
 
     def serving(self, choice: Choice) -> Serving:
         """Return the plans served in the ways of CHOICE."""
-        if choice == STATES:
+        if choice is STATES or choice == STATES:
             return self._all
         found = self._servings.get(choice)
         if found is None:

@@ -4,6 +4,11 @@ SQLite's own locks last as long as one transaction; this one lasts as long as a 
 positions, ids and `known_ms` can be kept in memory. The operating system releases it when the process dies,
 however it dies. Who closes removes the file while still holding it; who opened it before then holds a file
 that is no longer there, sees that, and tries again.
+
+The file is the writer's bell too: who hands it an event rings, so that the writer need not look into the
+inbox before each answer.
+
+    0: pid, spaces and a line's end      32: what was rung last, 8 random bytes
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ import contextlib
 import errno
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from stream.errors import LogError, LogLockedError, LogReadOnlyError
 
@@ -23,6 +28,10 @@ except ImportError:  # not a POSIX system
     fcntl = None
 
 
+_BELL_AT: Final = 32
+_BELL_BYTES: Final = 8
+
+
 class LockFile:
     """The lock of the log at PATH, held from construction until `release`."""
 
@@ -30,11 +39,61 @@ class LockFile:
         self.path = f"{path}.lock"
         self._fd = _hold(self.path, path) if fcntl else _create(self.path, path)
 
+    def rung(self) -> bytes | None:
+        """Return what was rung last; None where nobody can ring: the disk was full, or has no such calls."""
+        found = os.pread(self._fd, _BELL_BYTES, _BELL_AT) if fcntl else b""
+        return found if len(found) == _BELL_BYTES else None
+
     def release(self) -> None:
         """Let others write, and leave no file behind where the folder allows it."""
         with contextlib.suppress(OSError):
             Path(self.path).unlink()
         os.close(self._fd)
+
+
+class Bell:
+    """The bell of whoever writes to the log at PATH, found before anything is handed over."""
+
+    def __init__(self, path: str) -> None:
+        """Find it; raise LogReadOnlyError if it may not be rung."""
+        self._log = path
+        self._path = f"{path}.lock"
+        self._fd = self._open() if fcntl else None
+
+    def ring(self) -> None:
+        """Tell the writer that something waits, which stands in the file by now."""
+        if self._fd is not None and _stands(self._path, self._fd):
+            self._strike()
+            return
+        # Another process may have become the writer since, and looked before anything was there.
+        self.close()
+        with contextlib.suppress(LogError):
+            self._fd = self._open() if fcntl else None
+            self._strike()
+
+    def _strike(self) -> None:
+        if self._fd is not None:
+            with contextlib.suppress(OSError):  # the bytes are there to be written over
+                os.pwrite(self._fd, os.urandom(_BELL_BYTES), _BELL_AT)
+
+    def _open(self) -> int | None:
+        """Return the open file, None if nobody writes: whoever comes will look."""
+        try:
+            return os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LogReadOnlyError(
+                f"{self._log}: expected to write to the lock file {self._path}, which tells the writer of"
+                f" events, found: {error.strerror}; give write permission, or open the log with"
+                " read_only=True"
+            ) from error
+
+    def close(self) -> None:
+        """Let go of the file."""
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            os.close(fd)
 
 
 def _hold(path: str, log: str) -> int:
@@ -44,7 +103,7 @@ def _hold(path: str, log: str) -> int:
         fd = _try(path, log)
     with contextlib.suppress(OSError):  # on a full disk nobody reads who holds it, but it is held
         # Never cut to nothing: ext4 syncs a file that was as it is closed, which takes 10 ms.
-        os.pwrite(fd, b"%-20d\n" % os.getpid(), 0)
+        os.pwrite(fd, b"%-31d\n" % os.getpid() + bytes(_BELL_BYTES), 0)
     return fd
 
 

@@ -17,8 +17,10 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from os import PathLike, fspath
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, Self
 from weakref import WeakSet
+
+import msgspec
 
 from featuregraph.errors import EventError
 from featuregraph.windows import parse_duration
@@ -58,7 +60,7 @@ _MOST_TRIMS: Final = 4  # to come below a size that is estimated
 _NO_KEY: Final = frozenset({"", "event", "ts_ms", "seq", "known_ms", "attrs"})
 
 
-class Standing(NamedTuple):
+class Standing(msgspec.Struct, frozen=True):
     """Where a log stands at one moment; see the properties of these names."""
 
     generation: int
@@ -118,6 +120,7 @@ class EventLog(LogFile):
         self._keepers: WeakSet[Keeper] = WeakSet()
         self._appender: Appender | None = None
         self._in_snapshot = False
+        self._quiet_since: bytes | None = None  # what was rung last as nothing waited in the inbox
         super().__init__(fspath(path), sync, limits or Limits(), read_only=read_only, shared=shared)
         try:
             with self._using(OPENING) as connection:
@@ -418,15 +421,25 @@ class EventLog(LogFile):
         None: some did, some wait to be taken in, or only a snapshot can tell, as in a process that reads.
         """
         with self._lock:
-            writer, connection = self._appender, self._connection
-            if writer is None or connection is None:
+            writer = self._appender
+            if writer is None or writer.last_id != last_id or writer.generation != generation:
                 return None
-            if writer.last_id != last_id or writer.generation != generation:
-                return None
-            try:
-                return None if inbox.waiting(connection) else self._written(writer)
-            except sqlite3.Error:
-                return None  # who reads the log next says what it means
+            return self._written(writer) if self._is_quiet() else None
+
+    def _is_quiet(self) -> bool:
+        """Tell whether nothing waits to be taken in: as long as nobody rings, one look at the inbox holds."""
+        if self._file is None or self._connection is None:
+            return False
+        rung = self._file.rung()
+        if rung is not None and rung == self._quiet_since:
+            return True
+        try:
+            waits = inbox.waiting(self._connection)
+        except sqlite3.Error:
+            return False  # who reads the log next says what it means
+        if not waits:
+            self._quiet_since = rung
+        return not waits
 
     def _written(self, writer: Appender) -> Standing:
         """Return where the log stands for its writer: nobody else moves it."""

@@ -1,6 +1,6 @@
 """From one binding to the next: which of the rows held still do, and what is read from the log.
 
-Pure: it decides, `stream.state` acts.
+Pure: it decides, `stream.key_state` acts.
 """
 
 from __future__ import annotations

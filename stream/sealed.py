@@ -12,12 +12,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from heapq import heappop, heappush
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from stream.blocks.runs import ID, TS, Event
 from stream.damage import Finding, Tell, damaged_block, said
 from stream.errors import BlockError
 from stream.shelf import Shelf
+
+_BOUNDS: Final = "SELECT last_id, first_ms, last_ms, owner_key, owner_name FROM block WHERE id = ?"
 
 
 class _Listed(NamedTuple):
@@ -96,13 +98,19 @@ def _wrong(connection: sqlite3.Connection, listed: _Listed, events: list[Event])
     """Return what a block has other than the tables say, None if nothing."""
     from stream.blocks.events import runs_of
 
+    runs = runs_of(events)
     found = {
         (key, name, first, last - first, events[first][TS], events[last - 1][TS])
-        for key, name, first, last in runs_of(events)
+        for key, name, first, last in runs
     }
     query = "SELECT key, name, start, events, first_ms, last_ms FROM run WHERE block = ?"
     if found != set(connection.execute(query, (listed.id,))):
         return "expected the runs that the file names, found others"
     if not events or len(events) != listed.events or min(event[ID] for event in events) != listed.first_id:
         return f"expected {listed.events} events from id {listed.first_id} on, found others"
+    owner = runs[0][:2] if len(runs) == 1 else (None, None)
+    times = [event[TS] for event in events]
+    bounds = max(event[ID] for event in events), min(times), max(times), *owner
+    if bounds != connection.execute(_BOUNDS, (listed.id,)).fetchone():
+        return "expected the ids, times and owner that the file names, found others"
     return None

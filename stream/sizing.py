@@ -8,7 +8,7 @@ from stream.binding import Binding
 from stream.choice import Costs, EventCost, SpanCost, SpanName, TrackCost, TrackName, span_name, track_name
 
 if TYPE_CHECKING:
-    from stream.state import KeyState
+    from stream.key_state import KeyState
 
 SPAN_BYTES: Final = 500  # of the objects around a window, measured on CPython 3.11
 CELL_BYTES: Final = 1600  # of the objects and functions around a state

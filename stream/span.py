@@ -135,10 +135,14 @@ class RunningSpan:
         if first < 0:
             for enter in self._enters:
                 enter(rows, start, end)
-            return
-        entering = rows.loose[first : end - rows.packed]
-        for push in self._pushes:
-            push(entering)
+        elif end - start == 1:
+            row = rows.loose[first]
+            for push in self._pushes:
+                push(row)
+        else:
+            batch = rows.entering(start, end)
+            for enter in self._enters:
+                enter(batch, start, end)
 
     def _rebuild(self, t: int) -> None:
         self._running = {}
@@ -295,7 +299,7 @@ class RunningSpan:
 
     def _take(self, row: EventRow) -> None:
         for push in self._pushes:
-            push((row,))
+            push(row)
         self._touched = True
 
     def trimmed(self, count: int) -> None:

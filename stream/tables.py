@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import msgspec
 
 from featuregraph.errors import EventError
+from stream import dataset
 from stream.errors import EventFileError, LogError
 from stream.event import Receipt
 from stream.limits import Limits
@@ -117,11 +118,17 @@ def count_rows(path: str | Path) -> int | None:
     if format == "csv":
         return max(_count_lines(path) - 1, 0)
     with translating(path, "reading its footer"):
-        import pyarrow.dataset as ds
+        if format == "parquet":
+            return dataset.count_rows(Path(path), EventFileError)
+        return _count_ipc(path) if _is_arrow_file(path) else None
 
-        if format == "arrow" and not _is_arrow_file(path):
-            return None
-        return int(ds.dataset(str(path), format="parquet" if format == "parquet" else "ipc").count_rows())
+
+def _count_ipc(path: str | Path) -> int:
+    import pyarrow as pa
+
+    with pa.memory_map(str(path)) as source:
+        reader = pa.ipc.open_file(source)
+        return sum(reader.get_batch(i).num_rows for i in range(reader.num_record_batches))
 
 
 def _is_arrow_file(path: str | Path) -> bool:
@@ -203,12 +210,8 @@ def _arrow_tables(path: Path, rows: int) -> Iterator[pa.Table]:
 def _arrow_batches(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
     match format_of(path):
         case "parquet":
-            import pyarrow.dataset as ds
-
-            # One thread and little read-ahead: the memory of a batch or two.
-            yield from ds.dataset(str(path), format="parquet").to_batches(
-                batch_size=rows, use_threads=False, batch_readahead=1, fragment_readahead=1
-            )
+            for _, batch in dataset.batches(path, EventFileError, rows):
+                yield batch
         case "arrow":
             yield from _ipc_batches(path)
         case _:

@@ -1,17 +1,19 @@
-"""Tables of queries: from Parquet, Arrow, CSV and JSON lines, or from rows in memory, to one Arrow table.
+"""Tables of queries, and the graph's own: from Parquet, Arrow, CSV and JSON lines, or from rows in memory.
 
-A table has one column per key column, ts_ms, a column per request name, a list column per candidate name, and
-perhaps as_known and history_start_ms (GRAPH_JSON). Rows in memory and lines of JSON may have either form: the
-columns of the table by name, or {"key", "t", "request"}. In CSV cells are text, a candidate's a JSON list.
+A table of queries has one column per key column, ts_ms, a column per request name, a list column per
+candidate name, and perhaps as_known and history_start_ms (GRAPH_JSON). Rows in memory and lines of JSON may
+have either form: the columns of the table by name, or {"key", "t", "request"}. In CSV cells are text, a
+candidate's a JSON list.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from stream import dataset
 from stream.errors import BackfillError
 from stream.tables import format_of
 
@@ -20,51 +22,70 @@ if TYPE_CHECKING:
 
 _INTEGERS = ("ts_ms", "history_start_ms")
 _OPTIONS = ("as_known", "history_start_ms")
+_BATCH_ROWS = 65_536
 
 
 def read_queries(
-    source: str | Path | pa.Table | Iterable[Mapping[str, Any]], key: str, candidates: Collection[str] = ()
+    source: str | Path | pa.Table | Iterable[Mapping[str, Any]],
+    columns: Sequence[str],
+    candidates: Collection[str] = (),
 ) -> pa.Table:
     """Return the queries of SOURCE as a table, in their order.
 
     Args:
         source: a file, a table, or rows.
-        key: the key column, for rows of the form {"key", "t", "request"}.
+        columns: the key's, for rows of the form {"key", "t", "request"}.
         candidates: names whose cells in CSV are lists.
 
     Raises:
         BackfillError: the file cannot be read, or a column holds values of several types.
     """
     if isinstance(source, str | Path):
-        return _from_file(Path(source), key, candidates)
+        return _from_file(Path(source), "queries", columns, candidates)
     if hasattr(source, "column_names"):
         return source
-    return _from_rows(source, key, "the queries")
+    return _from_rows(source, columns, "the queries")
 
 
-def _from_file(path: Path, key: str, candidates: Collection[str]) -> pa.Table:
+def read_table(path: str | Path) -> pa.Table:
+    """Return the rows of a graph's table (SEMANTICS 10.1) in the file at PATH.
+
+    Raises:
+        BackfillError: the file cannot be read.
+    """
+    return _from_file(Path(path), "rows of a table", ("key",), ())
+
+
+def _from_file(path: Path, what: str, columns: Sequence[str], candidates: Collection[str]) -> pa.Table:
     if not path.exists():
-        raise BackfillError(f"{path}: expected a file of queries, found nothing; check the path")
+        raise BackfillError(f"{path}: expected a file of {what}, found nothing; check the path")
     try:
         match format_of(path):
             case "parquet":
-                import pyarrow.dataset as ds
-
-                return ds.dataset(str(path), format="parquet").to_table()
+                return _from_parquet(path)
             case "arrow":
                 return _from_ipc(path)
             case "csv":
                 return _from_csv(path, candidates)
             case _:
-                return _from_rows(_lines(path), key, str(path))
+                return _from_rows(_lines(path), columns, str(path))
     except BackfillError:
         raise
     except (OSError, ValueError, NotImplementedError, TypeError, KeyError) as error:
         # pyarrow's own errors derive from these
         said = (str(error).splitlines() or [type(error).__name__])[0]
         raise BackfillError(
-            f"{path}: expected a sound file of queries, found: {said}; write it anew"
+            f"{path}: expected a sound file of {what}, found: {said}; write it anew"
         ) from error
+
+
+def _from_parquet(path: Path) -> pa.Table:
+    import pyarrow as pa
+
+    tables = [dataset.empty_table(path, BackfillError)]
+    for _, batch in dataset.batches(path, BackfillError, _BATCH_ROWS):
+        tables.append(pa.Table.from_batches([batch]))
+    return pa.concat_tables(tables, promote_options="default")
 
 
 def _from_ipc(path: Path) -> pa.Table:
@@ -135,29 +156,40 @@ def _lines(path: Path) -> Iterable[Mapping[str, Any]]:
 # ---------------------------------------------------------------- rows in memory
 
 
-def _from_rows(rows: Iterable[Mapping[str, Any]], key: str, where: str) -> pa.Table:
+def _from_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], where: str) -> pa.Table:
     import pyarrow as pa
 
-    flat = [_flat(row, key) for row in rows]
-    names = dict.fromkeys(name for row in flat for name in row) or dict.fromkeys((key, "ts_ms"))
-    columns = {}
+    flat = [_flat(row, columns) for row in rows]
+    names = dict.fromkeys(name for row in flat for name in row) or dict.fromkeys((*columns, "ts_ms"))
+    found = {}
     for name in names:
         try:
-            columns[name] = pa.array(
-                [row.get(name) for row in flat], pa.int64() if name in _INTEGERS else None
-            )
+            found[name] = pa.array([row.get(name) for row in flat], pa.int64() if name in _INTEGERS else None)
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
             raise BackfillError(
                 f"{where}, column {name}: expected values of one type, found: {str(error).splitlines()[0]};"
                 " write them alike"
             ) from error
-    return pa.table(columns)
+    return pa.table(found)
 
 
-def _flat(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _flat(row: Mapping[str, Any], columns: Sequence[str]) -> Mapping[str, Any]:
     """Return a query as a row of the table."""
     if "t" not in row or "ts_ms" in row:
         return row
     given = cast("Mapping[str, Any]", row.get("request") or {})
     options = {name: row[name] for name in _OPTIONS if name in row}
-    return {key: row.get("key"), "ts_ms": row["t"], **given, **options}
+    return {**_key(row.get("key"), columns), "ts_ms": row["t"], **given, **options}
+
+
+def _key(key: object, columns: Sequence[str]) -> Mapping[str, Any]:
+    """Return a query's key by column: a value, a list of them, or by name for several graphs."""
+    if isinstance(key, Mapping):
+        return key
+    if isinstance(key, list | tuple) and len(key) == len(columns):
+        return dict(zip(columns, key, strict=True))
+    if len(columns) == 1:
+        return {columns[0]: key}
+    raise BackfillError(
+        f"expected a key with a value of {', '.join(columns)}, found {key!r:.60} in a query; give all of them"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -63,18 +63,25 @@ def is_public(type: AnyType) -> bool:
     return type.kind not in ("decimal", "vector")
 
 
-def owned(type: AnyType, x: str) -> str:
-    """Return the text of a copy of X, a public value of TYPE made of rows; "" where nothing can change."""
+def changeable(type: AnyType, x: str) -> list[str]:
+    """Return the texts of what a caller could change of X, a public value of TYPE made of rows."""
     match type:
-        case MapType():
-            return f"{{**{x}}}"
         case RecordType(items):
-            lists = ", ".join(f"{name!r}: [*{x}[{name!r}]]" for name, _ in items)
+            return [f"{x}[{name!r}]" for name, _ in items]
+        case MapType() | ListType() | Type(kind="vector"):
+            return [x]
+    return []
+
+
+def owned(type: AnyType, parts: Sequence[str]) -> str:
+    """Return the text of a copy of a value of TYPE whose changeable PARTS are these texts."""
+    match type:
+        case RecordType(items):
+            lists = ", ".join(f"{name!r}: [*{x}]" for (name, _), x in zip(items, parts, strict=True))
             return f"{{{lists}}}"
-        case ListType():
-            return f"[*{x}]"
-    assert type.kind != "vector", "vectors come with a query, not with rows"
-    return ""
+        case MapType():
+            return f"{{**{parts[0]}}}"
+    return f"[*{parts[0]}]"
 
 
 def to_json_value(type: AnyType) -> Form:

@@ -39,7 +39,7 @@ def change(old: Graph, new: Graph) -> Change:
         return tuple(Changed(name, _text(old, name), _text(new, name)) for name in names)
 
     frame = (
-        Changed("key", str(old.key), str(new.key)),
+        Changed("key", ", ".join(old.key_columns), ", ".join(new.key_columns)),
         Changed("include_now", str(old.include_now).lower(), str(new.include_now).lower()),
     )
     return Change(

@@ -13,10 +13,10 @@ from featuregraph.explain.cost import Cost, Kept, cost_of, fields_of, kept_of
 from featuregraph.explain.load import Load
 from featuregraph.explain.moves import moves, range_text
 from featuregraph.infix import Writer, aggregate_text, events_text, infix
-from featuregraph.ir import Node, Op, toposort
+from featuregraph.ir import Node, Op, ahead_of, toposort
 from featuregraph.layout import lay_out
 from featuregraph.passes import PASSES
-from featuregraph.plan import LIFETIME, Plan
+from featuregraph.plan import LIFETIME, NOWHERE, Plan
 from featuregraph.steps import Steps, written
 
 ASSUMED = Load()
@@ -42,6 +42,7 @@ class FeatureLine:
     reach_ms: int | None
     lifetime: bool  # a stream in it reaches before every history
     windowless: bool  # there is no stream in it
+    ahead_ms: int | None  # how far it looks ahead: a label, computed in history only
     aggregates: tuple[int, ...]  # numbers in Description.aggregates
     events: tuple[str, ...]  # that it touches
     state_bytes: int  # of its aggregates, estimated as if all values differed
@@ -118,6 +119,11 @@ class Description:
     nodes: int
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """Return the features that look ahead: devices serve the others."""
+        return tuple(line.name for line in self.features if line.ahead_ms is not None)
+
+    @property
     def lifetime(self) -> tuple[str, ...]:
         """Return the features that need all history."""
         return tuple(line.name for line in self.features if line.lifetime)
@@ -143,7 +149,7 @@ def describe(plan: Plan, load: Load = ASSUMED) -> Description:
     return Description(
         graph=graph.name,
         id=plan.id,
-        key=str(graph.key),
+        key=", ".join(graph.key_columns),
         include_now=graph.include_now,
         events=events,
         requests=_types(graph.requests),
@@ -204,9 +210,10 @@ def _features(
                 type=_type(node),
                 expression=names[node] if names.get(node, name) != name else now.text(node),
                 written=None if node is plan.graph.features[name] else before.text(plan.graph.features[name]),
-                reach_ms=plan.reach[name],
-                lifetime=plan.reach[name] is LIFETIME and name not in plan.windowless,
+                reach_ms=plan.reach.get(name),
+                lifetime=plan.reach.get(name, NOWHERE) is LIFETIME,
                 windowless=name in plan.windowless,
+                ahead_ms=ahead_of(node),
                 aggregates=aggregates[name],
                 events=tuple(sorted({event for agg, _ in asked for event in agg["events"]})),
                 state_bytes=sum(lines[number].state_bytes for number in aggregates[name]),

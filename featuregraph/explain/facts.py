@@ -61,7 +61,10 @@ def of_feature(about: Description, line: FeatureLine) -> Iterable[Fact]:
     if line.windowless:
         yield "Looks back", "not at all: from the query alone"
         return
-    yield "Looks back", "lifetime" if line.lifetime else window_text(line.reach_ms)
+    if line.ahead_ms is not None:
+        yield "Looks ahead", f"{window_text(line.ahead_ms)}: a label, which only history can tell"
+    if line.lifetime or line.reach_ms is not None:
+        yield "Looks back", "lifetime" if line.lifetime else window_text(line.reach_ms)
     yield "Reads", _names(line.events)
     yield "State", "; ".join(dict.fromkeys(about.aggregates[n].state for n in line.aggregates))
     if line.state_bytes:

@@ -101,7 +101,14 @@ def _moves(about: Description) -> Iterator[str]:
 def _looks_back(line: FeatureLine) -> str:
     if line.windowless:
         return "from the query alone"
-    return "lifetime" if line.lifetime else f"{window_text(line.reach_ms)} back"
+    looks = []
+    if line.ahead_ms is not None:
+        looks.append(f"label, {window_text(line.ahead_ms)} ahead")
+    if line.lifetime:
+        looks.append("lifetime")
+    elif line.reach_ms is not None:
+        looks.append(f"{window_text(line.reach_ms)} back")
+    return ", ".join(looks)
 
 
 def _shared(about: Description) -> Iterator[str]:
@@ -147,6 +154,8 @@ def _cell(line: AggregateLine) -> str:
 
 
 def _history(about: Description) -> Iterator[str]:
+    if about.labels:
+        yield f"labels, which only history can tell, so that devices serve the others: {_names(about.labels)}"
     yield f"history: {window_text(about.reach_ms)}"
     if about.lifetime:
         yield f"  lifetime features, which pin the columns they read: {_names(about.lifetime)}"

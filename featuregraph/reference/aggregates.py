@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
-from featuregraph.ir import Node
+from featuregraph.ir import Node, looks_ahead
 from featuregraph.reference.events import Row
 from featuregraph.reference.exact import exact, int64, nearest, order
 from featuregraph.scalar.transcendental import exp2
@@ -96,19 +96,24 @@ def quantile(node: Node, seen: Seen, t: int) -> object:
 
 def since_last(node: Node, seen: Seen, t: int) -> int | None:
     """Give t minus ts_ms of the latest row."""
-    return int64(t - seen[-1][0].ts_ms) if seen else None
+    return int64(_distance(node, seen[-1][0], t)) if seen else None
 
 
 def since_first(node: Node, seen: Seen, t: int) -> int | None:
     """Give t minus ts_ms of the earliest row."""
-    return int64(t - seen[0][0].ts_ms) if seen else None
+    return int64(_distance(node, seen[0][0], t)) if seen else None
+
+
+def _distance(node: Node, row: Row, t: int) -> int:
+    """Clause 9.1: ahead, ts_ms minus t."""
+    return row.ts_ms - t if looks_ahead(node) else t - row.ts_ms
 
 
 def decayed_sum(node: Node, seen: Seen, t: int) -> float:
     """Give the sum of x * 2^(-(t - ts) / half_life)."""
     total = Fraction(0)
     for (row, _), x in zip(seen, _numbers(node, seen), strict=True):
-        halvings, rest = divmod(t - row.ts_ms, node["half_life"])
+        halvings, rest = divmod(_distance(node, row, t), node["half_life"])
         if halvings <= MAX_HALVINGS:
             total += x * Fraction(exp2(-rest / node["half_life"])) / 2**halvings
     return nearest(total)
@@ -134,10 +139,13 @@ SHAPES: Mapping[str, Shape] = {
 }
 
 
-def latest_per_value(seen: Seen) -> list[Row]:
-    """Keep only the latest row per value of f, for sequence(distinct=f); SEEN has no null f."""
-    latest = {f: row for row, f in seen}
-    return sorted(latest.values(), key=lambda row: row.order)
+def nearest_per_value(node: Node, seen: Seen) -> list[Row]:
+    """Keep only the latest row per value of f, for sequence(distinct=f), ahead the earliest (9.1).
+
+    SEEN has no null f.
+    """
+    nearest = {f: row for row, f in (reversed(seen) if looks_ahead(node) else seen)}
+    return sorted(nearest.values(), key=lambda row: row.order)
 
 
 def top(

@@ -7,7 +7,7 @@ keep are noted with the clause that refused them, so that they can be shown (fea
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from featuregraph.errors import EventError
@@ -16,13 +16,27 @@ from featuregraph.reference.fields import UnparsableError, convert, convert_or_n
 from featuregraph.types import IDENTIFIER, INT64, INT64_MAX, TIMESTAMP, Type
 
 MAX_FUTURE_MS = 300_000
+Key = str | tuple[str, ...]  # the identifiers of the key's columns, of one column the identifier (11.1)
+
+
+def columns_of(key: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the columns of a graph's key."""
+    return (key,) if isinstance(key, str) else key
+
+
+def key_of(values: Sequence[object]) -> Key | None:
+    """Clause 11.1: return the key of these identifiers, null if one of them is."""
+    texts = tuple(value for value in values if isinstance(value, str))
+    if len(texts) < len(values):
+        return None
+    return texts if len(texts) > 1 else texts[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One event of one key: its place in the order, and its declared fields as values (null where absent)."""
 
-    key: str
+    key: Key | None  # null in what is refused by 1.1 alone
     user_id: str | None
     event: str
     ts_ms: int
@@ -50,23 +64,23 @@ class Log:
 
     def __init__(
         self,
-        key: str,
+        key: str | tuple[str, ...],
         events: Mapping[str, Mapping[str, Type]],
         *,
         strict: bool = False,
         max_future_ms: int = MAX_FUTURE_MS,
     ) -> None:
-        self.key = key
+        self.columns = columns_of(key)
         self.declared = events
         self.strict = strict
         self.max_future_ms = max_future_ms
         self.clock_ms: int | None = None
-        self.rows: dict[str, list[Row]] = {}
+        self.rows: dict[Key, list[Row]] = {}
         self.refused: list[Refused] = []
         self.counts: Counter[str] = Counter()
         self._positions: set[tuple[str | None, int, int]] = set()
         self._last_seq: dict[tuple[str | None, int], int] = {}
-        self._event_ids: set[tuple[str, str | None]] = set()
+        self._event_ids: set[tuple[Key, str | None]] = set()
 
     def arrive(self, entry: Mapping[str, object]) -> None:
         """Take an event, {"clock": MS} or {"forget": {...}}. Raise EventError if the event is refused."""
@@ -89,9 +103,9 @@ class Log:
         assert isinstance(event, str)
         assert isinstance(ts_ms, int)
         seq = _seq(raw)
-        key = self._text(raw, self.key)
+        key = self._key(raw)
         if key is None:  # 1.1
-            self.counts["without_key"] += 1
+            self._refuse_keyless(raw, event, ts_ms)
             return
         user_id = self._text(raw, "user_id")
         event_id = self._text(raw, "event_id")
@@ -100,7 +114,7 @@ class Log:
         known_ms = self._convert(TIMESTAMP, raw, "known_ms")  # 1.7
         assert known_ms is None or isinstance(known_ms, int)
         row = Row(key, user_id, event, ts_ms, seq, event_id, known_ms, self._fields(raw, event, seq))
-        if self.clock_ms is not None and ts_ms > self.clock_ms + self.max_future_ms:  # 1.5
+        if self._lies_ahead(ts_ms):  # 1.5
             self._refuse(row, "quarantined", "1.5")
         elif event_id is not None and (key, event_id) in self._event_ids:  # 1.3
             self._refuse(row, "duplicate", "1.3")
@@ -112,8 +126,23 @@ class Log:
         else:
             self._keep(row)
 
+    def _key(self, raw: Mapping[str, object]) -> Key | None:
+        """Clause 11.1: read each key column; an event without a value for one of them has no key."""
+        return key_of([self._text(raw, column) for column in self.columns])
+
+    def _lies_ahead(self, ts_ms: int) -> bool:
+        return self.clock_ms is not None and ts_ms > self.clock_ms + self.max_future_ms
+
+    def _refuse_keyless(self, raw: Mapping[str, object], event: str, ts_ms: int) -> None:
+        """Clause 1.1: nothing but its name, time and id is read of an event that is dropped."""
+        event_id = convert_or_null(IDENTIFIER, read(raw, "event_id"))
+        assert event_id is None or isinstance(event_id, str)
+        row = Row(None, None, event, ts_ms, 0, event_id, None, {})
+        self._refuse(row, "without_key", "1.5" if self._lies_ahead(ts_ms) else "1.1")
+
     def _keep(self, row: Row) -> None:
         where = row.user_id, row.ts_ms
+        assert row.key is not None
         self.rows.setdefault(row.key, []).append(row)
         self._positions.add((*where, row.seq))
         self._last_seq[where] = max(row.seq, self._last_seq.get(where, -1))
@@ -127,9 +156,15 @@ class Log:
         for row in kept:
             self._keep(row)
 
-    def ordered(self, key: str) -> list[Row]:
+    def ordered(self, key: Key) -> list[Row]:
         """Clauses 1.2 and 1.4: return the rows of KEY by the total order, whatever order they arrived in."""
         return sorted(self.rows.get(key, ()), key=lambda row: row.order)
+
+    @property
+    def end(self) -> int | None:
+        """Clause 9.3: the largest ts_ms of all that arrived, but for what is quarantined or forgotten."""
+        kept = [row.ts_ms for rows in self.rows.values() for row in rows]
+        return max(kept + [one.row.ts_ms for one in self.refused if one.clause != "1.5"], default=None)
 
     def _refuse(self, row: Row, reason: str, clause: str) -> None:
         self.counts[reason] += 1
@@ -169,7 +204,9 @@ def _is_meant(row: Row, what: Mapping[str, object]) -> bool:
             assert isinstance(value, int)
             return row.ts_ms < value
         case "key":
-            return row.key == convert_or_null(IDENTIFIER, value)
+            values = value if isinstance(value, (list, tuple)) else [value]
+            found = [convert_or_null(IDENTIFIER, one) for one in values]
+            return row.key is not None and row.key == key_of(found)
         case "event_id":
             return row.event_id is not None and row.event_id == convert_or_null(IDENTIFIER, value)
         case _:

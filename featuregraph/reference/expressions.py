@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from featuregraph.ir import Node, Op
-from featuregraph.reference.aggregates import SHAPES, Seen, latest_per_value, top
+from featuregraph.ir import Node, Op, looks_ahead
+from featuregraph.reference.aggregates import SHAPES, Seen, nearest_per_value, top
 from featuregraph.reference.events import Row
 from featuregraph.reference.exact import bring, int64, order
 from featuregraph.reference.operators import STRICT, TAKES_NULL, equal
 from featuregraph.reference.rows import KEPT, verdicts
+from featuregraph.reference.tables import Table
 from featuregraph.reference.zones import day_of_week, hour_of_day
 
 
@@ -27,6 +28,9 @@ class Query:
     include_now: bool
     request: Mapping[str, object] = field(default_factory=dict)
     candidate: Mapping[str, object] = field(default_factory=dict)
+    hidden: Sequence[Row] = ()  # what 3.5 leaves out of rows: labels see it too
+    end: int | None = None  # the last ms that counts as known (9.3)
+    tables: Mapping[str, Table] = field(default_factory=dict)
 
 
 def evaluate(node: Node, query: Query, row: Row | None = None) -> Any:
@@ -124,6 +128,13 @@ def _common(node: Node, arg: Node, value: object) -> object:
 # ---------------------------------------------------------------- aggregates: section 4
 
 
+def seen_by(node: Node, query: Query) -> Sequence[Row]:
+    """Clause 3.5: return the rows of the key that NODE may see; nothing is hidden from a label."""
+    if looks_ahead(node) and query.hidden:
+        return sorted([*query.rows, *query.hidden], key=lambda row: row.order)
+    return query.rows
+
+
 def _kept(node: Node, query: Query) -> list[Row]:
     """Clause 3.4: return the rows that the stream keeps."""
     where = node.role("where")
@@ -131,7 +142,7 @@ def _kept(node: Node, query: Query) -> list[Row]:
     def holds(row: Row) -> bool:
         return where is None or evaluate(where, query, row) is True
 
-    judged = verdicts(node, query.rows, query.t, include_now=query.include_now, where=holds)
+    judged = verdicts(node, seen_by(node, query), query.t, include_now=query.include_now, where=holds)
     return [row for row, clause in judged if clause == KEPT]
 
 
@@ -164,11 +175,15 @@ def _agg(node: Node, query: Query, row: Row | None) -> object:
 
 
 def _sequence(node: Node, query: Query) -> dict[str, list[object]]:
-    """Give aligned lists, oldest to newest, of the n latest rows; `distinct` comes before the cut to n."""
+    """Give aligned lists, oldest to newest, of the n latest rows; `distinct` comes before the cut to n.
+
+    Clause 9.1: ahead, of the n rows nearest to t.
+    """
     rows: Sequence[Row] = _kept(node, query)
     if node.role("distinct") is not None:
-        rows = latest_per_value(_seen(node, "distinct", query, rows))
-    rows = rows[-node["n"] :]
+        rows = nearest_per_value(node, _seen(node, "distinct", query, rows))
+    n = node["n"]
+    rows = rows[:n] if looks_ahead(node) else rows[-n:]
     return {name: [evaluate(item, query, row) for row in rows] for name, item in node.items}
 
 
@@ -183,6 +198,14 @@ def _lookup(node: Node, query: Query, row: Row | None) -> object:
         groups = _groups(grouped, query).items()
         found = next((rows for group, rows in groups if equal(group, by.scalar, wanted, key.scalar)), ())
     return _shape(grouped, query, found)
+
+
+def _table(node: Node, query: Query, row: Row | None) -> object:
+    """Clause 10.2: look up as of the row's time inside a stream, else as of t, whatever windows there are."""
+    key = evaluate(node.args[0], query, row)
+    time = query.t if row is None else row.ts_ms
+    found = query.tables[node["table"]].as_of(key, time, include_now=query.include_now)
+    return None if found is None else found.fields[node["field"]]
 
 
 def _top(node: Node, query: Query, row: Row | None) -> object:
@@ -210,4 +233,5 @@ EVALUATE: Mapping[Op, Callable[[Node, Query, Row | None], object]] = {
     Op.AGG: _agg,
     Op.LOOKUP: _lookup,
     Op.TOP: _top,
+    Op.TABLE: _table,
 }

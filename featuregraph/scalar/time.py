@@ -36,6 +36,18 @@ def day_of_week(tz: str) -> Callable[[int], int]:
     return lambda t: local(t).weekday()
 
 
+def offset(tz: str) -> Callable[[int], int]:
+    """Return the function from seconds UTC, any number, to the seconds that zone TZ is ahead of UTC."""
+    local = _local(zone(tz))
+
+    def seconds_ahead(seconds: int) -> int:
+        ahead = local(seconds * 1000).utcoffset()
+        assert ahead is not None
+        return ahead // timedelta(seconds=1)
+
+    return seconds_ahead
+
+
 def _local(tzinfo: ZoneInfo) -> Callable[[int], datetime]:
     epoch = datetime(1970, 1, 1, tzinfo=tzinfo)
 

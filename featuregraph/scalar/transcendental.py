@@ -2,7 +2,8 @@
 
 A platform's own log1p and exp2 differ in the last bit from one libm to the next. These kernels use only +
 - * and / in a fixed order, and frexp and ldexp, which are exact. No loop depends on data, so the same
-steps can run on whole arrays. A number that one double cannot hold is an unevaluated sum of two, a value
+steps run on whole arrays too (featuregraph.arrays): where a type says `Any`, a double or an array of doubles
+stands. A number that one double cannot hold is an unevaluated sum of two, a value
 and its tail: T. J. Dekker, "A floating-point technique for extending the available precision", Numerische
 Mathematik 18 (1971).
 
@@ -23,21 +24,21 @@ arithmetic", ACM TOMS 15 (1989)
 from __future__ import annotations
 
 from math import frexp, ldexp
-from typing import Final
+from typing import Any, Final
 
 _SPLIT: Final = 134217729.0  # 2**27 + 1: cuts a double into two halves of 26 bits
-_SQRT_HALF: Final = float.fromhex("0x1.6a09e667f3bcdp-1")
-_TINY: Final = 2.0**-54  # below it x is log1p(x) rounded, since x**2/2 < half the gap to x's neighbour
+SQRT_HALF: Final = float.fromhex("0x1.6a09e667f3bcdp-1")
+TINY: Final = 2.0**-54  # below it x is log1p(x) rounded, since x**2/2 < half the gap to x's neighbour
 
 # log(2) twice: with 42 bits in front, so that its product with any exponent is exact; and rounded to nearest.
 _LN2_HI, _LN2_LO = float.fromhex("0x1.62e42fefa3800p-1"), float.fromhex("0x1.ef35793c76730p-45")
 _LN2, _LN2_TAIL = float.fromhex("0x1.62e42fefa39efp-1"), float.fromhex("0x1.abc9e3b39803fp-56")
 _THIRD, _THIRD_TAIL = float.fromhex("0x1.5555555555555p-2"), float.fromhex("0x1.5555555555555p-56")
 
-_NEAREST: Final = 6755399441055744.0  # 1.5 * 2**52: adding it rounds to an integer, half to even
-_BEYOND: Final = 1100.0  # 2**1100 and 2**-1100 lie outside the doubles, subnormal ones included
+NEAREST: Final = 6755399441055744.0  # 1.5 * 2**52: adding it rounds to an integer, half to even
+BEYOND: Final = 1100.0  # 2**1100 and 2**-1100 lie outside the doubles, subnormal ones included
 # 2**(j/16) rounded to nearest, and what is left of it.
-_POWERS: Final = tuple(
+POWERS: Final = tuple(
     (float.fromhex(hi), float.fromhex(lo))
     for hi, lo in (
         ("0x1.0000000000000p+0", "0x0.0p+0"),
@@ -60,7 +61,7 @@ _POWERS: Final = tuple(
 )
 
 
-def _rest(a: float, b: float, product: float) -> float:
+def residue(a: Any, b: Any, product: Any) -> Any:
     """Return a * b - PRODUCT exactly, where PRODUCT is a * b rounded (Dekker)."""
     c = _SPLIT * a
     a1 = c - (c - a)
@@ -75,15 +76,20 @@ def log1p(x: float) -> float | None:
     """Return log(1 + X) of a finite X, None outside its domain X > -1; at most 1 ulp from the exact value."""
     if not x > -1.0:
         return None
-    if -_TINY < x < _TINY:
+    if -TINY < x < TINY:
         return x + 0.0
     hi = 1.0 + x
     t = hi - 1.0
     lo = (1.0 - (hi - t)) + (x - t)
     m, e = frexp(hi)
-    if m < _SQRT_HALF:
+    if m < SQRT_HALF:
         m, e = m * 2.0, e - 1
-    lo = ldexp(lo, -e)
+    result: float = log_of(m, ldexp(lo, -e), e)
+    return result
+
+
+def log_of(m: Any, lo: Any, e: Any) -> Any:
+    """Return log(2**E * (M + LO)), M from sqrt(1/2) to sqrt(2), LO far below it: steps 3 to 5."""
     # s = above / (2 + above), where above = m + lo - 1
     f = m - 1.0
     above = f + lo
@@ -92,9 +98,9 @@ def log1p(x: float) -> float | None:
     below_tail = (above - (below - 2.0)) + above_tail
     s = above / below
     p = s * below
-    s_tail = (((above - p) - _rest(s, below, p)) + above_tail - s * below_tail) / below
+    s_tail = (((above - p) - residue(s, below, p)) + above_tail - s * below_tail) / below
     z = s * s
-    z_tail = _rest(s, s, z) + 2.0 * s * s_tail
+    z_tail = residue(s, s, z) + 2.0 * s * s_tail
     # The series from z/5 on is below 0.006: one double holds it to 2**-60 of 1/3.
     w = 1 / 19 + z * (1 / 21 + z * (1 / 23 + z * (1 / 25)))
     w = 1 / 11 + z * (1 / 13 + z * (1 / 15 + z * (1 / 17 + z * w)))
@@ -102,9 +108,9 @@ def log1p(x: float) -> float | None:
     c = _THIRD + w
     c_tail = (w - (c - _THIRD)) + _THIRD_TAIL
     g = z * c
-    g_tail = _rest(z, c, g) + (z * c_tail + z_tail * c)
+    g_tail = residue(z, c, g) + (z * c_tail + z_tail * c)
     k = s * g
-    k_tail = _rest(s, g, k) + (s * g_tail + s_tail * g)
+    k_tail = residue(s, g, k) + (s * g_tail + s_tail * g)
     # e log(2) + 2s + 2k: each sum keeps its rounding error for the last addition
     a, b, c = e * _LN2_HI, 2.0 * s, 2.0 * k
     first = a + b
@@ -116,18 +122,23 @@ def log1p(x: float) -> float | None:
 
 def exp2(x: float) -> float:
     """Return 2**X, 0.0 below and infinity above the doubles; at most 1 ulp from the exact value."""
-    x = min(max(x, -_BEYOND), _BEYOND)
-    sixteenths = (x * 16.0 + _NEAREST) - _NEAREST
+    x = min(max(x, -BEYOND), BEYOND)
+    sixteenths = (x * 16.0 + NEAREST) - NEAREST
     r = x - sixteenths * 0.0625
     e, j = divmod(int(sixteenths), 16)
-    power, power_tail = _POWERS[j]
+    # Two factors, since 2**e alone may lie outside the doubles. Only the last product rounds.
+    half = e // 2
+    result: float = power_of(r, *POWERS[j]) * ldexp(1.0, half) * ldexp(1.0, e - half)
+    return result
+
+
+def power_of(r: Any, power: Any, power_tail: Any) -> Any:
+    """Return 2**R times the pair POWER and POWER_TAIL, R at most 1/32 in size: steps 2 and 3."""
     y = r * _LN2
-    y_tail = _rest(r, _LN2, y) + r * _LN2_TAIL
+    y_tail = residue(r, _LN2, y) + r * _LN2_TAIL
     bend = 1 / 120 + y * (1 / 720 + y * (1 / 5040 + y * (1 / 40320)))
     bend = y * y * (1 / 2 + y * (1 / 6 + y * (1 / 24 + y * bend)))
     p = power * y
     total = power + p
-    tail = (p - (total - power)) + (_rest(power, y, p) + (power * (y_tail + bend) + power_tail * (1.0 + y)))
-    # Two factors, since 2**e alone may lie outside the doubles. Only the last product rounds.
-    half = e // 2
-    return (total + tail) * ldexp(1.0, half) * ldexp(1.0, e - half)
+    tail = (p - (total - power)) + (residue(power, y, p) + (power * (y_tail + bend) + power_tail * (1.0 + y)))
+    return total + tail

@@ -7,18 +7,20 @@ through an `Executor` and raises AssertionError where a value, a partial list or
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from featuregraph.answer import Answered
-from featuregraph.errors import FeatureGraphError
+from featuregraph.errors import CompileError, FeatureGraphError
 from featuregraph.graph import Graph
 from featuregraph.testing.exact import near
 from featuregraph.values import json_value, same
 
 Json = Any
+Tables = Mapping[str, Sequence[Mapping[str, Json]]]
+NO_TABLES: Tables = {}
 
 
 class Executor(Protocol):
@@ -29,22 +31,32 @@ class Executor(Protocol):
         """Return what the executor is called in test ids."""
         ...
 
+    @property
+    def serves(self) -> bool:
+        """Tell whether it is a device: one plan without labels, under one column (SEMANTICS 9.2, 11.3)."""
+        ...
+
     def run(
         self,
-        graph: Graph,
+        graphs: Sequence[Graph],
         arrivals: Sequence[Mapping[str, Json]],
         queries: Sequence[Mapping[str, Json]],
         *,
         strict: bool = False,
+        tables: Tables = NO_TABLES,
+        end: int | None = None,
     ) -> Sequence[Answered]:
-        """Return one answer per query.
+        """Return one answer per query; of several graphs, its values are named GRAPH.FEATURE.
 
         Args:
-            graph: the features asked for.
-            arrivals: in order: events, {"clock": MS}, {"forget": {"before" | "key" | "event_id": VALUE}}.
+            graphs: the features asked for.
+            arrivals: in order: events, {"clock": MS}, {"forget": {"before" | "key" | "event_id": VALUE}},
+                {"table": NAME, "rows": [ROW, ...]}.
             queries: {"key", "t"} and perhaps "request", "as_known", "history_start_ms", "after"; "after": N
                 asks when only the first N entries have arrived. A query changes nothing.
-            strict: refuse events with unparsable fields.
+            strict: refuse events and rows of tables with unparsable fields.
+            tables: their rows by name, known from the beginning.
+            end: the last ms that counts as known, where it is given.
 
         Raises:
             FeatureGraphError: of the kind that the case expects.
@@ -66,9 +78,8 @@ class Case:
     tolerance: Mapping[str, float] = field(default_factory=dict)
     partial: Sequence[Sequence[str]] | None = None
     labels: Sequence[str] | None = None
-    # Forms that no executor builds yet: a case that has them cannot pass (SEMANTICS_MORE).
-    graphs: Json = None
-    tables: Json = None
+    graphs: Json = None  # in place of `graph`
+    tables: Tables = field(default_factory=dict)
     end: int | None = None
 
 
@@ -83,11 +94,30 @@ def load_cases(folder: Path) -> list[Case]:
 
 
 def check_executor(executor: Executor, case: Case) -> None:
-    """Run CASE through EXECUTOR; raise AssertionError with what differs."""
+    """Run CASE through EXECUTOR; raise AssertionError with what differs.
+
+    A device must refuse what only history can tell, by name, and answer what is left of the case.
+    """
+    try:
+        graphs = [Graph.from_json(form) for form in case.graphs or [case.graph]]
+    except FeatureGraphError as error:
+        _check_error(case, error)
+        return
+    found = [name for graph in graphs for name in _named(graphs, graph, graph.labels)]
+    _require(found == list(case.labels or found), f"{case.id}: expected labels {case.labels}, found {found}")
+    if executor.serves and not _is_served(graphs):
+        _check_refused(executor, case, graphs)
+        graphs = _served(graphs)
+        if not graphs:
+            return
+        case = _case_of(case, graphs[0])
+    _check_answers(executor, case, graphs)
+
+
+def _check_answers(executor: Executor, case: Case, graphs: Sequence[Graph]) -> None:
     expected = case.expected
     try:
-        graph = _graph(case)
-        answers = executor.run(graph, case.events, case.queries, strict=case.strict)
+        answers = _run(executor, case, graphs)
     except FeatureGraphError as error:
         _check_error(case, error)
         return
@@ -96,18 +126,61 @@ def check_executor(executor: Executor, case: Case) -> None:
         len(answers) == len(expected), f"{case.id}: expected {len(expected)} answers, found {len(answers)}"
     )
     for place, (answer, row) in enumerate(zip(answers, expected, strict=True)):
-        _check_values(case, graph, place, answer, row)
+        _check_values(case, graphs, place, answer, row)
         if case.partial is not None:
-            found, partial = list(answer.partial), list(case.partial[place])
-            _require(found == partial, f"{case.id}: query {place}: expected partial {partial}, found {found}")
+            told, partial = list(answer.partial), list(case.partial[place])
+            _require(told == partial, f"{case.id}: query {place}: expected partial {partial}, found {told}")
 
 
-def _graph(case: Case) -> Graph:
-    _require(case.graphs is None, f"{case.id}: expected one graph, found several; not built yet")
-    graph = Graph.from_json(case.graph)
-    _require(case.tables is None, f"{case.id}: expected no tables, found some; not built yet")
-    _require(case.labels is None, f"{case.id}: expected no labels, found {case.labels}; not built yet")
-    return graph
+def _run(executor: Executor, case: Case, graphs: Sequence[Graph]) -> Sequence[Answered]:
+    return executor.run(
+        graphs, case.events, case.queries, strict=case.strict, tables=case.tables, end=case.end
+    )
+
+
+def _named(graphs: Sequence[Graph], graph: Graph, names: Iterable[str]) -> list[str]:
+    """Return NAMES of features of GRAPH as answers name them."""
+    return [f"{graph.name}.{name}" if len(graphs) > 1 else name for name in names]
+
+
+# ---------------------------------------------------------------- what a device is for
+
+
+def _is_served(graphs: Sequence[Graph]) -> bool:
+    return len(graphs) == 1 and isinstance(graphs[0].key, str) and not graphs[0].labels
+
+
+def _check_refused(executor: Executor, case: Case, graphs: Sequence[Graph]) -> None:
+    """Raise AssertionError unless EXECUTOR refuses GRAPHS as they are, with the names of a graph's labels."""
+    try:
+        _run(executor, case, graphs)
+    except CompileError as error:
+        labels = graphs[0].labels if len(graphs) == 1 and isinstance(graphs[0].key, str) else ()
+        told = str(error)
+        _require(all(name in told for name in labels), f"{case.id}: expected the names {labels}: {error}")
+    else:
+        raise AssertionError(f"{case.id}: expected that a device refuses it, found answers")
+
+
+def _served(graphs: Sequence[Graph]) -> list[Graph]:
+    """Return what a device computes of GRAPHS; nothing where they have another key or labels only."""
+    (graph, *others) = graphs
+    if others or not isinstance(graph.key, str) or len(graph.labels) == len(graph.features):
+        return []
+    return [graph.serving()]
+
+
+def _case_of(case: Case, graph: Graph) -> Case:
+    """Return CASE with the features and the requests of GRAPH only."""
+    asked = {*graph.requests, *graph.candidates}
+    queries = [
+        {**query, "request": {n: v for n, v in (query.get("request") or {}).items() if n in asked}}
+        for query in case.queries
+    ]
+    rows = case.expected
+    if not isinstance(rows, dict):
+        rows = [{name: row[name] for name in graph.features} for row in rows]
+    return replace(case, queries=queries, expected=rows, end=None)
 
 
 def _check_error(case: Case, error: FeatureGraphError) -> None:
@@ -118,12 +191,19 @@ def _check_error(case: Case, error: FeatureGraphError) -> None:
         raise AssertionError(f"{case.id}: expected {expected}, found {found}: {error}") from error
 
 
-def _check_values(case: Case, graph: Graph, place: int, answer: Answered, row: Mapping[str, Json]) -> None:
+def _check_values(
+    case: Case, graphs: Sequence[Graph], place: int, answer: Answered, row: Mapping[str, Json]
+) -> None:
     where = f"{case.id}: query {place}"
-    found = list(answer.values)
-    _require(found == sorted(row), f"{where}: expected features {sorted(row)}, found {found}")
+    nodes = {
+        name: node
+        for graph in graphs
+        for name, node in zip(_named(graphs, graph, graph.features), graph.features.values(), strict=True)
+    }
+    _require(sorted(answer.values) == sorted(row), f"{where}: expected features {sorted(row)}")
+    _require(list(answer.values) == list(nodes), f"{where}: expected the order {list(nodes)}")
     for name, expected in row.items():
-        node = graph.features[name]
+        node = nodes[name]
         value = json_value(node.type, answer.values[name], per_candidate=node.per_candidate)
         tolerance = case.tolerance.get(name)
         equal = same(value, expected) if tolerance is None else near(value, expected, tolerance)

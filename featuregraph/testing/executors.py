@@ -8,6 +8,7 @@ from typing import Any
 
 from featuregraph import reference
 from featuregraph.graph import Graph
+from featuregraph.testing.conformance import NO_TABLES, Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +16,19 @@ class ReferenceExecutor:
     """The brute-force evaluator: what it gives defines what the others must give."""
 
     name: str = "reference"
+    serves: bool = False
 
     def run(
         self,
-        graph: Graph,
+        graphs: Sequence[Graph],
         arrivals: Sequence[Mapping[str, Any]],
         queries: Sequence[Mapping[str, Any]],
         *,
         strict: bool = False,
+        tables: Tables = NO_TABLES,
+        end: int | None = None,
     ) -> Sequence[reference.Answer]:
         """Return one answer per query."""
-        return reference.answer(graph, arrivals, queries, strict=strict)
+        if len(graphs) > 1:
+            return reference.together(graphs, arrivals, queries, strict=strict, tables=tables, end=end)
+        return reference.answer(graphs[0], arrivals, queries, strict=strict, tables=tables, end=end)

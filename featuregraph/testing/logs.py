@@ -42,7 +42,7 @@ def random_workload(
     queries: int = 8,
     plain: bool = False,
 ) -> Workload:
-    """Return at most EVENTS arrivals and QUERIES queries for GRAPHS, which share their key column.
+    """Return at most EVENTS arrivals and QUERIES queries for GRAPHS, which share their key.
 
     plain: each event has its own position and event_id, and nothing else arrives: any order gives the same.
     """
@@ -64,7 +64,7 @@ class _Maker:
     def __init__(self, rng: Random, world: World, graphs: Sequence[Graph], *, plain: bool) -> None:
         self.rng = rng
         self.world = world
-        self.key = graphs[0].key
+        self.columns = graphs[0].key_columns
         self.plain = plain
         self.fields: dict[str, dict[str, Type]] = {"unknown": {}}
         self.requests: dict[str, Type] = {}
@@ -77,7 +77,8 @@ class _Maker:
             self.candidates |= graph.candidates
             for node in toposort(graph.features.values()):
                 if node.op is Op.AGG:
-                    edges |= {node["offset"], node["offset"] + (node["over"] or 0)}
+                    # Of a label, t and t + W.
+                    edges |= {max(node["offset"], 0), node["offset"] + (node["over"] or 0), node["offset"]}
         self.edges = sorted(edges)
         # How seq comes: "explicit" ones are free; "mixed" ones collide now and then.
         self.seqs = "explicit" if plain else choose(rng, {"absent": 4, "explicit": 4, "mixed": 2})
@@ -138,7 +139,12 @@ class _Maker:
         what = self.rng.choice(("before", "key", "event_id"))
         if what == "before":
             return {what: self.world.time(self.rng)}
-        return {what: self.rng.choice(self._ids or ["e0"]) if what == "event_id" else self.rng.choice(KEYS)}
+        return {what: self.rng.choice(self._ids or ["e0"]) if what == "event_id" else self._key(KEYS)}
+
+    def _key(self, values: Sequence[Any]) -> Any:
+        """Return a key out of VALUES, a list where it has several columns."""
+        found = [self.rng.choice(values) for _ in self.columns]
+        return found[0] if len(found) == 1 else found
 
     def _event(self, ts: int) -> Json:
         rng = self.rng
@@ -166,12 +172,13 @@ class _Maker:
         rng = self.rng
         attrs: Json = {}
         fields = dict(declared)
-        if self.key not in _PLACED:
-            fields[self.key] = IDENTIFIER
+        fields |= {name: IDENTIFIER for name in self.columns if name not in _PLACED}
         for name, type in fields.items():
             if name in _PLACED or rng.random() < 0.05:
                 continue
-            raw = rng.choice(KEYS) if name == self.key and rng.random() < 0.9 else self.world.raw(rng, type)
+            raw = (
+                rng.choice(KEYS) if name in self.columns and rng.random() < 0.9 else self.world.raw(rng, type)
+            )
             if name in _COLUMNS or not self.in_attrs or rng.random() < 0.2:
                 event[name] = raw
                 if rng.random() < 0.1:
@@ -205,7 +212,7 @@ class _Maker:
 
     def query(self, t: int) -> Json:
         rng = self.rng
-        key = rng.choice(KEYS) if rng.random() < 0.95 else rng.choice((5, "nobody"))
+        key = self._key(KEYS if rng.random() < 0.95 else (5, "nobody"))
         form: Json = {"key": key, "t": t}
         request = {n: self.world.raw(rng, type) for n, type in self.requests.items() if rng.random() < 0.9}
         length = rng.randint(0, 3)

@@ -14,7 +14,8 @@ from featuregraph.convert import converter
 from featuregraph.types import TIMESTAMP
 from stream import tabular
 from stream.backfill.executors import EXECUTORS, Executor, Reference, by_key
-from stream.backfill.history import Recorded, batches, identifier, recorded, size
+from stream.backfill.given import read_tables
+from stream.backfill.history import Recorded, Rows, batches, identifier, recorded, size
 from stream.backfill.job import READING, Progress
 from stream.backfill.slack import asked_of, magnitudes, scaled
 from stream.query import Query
@@ -34,7 +35,7 @@ def sampled(
         from featuregraph.arrow import read_queries
 
         graph = plan.graph
-        table = tabular.read_queries(queries, str(graph.key), graph.candidates)
+        table = tabular.read_queries(queries, graph.key_columns, graph.candidates)
         found = read_queries(graph, table, as_known=as_known)
     if sample is None or sample >= len(found):
         return list(found)
@@ -58,23 +59,33 @@ def verify(
     queries: Sequence[Query],
     *,
     executors: Sequence[Executor] = EXECUTORS,
+    tables: Mapping[str, Any] | None = None,
     progress: Progress = lambda what, n, total: None,
 ) -> tuple[Verification, Recorded]:
     """Return what EXECUTORS give for QUERIES, counted against the reference, and what became of the events.
 
     The reference gets the events of the queried keys only: keys never mix (SEMANTICS 1.1).
+    TABLES are those of the graph, as replay takes them.
 
     Raises:
         FeatureGraphError, StreamError: an event or a query is refused, or a file cannot be read; one line.
     """
     found = Verification(plan, queries)
+    for one in executors:
+        one.check(plan)
+    rows = read_tables([plan.graph], tables)
     chosen = {key for key, _ in by_key(queries) if key is not None}
     total = size(events)
     with recorded(
-        events, [plan.graph], log=True, chosen=chosen, done=lambda n: progress(READING, n, total)
+        events,
+        [plan.graph],
+        log=True,
+        chosen=chosen,
+        tables=rows,
+        done=lambda n: progress(READING, n, total),
     ) as known:
         expected = _outcomes(Reference(), found, known, progress)
-        for place, outcome in _without_events(plan, queries).items():
+        for place, outcome in _without_events(plan, known.tables, queries).items():
             found.expect(expected[place], outcome)
         slack = _slack(plan, known, queries)
         known.rows.clear()
@@ -110,6 +121,7 @@ def _slack(plan: Plan, known: Recorded, queries: Sequence[Query]) -> dict[int, d
     }
 
 
-def _without_events(plan: Plan, queries: Sequence[Query]) -> Mapping[int, Outcome]:
+def _without_events(plan: Plan, tables: Rows, queries: Sequence[Query]) -> Mapping[int, Outcome]:
     """Return what the reference says at QUERIES where nothing ever happened."""
-    return dict(Reference().outcomes(plan, Recorded(str(plan.graph.key), None), queries))
+    nothing = Recorded(plan.graph.key_columns, None, tables=tables)
+    return dict(Reference().outcomes(plan, nothing, queries))

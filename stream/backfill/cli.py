@@ -17,9 +17,10 @@ from featuregraph.sources import load_graph
 from featuregraph.times import format_time, parse_time
 from featuregraph.why import explain_rows
 from headrace import console
-from stream.backfill import check, job, output, proof, trace
+from stream.backfill import check, given, job, output, proof, trace
 from stream.backfill.executors import EXECUTORS, executor
-from stream.backfill.history import batches, identifier, size
+from stream.backfill.given import read_tables
+from stream.backfill.history import batches, identifier, latest_of, size
 from stream.backfill.served import prove
 from stream.engine import MODES
 from stream.errors import BackfillError
@@ -33,6 +34,13 @@ Events = Annotated[Path, typer.Argument(help=f"Recorded events: a device log, {_
 Queries = Annotated[Path, typer.Argument(help=f"What is asked, and when: {_FORMATS}.")]
 _GRAPH = "package.module:name, file.py:name or a JSON file"
 GraphOption = Annotated[str, typer.Option("--graph", "-g", metavar="GRAPH", help=f"{_GRAPH}.")]
+TableOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=PATH", help=f"Rows of a table of the graph: {_FORMATS}; once for each."),
+]
+EndOption = Annotated[
+    int | None, typer.Option(metavar="MS", help="The last ms that counts as known, for labels.")
+]
 AsKnown = Annotated[
     bool, typer.Option("--as-known", help="Count only what a device knew at the time asked for.")
 ]
@@ -65,21 +73,23 @@ def replay(
     out: Annotated[Path, typer.Option("--out", "-o", help="The Parquet file to write.")],
     engine: Annotated[str, typer.Option(help="device or reference.")] = "device",
     mode: Annotated[str, typer.Option(help=f"Of the device engine: {', '.join(MODES)}.")] = "auto",
-    table: Annotated[list[str] | None, typer.Option(help="Not yet.", hidden=True)] = None,
+    table: TableOption = None,
     as_known: AsKnown = False,
-    end: Annotated[int | None, typer.Option(help="Not yet.", hidden=True)] = None,
+    end: EndOption = None,
     workers: Annotated[int, typer.Option(help="Not yet.", hidden=True)] = 1,
     memory: Annotated[str | None, typer.Option(help="Not yet.", hidden=True)] = None,
     json: console.JsonOption = False,
 ) -> None:
     """Compute features for recorded events and queries."""
     began = time.monotonic()
-    job.refuse_later(tables=table, end=end, workers=workers, memory=memory)
-    by = executor(engine, mode)
+    job.refuse_later(workers=workers, memory=memory)
+    by, tables = executor(engine, mode), given.named(table)
     output.check_path(out)
     plans = [load_graph(one).compile() for one in graph]
     with _steps() as progress:
-        found, report = job.run(plans, events, queries, by, as_known=as_known, progress=progress)
+        found, report = job.run(
+            plans, events, queries, by, tables=tables, as_known=as_known, end=end, progress=progress
+        )
         output.write(found, out)
     if json:
         console.emit_json({**asdict(report), "out": str(out)})
@@ -93,12 +103,21 @@ def replay(
         ("keyless", report.keyless),
     ]
     counts += [(f"unparsable {field}", n) for field, n in report.unparsable.items()]
+    counts += [(f"rows of table {name} without a key or a time", n) for name, n in report.dropped.items()]
     for what, n in counts:
         if n:
             console.say(f"  {what}  {n:,}")
+    for label, n in report.unknown.items():
+        console.say(
+            f"  label {label}  null in {n:,} of {report.rows:,} rows, which look past the end{_until(report)}"
+        )
     if report.absent:
         console.say(f"  null or empty for want of a column in the queries  {', '.join(report.absent)}")
     console.say(f"done in {time.monotonic() - began:,.1f} s, {report.seconds:,.1f} s of it computing")
+
+
+def _until(report: job.Report) -> str:
+    return "" if report.end is None else f" at {report.end} ({format_time(report.end)})"
 
 
 def verify(
@@ -120,6 +139,7 @@ def verify(
     ] = None,
     sample: Annotated[int | None, typer.Option(help="Compare this many of the queries.", min=1)] = None,
     seed: Annotated[int, typer.Option(help="Chooses the sample.")] = 0,
+    table: TableOption = None,
     as_known: AsKnown = False,
     json: console.JsonOption = False,
 ) -> None:
@@ -133,17 +153,22 @@ def verify(
         raise BackfillError(
             f"expected EVENTS and --graph GRAPH, or --served LOG, found no {missing}; add what is missing"
         )
-    plan = load_graph(graph).compile()
+    whole = load_graph(graph)
+    plan = whole.serving().compile()  # labels are computed by the reference alone
     asked = check.sampled(plan, events, queries, sample=sample, seed=seed, as_known=as_known)
     if not asked:
         raise BackfillError(f"{queries or events}: expected at least one query, found none; give some")
     with _steps() as progress:
-        found, known = check.verify(plan, events, asked, executors=EXECUTORS, progress=progress)
+        found, known = check.verify(
+            plan, events, asked, executors=EXECUTORS, tables=given.named(table), progress=progress
+        )
     seconds = round(time.monotonic() - began, 3)
     if json:
         console.emit_json(_summary(found, known.count, seconds))
     else:
         _show(found, known.count)
+        if whole.labels:
+            console.say(f"not compared: the labels {', '.join(whole.labels)}")
         console.say(f"done in {seconds:,.1f} s")
     if not found.ok:
         raise typer.Exit(CHECK_FAILED)
@@ -250,7 +275,7 @@ def why(
     *,
     graph: GraphOption,
     feature: Annotated[str, typer.Option("--feature", "-f", help="Its name.")],
-    key: Annotated[str, typer.Option("--key", "-k", help="Whose events.")],
+    key: Annotated[str, typer.Option("--key", "-k", help="Whose events; of several columns a JSON list.")],
     at: Annotated[
         str, typer.Option("--at", help="When it is asked: ms, or ISO 8601 (UTC if it names no zone).")
     ],
@@ -260,22 +285,28 @@ def why(
     include_now: Annotated[
         str | None, typer.Option(help="yes or no: as if the graph said so.", metavar="yes|no")
     ] = None,
+    table: TableOption = None,
+    end: EndOption = None,
     show_all: Annotated[bool, typer.Option("--all", help="Show every row.")] = False,
     json: console.JsonOption = False,
 ) -> None:
     """Show the rows behind one value, each with its clause."""
     found_graph = _with_now(load_graph(graph), include_now)
-    t, given = parse_time(at), _request(request, found_graph)
+    t, asked = parse_time(at), _request(request, found_graph)
+    rows = read_tables([found_graph], given.named(table))
     mine: list[Any] = []
     # Under another key than user_id a seq given on arrival counts all events of the user: keep them all.
-    together = str(found_graph.key) != "user_id"
-    total = size(events)
+    together = found_graph.key_columns != ("user_id",)
+    total, latest = size(events), end
     with _steps() as progress:
         for batch in batches(events):
             mine += [e for e in batch if together or identifier(e.get("user_id")) == key]
+            latest = latest_of(batch, latest) if end is None else end
             progress(job.READING, len(batch), total)
     try:
-        found = explain_rows(found_graph, feature, mine, key, t, given)
+        found = explain_rows(
+            found_graph, feature, mine, _key(key, found_graph), t, asked, tables=rows, end=latest
+        )
     except EventError as error:
         raise EventError(f"{events}: {error}") from None
     if not mine:
@@ -290,6 +321,22 @@ def why(
             console.say(f"... {shown.more:,} more; --all shows them")
     for line in trace.arithmetic(found_graph, found):
         console.say(line)
+
+
+def _key(text: str, graph: Graph) -> Any:
+    """Return the key that TEXT gives: of several columns a JSON list of their values."""
+    if len(graph.key_columns) == 1:
+        return text
+    columns = ", ".join(graph.key_columns)
+    try:
+        found = json_text.loads(text)
+    except ValueError:
+        found = text
+    if not isinstance(found, list):
+        raise RequestError(
+            f'--key: expected a JSON list of {columns}, found {text!r:.60}; write it like ["a", "b"]'
+        )
+    return found
 
 
 def _with_now(graph: Graph, answer: str | None) -> Graph:

@@ -11,9 +11,9 @@ from functools import partial
 from itertools import groupby
 from typing import Protocol
 
-from featuregraph import FeatureOverflowError, Plan, RequestError
+from featuregraph import CompileError, FeatureOverflowError, Plan, RequestError
 from featuregraph.answer import Answered, Outcome
-from stream.backfill.history import Recorded, identifier
+from stream.backfill.history import Key, Recorded, identifier
 from stream.engine import MODES, Engine, Mode
 from stream.errors import BackfillError
 from stream.log import EventLog
@@ -36,6 +36,10 @@ class Executor(Protocol):
         """Tell whether it reads the log; else it reads the chosen keys' rows."""
         ...
 
+    def check(self, plan: Plan) -> None:
+        """Raise CompileError if it does not compute PLAN, before any work."""
+        ...
+
     def outcomes(
         self, plan: Plan, events: Recorded, queries: Sequence[Query]
     ) -> Iterator[tuple[int, Outcome]]:
@@ -54,6 +58,9 @@ class Reference:
     name: str = "reference"
     needs_log: bool = False
 
+    def check(self, plan: Plan) -> None:
+        """Do nothing: it computes whatever compiles."""
+
     def outcomes(
         self, plan: Plan, events: Recorded, queries: Sequence[Query]
     ) -> Iterator[tuple[int, Outcome]]:
@@ -62,13 +69,15 @@ class Reference:
         from featuregraph.reference import answers
 
         graph, log = plan.graph, None
+        tables = reference.opened(graph.tables, events.tables)
+        answer = partial(answers.ask, graph, tables=tables, end=events.end)
         for key, places in by_key(queries):
             if log is None or events.split:
                 log = reference.Log(graph.key, graph.events)
                 for event in events.rows_of(key):
                     log.arrive(event)
             for place in places:
-                yield place, _outcome(partial(answers.ask, graph, log), queries[place], place)
+                yield place, _outcome(partial(answer, log), queries[place], place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,20 @@ class Device:
         """Return the executor's name."""
         return f"device-{self.mode}"
 
+    def check(self, plan: Plan) -> None:
+        """Refuse labels and keys of several columns (SEMANTICS 9.2, 11.3)."""
+        graph = plan.graph
+        for found in (
+            f"the labels {', '.join(graph.labels)}" if graph.labels else "",
+            f"the tables {', '.join(graph.tables)}" if graph.tables else "",
+            f"a key of the columns {', '.join(graph.key_columns)}" if len(graph.key_columns) > 1 else "",
+        ):
+            if found:
+                raise CompileError(
+                    f"graph {graph.name!r}: expected what a device computes, found {found}; "
+                    'take engine "reference"'
+                )
+
     def outcomes(
         self, plan: Plan, events: Recorded, queries: Sequence[Query]
     ) -> Iterator[tuple[int, Outcome]]:
@@ -91,6 +114,7 @@ class Device:
         engine = Engine(events.log, mode=self.mode, memory_budget=_KEY_MEMORY)
         graph_id = engine.install(plan)
         for key, places in by_key(queries):
+            assert not isinstance(key, tuple), "refused by check"
             extract = partial(ask, engine, graph_id, _nobody(events.log) if key is None else key)
             for place in places:
                 yield place, _outcome(extract, queries[place], place)
@@ -110,22 +134,34 @@ def _outcome(answer: Callable[[Query], Answered], query: Query, place: int) -> O
         raise RequestError(f"query {place + 1}: {error}") from error
 
 
-def by_key(queries: Sequence[Query]) -> Iterator[tuple[str | None, list[int]]]:
+def by_key(queries: Sequence[Query]) -> Iterator[tuple[Key | None, list[int]]]:
     """Give the places of each key's queries, in the order of their times; raise RequestError for no key."""
     keys = [_key(query, place) for place, query in enumerate(queries)]
     times = [query["t"] if isinstance(query["t"], int) else 0 for query in queries]
-    order = sorted(range(len(queries)), key=lambda i: (keys[i] is not None, keys[i] or "", times[i], i))
+    order = sorted(range(len(queries)), key=lambda i: (_parts(keys[i]), times[i], i))
     for key, places in groupby(order, key=keys.__getitem__):
         yield key, list(places)
 
 
-def _key(query: Query, place: int) -> str | None:
-    key = identifier(query["key"])
-    if key is None and query["key"] is not None:
+def _key(query: Query, place: int) -> Key | None:
+    """Return the key of QUERY, the one at PLACE; None where one of its values is null (SEMANTICS 11.1)."""
+    given = query["key"]
+    several = isinstance(given, list)
+    values = given if several else [given]
+    texts = [identifier(value) for value in values]
+    if any(text is None and value is not None for text, value in zip(texts, values, strict=True)):
         raise RequestError(
-            f"query {place + 1}: expected a key as a text or an int64, found {query['key']!r:.60}; correct it"
+            f"query {place + 1}: expected a key as a text or an int64, found {given!r:.60}; correct it"
         )
-    return key
+    known = tuple(text for text in texts if text is not None)
+    if len(known) < len(values):
+        return None
+    return known if several else known[0]
+
+
+def _parts(key: Key | None) -> tuple[str, ...]:
+    """Return KEY in a form that has an order: none comes first."""
+    return () if key is None else (key,) if isinstance(key, str) else key
 
 
 def _nobody(log: EventLog) -> str:

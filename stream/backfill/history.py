@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from featuregraph.convert import BAD, converter
-from featuregraph.types import IDENTIFIER
+from featuregraph.types import IDENTIFIER, TIMESTAMP
 from stream.event import COLUMNS, Receipt
 from stream.log import EventLog
 from stream.tables import BATCH_ROWS, count_rows
@@ -28,23 +29,27 @@ if TYPE_CHECKING:
 
 Raw = Mapping[str, Any]
 Done = Callable[[int], None]
+Rows = Mapping[str, Sequence[Raw]]  # of tables, by name
+Key = str | tuple[str, ...]  # identifiers; of several columns one each
 Declared = Mapping[str, Sequence[tuple[str, Callable[[Any], Any]]]]  # event -> fields with their converters
 # A key that stands for all keys, where they cannot be told apart; no identifier is None.
 TOGETHER = None
 
-_identifier = converter(IDENTIFIER)
+_identifier, _time = converter(IDENTIFIER), converter(TIMESTAMP)
 
 
 @dataclass(slots=True)
 class Recorded:
     """All events of one source, known."""
 
-    key: str
+    columns: tuple[str, ...]  # of the key
     log: EventLog | None
-    rows: dict[str | None, list[Raw]] = field(default_factory=dict)  # of the chosen keys; see `split`
+    rows: dict[Key | None, list[Raw]] = field(default_factory=dict)  # of the chosen keys; see `split`
     count: int = 0
     receipt: Receipt = field(default_factory=Receipt)
     unparsable: Counter[tuple[str, str]] = field(default_factory=Counter)  # by (event, field), of all read
+    end: int | None = None  # the largest ts_ms of all read, or what was given (SEMANTICS 9.3)
+    tables: Rows = field(default_factory=dict)
 
     @property
     def split(self) -> bool:
@@ -52,9 +57,9 @@ class Recorded:
 
         Under another key than user_id a seq given on arrival counts a user's events of all keys (1.2).
         """
-        return self.key == "user_id"
+        return self.columns == ("user_id",)
 
-    def rows_of(self, key: str | None) -> list[Raw]:
+    def rows_of(self, key: Key | None) -> list[Raw]:
         """Return what the reference must be handed to answer queries of KEY."""
         return self.rows.get(key if self.split else TOGETHER, [])
 
@@ -71,7 +76,9 @@ def recorded(
     graphs: Sequence[Graph],
     *,
     log: bool,
-    chosen: Collection[str] = (),
+    chosen: Collection[Key] = (),
+    tables: Rows = MappingProxyType({}),
+    end: int | None = None,
     done: Done = lambda n: None,
 ) -> Iterator[Recorded]:
     """Give recorded events, known; the temporary log is gone afterwards.
@@ -81,23 +88,26 @@ def recorded(
         graphs: who declare the events; all under one key.
         log: whether a log is needed.
         chosen: the keys whose rows are kept as they came.
+        tables: rows of the graphs' tables.
+        end: the last ms that counts as known; else the largest ts_ms of the events.
         done: called with the number of events of each batch.
 
     Raises:
         EventError, StreamError: an event is refused, or the file cannot be read; names the row.
     """
     with tempfile.TemporaryDirectory(prefix="headrace-") as folder:
-        key = str(graphs[0].key)
-        opened = _open(Path(folder) / "events.db", key) if log else None
+        columns = graphs[0].key_columns
+        opened = _open(Path(folder) / "events.db", columns[0]) if log else None
         fields = [_declared(graph) for graph in graphs]
         try:
-            found = Recorded(key, opened)
+            found = Recorded(columns, opened, tables=tables)
             name = str(events) if isinstance(events, str | Path) else "events"
             for batch in batches(events):
                 _take(found, batch, name, chosen)
                 for declared in fields:
                     _count_unparsable(found.unparsable, batch, declared)
                 done(len(batch))
+            found.end = found.end if end is None else end
             yield found
         finally:
             if opened is not None:
@@ -109,8 +119,15 @@ def _open(path: Path, key: str) -> EventLog:
     return EventLog(path, key=key, max_future=None, history_start_ms="all")
 
 
-def _take(found: Recorded, batch: Sequence[Raw], name: str, chosen: Collection[str]) -> None:
+def latest_of(batch: Iterable[Raw], so_far: int | None) -> int | None:
+    """Return the largest ts_ms of a BATCH of events, of any key and name, and SO_FAR."""
+    times = [time for event in batch if isinstance(time := _time(event.get("ts_ms")), int)]
+    return max(times if so_far is None else [*times, so_far], default=None)
+
+
+def _take(found: Recorded, batch: Sequence[Raw], name: str, chosen: Collection[Key]) -> None:
     first = found.count
+    found.end = latest_of(batch, found.end)
     if found.log is not None:
         receipt, _ = found.log.append_rows(
             batch, keep_known=True, label=lambda place: f"{name}, row {first + place + 1}"
@@ -121,7 +138,7 @@ def _take(found: Recorded, batch: Sequence[Raw], name: str, chosen: Collection[s
         found.rows.setdefault(TOGETHER, []).extend(batch)
     elif chosen:
         for event in batch:
-            if (key := identifier(event.get(found.key))) in chosen:
+            if (key := identifier(event.get("user_id"))) in chosen:
                 found.rows.setdefault(key, []).append(event)
     found.count += len(batch)
 

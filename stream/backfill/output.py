@@ -22,7 +22,10 @@ _ROWS_PER_GROUP = 65_536
 
 
 def results(
-    plans: Sequence[Plan], queries: pa.Table, answers: Sequence[Sequence[Mapping[str, Any]]]
+    plans: Sequence[Plan],
+    queries: pa.Table,
+    answers: Sequence[Sequence[Mapping[str, Any]]],
+    end: int | None = None,
 ) -> pa.Table:
     """Return QUERIES with a column per feature, named GRAPH.FEATURE where there are several plans.
 
@@ -30,13 +33,19 @@ def results(
         plans: whose features.
         queries: one row per query.
         answers: per plan, the public values of each query, in the order of QUERIES.
+        end: the last ms that counted as known, where there are labels.
     """
     table = queries
     for plan, rows in zip(plans, answers, strict=True):
         found = _columns(plan.graph, queries, rows)
-        for name, column in found:
-            table = table.append_column(f"{plan.graph.name}.{name}" if len(plans) > 1 else name, column)
-    return table.replace_schema_metadata(_about(plans))
+        for name, values in found:
+            table = table.append_column(column_of(plan.graph, name, among=len(plans)), values)
+    return table.replace_schema_metadata(_about(plans) | _ahead(plans, end))
+
+
+def column_of(graph: Graph, feature: str, *, among: int) -> str:
+    """Return the name of a FEATURE's column where AMONG graphs are computed together (SEMANTICS 11.2)."""
+    return f"{graph.name}.{feature}" if among > 1 else feature
 
 
 def _columns(graph: Graph, queries: pa.Table, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
@@ -62,6 +71,12 @@ def _about(plans: Sequence[Plan]) -> dict[str, str]:
         else plans[0].graph.to_json(),
         "headrace.versions": json.dumps({name: _version(name) for name in ("headrace", "tzdata")}),
     }
+
+
+def _ahead(plans: Sequence[Plan], end: int | None) -> dict[str, str]:
+    """Return what the metadata says of labels: which they are, and up to when events were known."""
+    names = [column_of(plan.graph, name, among=len(plans)) for plan in plans for name in plan.graph.labels]
+    return {"headrace.labels": json.dumps(names), "headrace.end": json.dumps(end)} if names else {}
 
 
 def _version(package: str) -> str | None:

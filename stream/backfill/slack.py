@@ -32,7 +32,7 @@ def magnitudes(graph: Graph) -> Graph | None:
     sizes = {name: size for name, node in graph.features.items() if (size := _magnitude(node)) is not None}
     if not sizes:
         return None
-    schemas = frozenset(graph.schemas.values())
+    schemas = frozenset(graph.schemas.values()) | frozenset(graph.tables.values())
     exprs = {name: Expr(node, schemas) for name, node in sizes.items()}
     return Graph(graph.name, exprs, key=graph.key, include_now=graph.include_now)
 

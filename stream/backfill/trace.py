@@ -54,8 +54,12 @@ def arithmetic(graph: Graph, why: Why) -> Iterator[str]:
         names[trace.node] = f"a{number}"
     if node not in names:
         yield f"{name_of(why.feature)} = {infix(node, names)}"
-    partial = ", partial: its window begins before the history" if why.partial else ""
-    yield f"{name_of(why.feature)} = {_outcome(why.value, why.overflow)}{partial}"
+    notes = [
+        (why.partial, ", partial: its window begins before the history"),
+        (why.unknown, ", not known: it looks past the end of the log"),
+    ]
+    told = "".join(text for holds, text in notes if holds)
+    yield f"{name_of(why.feature)} = {_outcome(why.value, why.overflow)}{told}"
 
 
 def _outcome(value: object, overflow: bool) -> str:  # noqa: FBT001 - a value and what it means
@@ -86,6 +90,7 @@ def as_json(graph: Graph, why: Why) -> dict[str, object]:
         "value": None if why.overflow else json_value(node.type, why.value, per_candidate=node.per_candidate),
         "overflow": why.overflow,
         "partial": why.partial,
+        "unknown": why.unknown,
         "aggregates": [_aggregate(trace) for trace in why.aggregates],
     }
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from featuregraph import FeatureVector, Graph
+from featuregraph import CompileError, FeatureVector, Graph
 from featuregraph.testing.clock import FakeClock
+from featuregraph.testing.conformance import NO_TABLES, Tables
 from stream.engine import MODES, Engine, Mode
 from stream.log import EventLog
 from stream.query import ask
@@ -26,18 +27,28 @@ class DeviceExecutor:
         """Return the executor's name in test ids."""
         return f"device-{self.mode}"
 
+    @property
+    def serves(self) -> bool:
+        """Tell that it is a device."""
+        return True
+
     def run(
         self,
-        graph: Graph,
+        graphs: Sequence[Graph],
         arrivals: Sequence[Mapping[str, Any]],
         queries: Sequence[Mapping[str, Any]],
         *,
         strict: bool = False,
+        tables: Tables = NO_TABLES,
+        end: int | None = None,
     ) -> Sequence[FeatureVector]:
         """Return one vector per query.
 
         A query is asked as soon as its events have arrived, so that states move on.
         """
+        graph, *others = graphs
+        if others or not isinstance(graph.key, str):
+            raise CompileError(f"expected one graph under one column, found {graphs}; replay them")
         plan = graph.compile()
         clock = FakeClock(2**62)  # no clock has been told: nothing lies in the future
         waiting = sorted(range(len(queries)), key=lambda i: queries[i].get("after", len(arrivals)))

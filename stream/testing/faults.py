@@ -18,7 +18,9 @@ from typing import Final
 
 from stream.errors import LogError
 from stream.testing.disk import Cut, Operation, Sync, Write
-from stream.testing.lives import LIVES, Expected, Life, Player, held
+from stream.testing.expected import Expected, held
+from stream.testing.lives import LIVES, Life
+from stream.testing.playing import Player, begin_life
 from stream.testing.recording import QUICK, strace
 from stream.testing.survivors import LOG, right
 
@@ -67,7 +69,7 @@ def suffer(life: int, fault: Fault, folder: Path) -> Told:
     for file in folder.iterdir():
         file.unlink()
     path = folder / LOG
-    LIVES[life].begin(str(path))
+    begin_life(LIVES[life], str(path))
     found = _run(life, fault, path)
     lines = found.stdout.splitlines()
     assert found.returncode == 0, f"{fault}: {lines[-3:]} {found.stderr[-2000:]}"
@@ -96,7 +98,7 @@ def _judge(life: Life, fault: Fault, path: Path, told: Told) -> None:
     player = Player(str(path), "batch")
     try:
         found = held(player.log)
-        fitting = [one for one in may if one.held() == found]
+        fitting = [one for one in may if one.held == found]
         assert fitting, f"{fault}: found {len(found)} rows, which is not what was done: {told}"
         assert player.log.check() == [], f"{fault}: {player.log.check()}"
         right(player, fitting[0])
@@ -111,7 +113,7 @@ def _possible(life: Life, told: Told) -> list[Expected]:
     for step, end in zip(life.steps, told.ends, strict=False):
         after = [one.after(step) for one in sure]
         if end == "done":
-            wrote = any(new.held() != old.held() for new, old in zip(after, sure, strict=True))
+            wrote = any(new.held != old.held for new, old in zip(after, sure, strict=True))
             sure, loose = after, [] if wrote else [one.after(step) for one in loose]
         elif "forget" in step:
             sure = _distinct([*sure, *after])
@@ -124,7 +126,7 @@ def _possible(life: Life, told: Told) -> list[Expected]:
 
 
 def _distinct(those: Iterable[Expected]) -> list[Expected]:
-    return list({one.held(): one for one in those}.values())
+    return list({one.held: one for one in those}.values())
 
 
 # ---------------------------------------------------------------- the process
@@ -136,10 +138,10 @@ def endure(path: str, life: Life) -> Iterator[str]:
 
     def player() -> Player:
         if not opened:
-            opened.append(Player(path, life.sync, life.checkpoint_pages, life.limits))
+            opened.append(Player(path, life.sync, life.checkpoint_pages, life.limits, life.pace, graph))
         return opened[0]
 
-    clock_ms = None
+    clock_ms, graph = None, 0
     for number, step in enumerate(life.steps):
         clock_ms = step.get("clock", clock_ms)
         try:
@@ -147,6 +149,7 @@ def endure(path: str, life: Life) -> Iterator[str]:
             if clock_ms is not None:
                 one.clock.set(clock_ms)
             one.play(step)
+            graph = one.graph
             yield f"done {number}"
         except LogError as error:
             yield f"{'unsynced' if 'disk to sync' in str(error) else 'failed'} {number}: {error}"

@@ -89,8 +89,8 @@ def attempt(target: Target, data: bytes) -> str:
     return ""
 
 
-def fuzz(target: Target, seconds: float, rng: Random, kept: Sequence[bytes] = ()) -> Report:
-    """Try KEPT, the target's seeds, and what can be made of them for SECONDS."""
+def fuzz(target: Target, seconds: float, rng: Random, kept: Sequence[bytes] = (), least: int = 0) -> Report:
+    """Try KEPT, the target's seeds, and what can be made of them for SECONDS, and LEAST inputs at least."""
     report = Report(target.name)
     pool: list[bytes] = []
     end = time.monotonic() + seconds
@@ -105,7 +105,7 @@ def fuzz(target: Target, seconds: float, rng: Random, kept: Sequence[bytes] = ()
         report.inputs += 1
         if len(report.ways) > known and len(pool) < _MOST_KEPT:
             pool.append(data)
-        if time.monotonic() > end:
+        if time.monotonic() > end and report.inputs >= least:
             break
     return report
 

@@ -24,9 +24,12 @@ import msgspec
 
 from stream.blocks.sealing import Sealing
 from stream.limits import Limits
+from stream.pace import PACE, Pace
 from stream.schema import FORMAT
 from stream.store import Sync
-from stream.testing.lives import PLAIN, SEALED, Expected, Player, Step, begin, random_steps, tell
+from stream.testing.expected import Expected
+from stream.testing.lives import KEYS, PLAIN, SEALED, TIGHT, Step, random_steps
+from stream.testing.playing import Player, begin, tell
 from stream.testing.survivors import LOG, survived
 
 _ROUNDS_A_FILE: Final = 10
@@ -48,7 +51,8 @@ class Kills(msgspec.Struct):
     rounds: int = 0
     steps: int = 0  # that survived
     events: int = 0  # held in the end, in all files together
-    inside: int = 0  # kills in the middle of a step
+    inside: dict[str, int] = {}  # kills in the middle of a step, by what it does
+    saved: int = 0  # keys whose states were found saved, and were right with what came since
     kept: int = 0  # of those, steps that were there all the same
     making: int = 0  # kills before the log was open
     upgrading: int = 0  # of those, while it was of an older format
@@ -112,14 +116,17 @@ def _round(path: Path, sync: Sync, steps: _Steps, chance: Random, kills: Kills, 
     told = [steps.now]
     for step in steps.following(begun):
         told.append(told[-1].after(step))
-    player = Player(str(path), sync)
+    player = Player(str(path), sync, graph=steps.now.graph)
     try:
+        kills.saved += sum(player.log.snapshot_of(key) is not None for key in KEYS)
         places = survived(player, told, done, begun)
     finally:
         player.close()
     kills.rounds += 1
     kills.making += begun == 0
-    kills.inside += begun > done
+    if begun > done:
+        word = next(iter(steps.following(begun)[done]))
+        kills.inside[word] = kills.inside.get(word, 0) + 1
     kills.kept += begun > done and places[-1] > done
     kills.steps += places[-1]
     steps.go(places[-1])
@@ -129,7 +136,7 @@ def _round(path: Path, sync: Sync, steps: _Steps, chance: Random, kills: Kills, 
 def _killed(path: Path, sync: Sync, steps: _Steps, chance: Random, *, early: bool) -> tuple[int, int]:
     """Let a process write until it is killed; return how many steps it had begun, and done."""
     reading, writing = os.pipe()
-    pace = chance.choice(_CHECKPOINTS), chance.choice(_LIMITS)
+    pace = chance.choice(_CHECKPOINTS), chance.choice(_LIMITS), chance.choice((PACE, TIGHT))
     pid = os.fork()
     if pid == 0:
         os.close(reading)
@@ -148,11 +155,11 @@ def _killed(path: Path, sync: Sync, steps: _Steps, chance: Random, *, early: boo
     return words.count(b"begin"), words.count(b"done")
 
 
-def _write(path: Path, sync: Sync, steps: _Steps, pace: tuple[int, Limits], output: int) -> None:
+def _write(path: Path, sync: Sync, steps: _Steps, pace: tuple[int, Limits, Pace], output: int) -> None:
     """Write in the forked process, until the end."""
     try:
         os.dup2(output, 1)
-        player = Player(str(path), sync, *pace)
+        player = Player(str(path), sync, *pace, steps.now.graph)
         player.clock.set(steps.now.clock_ms)
         tell(player, _endless(steps), steps.done)
     except BaseException as error:  # noqa: BLE001 - told by the one who kills

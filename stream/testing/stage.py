@@ -32,9 +32,6 @@ from stream.testing.lives import SOON
 
 Json = Any
 TOLERANCE = 1e-12  # of decayed_sum, of the sum of the absolute terms (SEMANTICS 4.2)
-# Engines trim, drop and catch up after a handful of rows, as they do in long lives only.
-TIGHT = Pace(least_trim=2, most_loose=2, most_pending=3, least_marked=2, most_unsaved=5, most_taken=20)
-# And rows become blocks, which are joined, as soon as there are some.
 
 
 @dataclass(slots=True)
@@ -66,7 +63,7 @@ class _Stage:
         start = self.history.history_start_ms
         self.log = EventLog(
             self.path,
-            key=self.graphs[0].key,
+            key=self.graphs[0].key_columns[0],
             clock=self.clock,
             history_start_ms="all" if start is None else start,
             limits=Limits(sealing=SEALING if self.pace is PACE else SOON),

@@ -10,7 +10,9 @@ from random import Random
 from featuregraph.values import same
 from stream.backfill.served import prove
 from stream.testing.disk import Content, Disk, Mark, Operation, SyncNames
-from stream.testing.lives import GRAPH, KEYS, Expected, Life, Player, Step, expected, held
+from stream.testing.expected import Expected, expected, held
+from stream.testing.lives import KEYS, Life, Step
+from stream.testing.playing import Player
 
 LOG = "events.db"  # the name of the log in the folder of a recorded life
 
@@ -71,14 +73,16 @@ def _after(
         file.unlink()
     for name, data in content.items():
         (folder / name).write_bytes(data)
-    player = Player(str(folder / LOG), "batch", life.checkpoint_pages, life.limits)
+    player = Player(
+        str(folder / LOG), "batch", life.checkpoint_pages, life.limits, life.pace, told[most].graph
+    )
     try:
         places = survived(player, told, least, most)
         _proved(player, life.steps[:least])
         for step in life.steps[places[-1] :]:
             player.play(step)
         player.play({"restart": True})
-        assert held(player.log) == told[-1].held(), f"{life.name}: it does not go on from {places[-1]}"
+        assert held(player.log) == told[-1].held, f"{life.name}: it does not go on from {places[-1]}"
         assert player.log.check() == []
     finally:
         player.close()
@@ -107,7 +111,7 @@ def survived(player: Player, told: Sequence[Expected], least: int, most: int) ->
     TOLD: what it holds after each number of steps. LEAST of them it must know, more than MOST it cannot.
     """
     found = held(player.log)
-    places = [place for place, one in enumerate(told) if one.held() == found]
+    places = [place for place, one in enumerate(told) if one.held == found]
     assert _within(places, least, most), (
         f"{player.path}: expected what is held after {least} to {most} steps, found"
         f" {f'that after {places}' if places else f'{len(found)} rows of no moment'}"
@@ -124,7 +128,9 @@ def _within(places: Sequence[int], least: int, most: int) -> bool:
 def right(player: Player, told: Expected) -> None:
     """Raise AssertionError unless the engine of PLAYER gives the reference's values."""
     player.clock.set(told.clock_ms)
+    if player.graph != told.graph:
+        player.upgrade(told.graph)
     asked = [(key, t) for key in KEYS for t in told.moments()]
-    for (key, t), values in zip(asked, told.values(), strict=True):
-        found = player.engine.extract(GRAPH.id, key=key, at_ms=t).values
+    for (key, t), values in zip(asked, told.values, strict=True):
+        found = player.extract(key, t)
         assert same(dict(found), dict(values)), f"{key} at {t}: expected {values}, found {found}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ import pytest
 import featuregraph as fg
 from featuregraph.testing.clock import FakeClock
 from stream import Engine, EventLog, LogCorruptError, LogError, LogReadOnlyError
+from stream.blocks.sealing import Sealing
 from stream.damage import Finding, joined
 from stream.damage import lost as lost_row
 from stream.engine import MODES, Mode
 from stream.errors import CHECKING, OPENING, translated
+from stream.key_rows import KeyRows
+from stream.key_state import KeyState
 from stream.limits import Limits
-from stream.state import KeyRows, KeyState
 from stream.tables import read_events
 
 pytestmark = pytest.mark.device
@@ -326,3 +329,38 @@ def test_no_advice_goes_in_a_circle(doing: str) -> None:
     for one in (error, sqlite3.DatabaseError("odd"), UnicodeDecodeError("utf-8", b"", 0, 1, "bad")):
         assert "log check" not in str(translated(one, "x.db", doing))
         assert "log check" in str(translated(one, "x.db", "reading"))
+
+
+def test_an_index_without_its_events_is_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an index holds what no event has, the file is told damaged: no event is blamed."""
+    path = tmp_path / "events.db"
+    with EventLog(path, history_start_ms="all") as log:
+        log.append({"event": "e", "ts_ms": 1, "user_id": "u", "event_id": "a"})
+        monkeypatch.setattr("stream.appender._IS_KNOWN", "SELECT 1 WHERE ? = 0 AND ? = 0")
+        for more in ({}, {"seq": 7}):
+            with pytest.raises(LogCorruptError, match=r"an event_id in an index that no event has; run"):
+                log.append({"event": "e", "ts_ms": 2, "user_id": "u", "event_id": "a", **more})
+        monkeypatch.setattr("stream.appender._LAST_SEQ", "SELECT NULL WHERE ? = 0 OR ? > 0")
+        with pytest.raises(LogCorruptError, match=r"UNIQUE constraint failed: event.user"):
+            log.append({"event": "e", "ts_ms": 1, "user_id": "u"})
+        assert log.count == 1
+
+
+@pytest.mark.parametrize("value", [7, "x" * 5_000])
+@pytest.mark.parametrize(
+    "column", ["events", "first_id", "last_id", "first_ms", "last_ms", "owner_key", "owner_name"]
+)
+def test_what_the_file_says_of_a_block_is_compared(tmp_path: Path, column: str, value: object) -> None:
+    """A number beside a block that is not the block's is found, and told on a line of bounded length."""
+    path, sealing = tmp_path / "events.db", Sealing(most_tail=5, least_tail=1, own=3, most_events=6, join=2)
+    with EventLog(path, history_start_ms="all", limits=Limits(sealing=sealing)) as log:
+        for n in range(40):
+            log.append({"event": "e", "ts_ms": n, "user_id": "u", "event_id": f"e{n}"})
+        assert log.check() == []
+    with closing(sqlite3.connect(path)) as connection, connection:
+        first = "WHERE id = (SELECT min(id) FROM block)"
+        connection.execute(f"UPDATE block SET {column} = ? {first}", (value,))  # noqa: S608 - our own
+    with EventLog(path, read_only=True) as log:
+        (found,) = log.check()
+    assert found.what == "block"
+    assert len(found.where + found.detail) < 300

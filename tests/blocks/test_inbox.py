@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ import pytest
 
 import featuregraph as fg
 from featuregraph.errors import EventError
+from stream import inbox
 from stream.engine import Engine
 from stream.errors import LogFullError, LogLockedError, LogReadOnlyError
 from stream.event import Receipt
@@ -98,6 +101,87 @@ def test_an_engine_answers_with_what_was_handed_over(log: EventLog, sender: Even
         assert engines[0].append({"event": "e", "ts_ms": i}).accepted == 1
         assert [e.extract(graph.id, at_ms=100)["n"] for e in engines] == [2 * i + 2] * 2
     assert log.stats().sealed > 50
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Return a list that grows with each look into the inbox alone."""
+    found: list[object] = []
+
+    def counted(connection: sqlite3.Connection) -> bool:
+        found.append(connection)
+        return waiting(connection)
+
+    waiting = inbox.waiting
+    monkeypatch.setattr(inbox, "waiting", counted)
+    return found
+
+
+def counting(log: EventLog) -> Callable[[], object]:
+    """Return what an engine on LOG counts at 100 ms."""
+    graph = fg.Graph("count", {"n": fg.rows(fg.Event.of("e", {})).count()})
+    engine = Engine(log, key="u")
+    engine.install(graph.compile())
+    return lambda: engine.extract(graph.id, at_ms=100)["n"]
+
+
+def test_a_writer_looks_again_once_it_is_rung(log: EventLog, sender: EventLog, looks: list[object]) -> None:
+    """Until then one look holds for all answers, whatever it appends itself."""
+    count = counting(log)
+    log.append(E)
+    assert [count(), count()] == [1, 1]
+    for n in (2, 3):
+        looks.clear()
+        assert (count(), looks) == (n - 1, [])
+        sender.append(E)
+        assert (count(), count()) == (n, n)
+        assert looks
+
+
+def test_a_sender_rings_whoever_writes_now(log: EventLog, sender: EventLog, open_log: Open) -> None:
+    """The writer that it knew has gone, another one has looked already."""
+    log.close()
+    next_one = open_log()
+    count = counting(next_one)
+    assert [count(), count()] == [0, 0]
+    sender.append(E)
+    assert count() == 1
+    next_one.close()
+    assert sender.append(E).handed_over == 1
+    assert counting(open_log())() == 2
+
+
+def test_where_nobody_can_ring_a_writer_looks_each_time(
+    log: EventLog, sender: EventLog, looks: list[object]
+) -> None:
+    """A disk that was full as the log was opened has no room for the bell."""
+    with Path(f"{log.path}.lock").open("r+b") as file:
+        file.truncate(32)
+    count = counting(log)
+    assert [count(), count()] == [0, 0]
+    looks.clear()
+    assert [count(), count()] == [0, 0]
+    assert len(looks) == 2
+    sender.append(E)
+    assert count() == 1
+
+
+def test_a_bell_that_may_not_be_rung_is_told_of_before_anything_is_handed_over(
+    log: EventLog, open_log: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the writer would not look."""
+
+    def refused(path: Any, flags: int, *args: int) -> int:
+        if str(path).endswith(".lock") and not flags & os.O_CREAT:
+            raise PermissionError(13, "Permission denied")
+        return open_(path, flags, *args)
+
+    open_ = os.open
+    monkeypatch.setattr(os, "open", refused)
+    with pytest.raises(LogReadOnlyError, match="lock file") as caught:
+        open_log(shared=True)
+    assert "\n" not in str(caught.value)
+    assert log.append(E).accepted == 1
 
 
 def test_the_inbox_is_bounded(log: EventLog, open_log: Open) -> None:

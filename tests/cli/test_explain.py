@@ -159,7 +159,7 @@ BROKEN = {
     "row.py": "import featuregraph as fg\n\nclass E(fg.Event):\n    n = fg.int64()\n\nf = E.n + 1\n",
     "bad.json": '{"format": 1, "graph": "g"',
     "lacks.json": '{"graph": "g", "events": {}, "features": {}}',
-    "later.json": '{"format": 1, "graph": "g", "events": {}, "tables": {"t": {}}, "features": {}}',
+    "later.json": '{"format": 1, "graph": "g", "events": {}, "derived": {"t": {}}, "features": {}}',
 }
 
 
@@ -186,7 +186,7 @@ BROKEN = {
         ("wrong.py", "wrong.py:3: add: expected numbers, found int64 and string"),
         ("row.py", "row.py:6: feature 'f': expected one value per query"),
         ("bad.json", "bad.json: expected a graph as JSON"),
-        ("later.json", "later.json: expected no tables, found"),
+        ("later.json", "later.json: expected no derived, found"),
         ("later.json:x", "later.json: expected one graph in a JSON file, found the name 'x'"),
     ],
 )

@@ -32,6 +32,9 @@ class Spoilt:
     name: str = "spoilt"
     needs_log: bool = True
 
+    def check(self, plan: fg.Plan) -> None:
+        """Refuse nothing."""
+
     def outcomes(
         self, plan: fg.Plan, events: Recorded, queries: Sequence[Any]
     ) -> Iterator[tuple[int, Outcome]]:

@@ -57,7 +57,18 @@ def test_each_row_shows_the_clause_that_decided() -> None:
         (300_001, 8, "1.5"),
     ]
     assert (why.value, trace.value, trace.kept, why.overflow) == (8, 8, 2, False)
-    assert {row.reason for row in trace.rows} == set(REASONS.values()) - {REASONS["4.1"]}
+    assert {row.reason for row in trace.rows} == set(REASONS.values()) - {REASONS["4.1"], REASONS["9.1"]}
+
+
+def test_a_label_shows_what_lies_on_the_other_side() -> None:
+    """SEMANTICS 9.1 and 3.5: ahead of t nothing is hidden, and past the end of the log nothing is known."""
+    label = {"agg": "sum", "x": {"field": "n"}, "stream": {"events": ["buy"], "ahead": "50ms"}}
+    arrivals = [_buy(99, 1), _buy(100, 2), _buy(120, 3, known_ms=500), _buy(150, 4)]
+    why = explain_rows(_graph(label), "f", arrivals, "u", 100, as_known=True)
+    assert [row.clause for row in why.aggregates[0].rows] == ["9.1", "", "", "9.1"]
+    assert (why.value, why.unknown, why.partial) == (5, False, False)
+    why = explain_rows(_graph(label), "f", arrivals, "u", 102)
+    assert (why.value, why.unknown) == (None, True)
 
 
 def test_a_feature_may_have_several_aggregates() -> None:

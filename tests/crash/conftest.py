@@ -10,6 +10,7 @@ import pytest
 
 from stream.testing.disk import Operation
 from stream.testing.lives import LIVES
+from stream.testing.playing import begin_life
 from stream.testing.recording import record, strace
 from stream.testing.survivors import LOG
 
@@ -28,8 +29,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     def found(life: int) -> Sequence[Operation]:
         folder = tmp_path_factory.mktemp("recorded")
         (folder / "log").mkdir()
-        LIVES[life].begin(str(folder / "log" / LOG))
-        command = [sys.executable, "-m", "stream.testing.lives", str(folder / "log" / LOG), str(life)]
+        begin_life(LIVES[life], str(folder / "log" / LOG))
+        command = [sys.executable, "-m", "stream.testing.playing", str(folder / "log" / LOG), str(life)]
         return record(command, folder / "log", folder / "trace")
 
     return found

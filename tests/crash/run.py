@@ -18,19 +18,22 @@ from stream.testing.disk import Operation
 from stream.testing.faults import possible, suffer
 from stream.testing.killing import killed
 from stream.testing.lives import LIVES
+from stream.testing.playing import begin_life
 from stream.testing.recording import record, strace
 from stream.testing.survivors import LOG, power_cuts
 
 KILLS = 1_000
 SYNCS = ("full", "batch")
+SAVING = next(number for number, life in enumerate(LIVES) if life.name.startswith("saving"))
+SOME_FAULTS = 300
 
 
 def recorded(life: int, folder: Path) -> Sequence[Operation]:
     """Return what the process of a LIFE did to its files."""
     log = folder / "log"
     log.mkdir()
-    LIVES[life].begin(str(log / LOG))
-    command = [sys.executable, "-m", "stream.testing.lives", str(log / LOG), str(life)]
+    begin_life(LIVES[life], str(log / LOG))
+    command = [sys.executable, "-m", "stream.testing.playing", str(log / LOG), str(life)]
     return record(command, log, folder / "trace")
 
 
@@ -47,11 +50,12 @@ def power(folder: Path) -> None:
 
 
 def faults(folder: Path) -> None:
-    """Refuse each call of two lives, once and for good."""
-    for number in (0, 1):
+    """Refuse each call of two lives, and some of one that saves states, once and for good."""
+    for number, most in ((0, None), (1, None), (SAVING, SOME_FAULTS)):
         with tempfile.TemporaryDirectory(dir=folder) as place:
-            all_faults = possible(recorded(number, Path(place)))
-            told = [suffer(number, fault, Path(place) / "log") for fault in all_faults]
+            tried = possible(recorded(number, Path(place)))
+            tried = tried if most is None else Random().sample(tried, most)
+            told = [suffer(number, fault, Path(place) / "log") for fault in tried]
         refused = sum(len(one.errors) for one in told)
         say(
             f"faults, {LIVES[number].name}: {len(told)} faults, {refused} calls refused in one line,"
@@ -64,10 +68,12 @@ def kill(folder: Path) -> None:
     for sync in SYNCS:
         with tempfile.TemporaryDirectory(dir=folder) as place:
             found = killed(KILLS // len(SYNCS), sync, f"run {Random().random()}", Path(place))
+        inside = ", ".join(f"{word} {count}" for word, count in sorted(found.inside.items()))
         say(
-            f"kill, {sync}: {found.rounds} kills, {found.inside} inside a step, {found.making} before the log"
-            f" was open ({found.upgrading} of an older format); {found.steps} steps and {found.events} events"
-            " survived, none that was taken was lost"
+            f"kill, {sync}: {found.rounds} kills, {sum(found.inside.values())} inside a step ({inside}),"
+            f" {found.making} before the log was open ({found.upgrading} of an older format); {found.steps}"
+            f" steps and {found.events} events survived, none that was taken was lost; saved states of"
+            f" {found.saved} keys were gone on from"
         )
 
 

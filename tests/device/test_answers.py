@@ -156,12 +156,14 @@ def test_the_past_and_the_known_are_read_from_the_log(engine: Engine, asked: lis
 
 
 def test_a_duplicate_moves_what_is_known(engine: Engine, asked: list[str]) -> None:
-    """No row comes of it, but the log's clock went on."""
+    """No row comes of it, but the log's clock went on: the call was one that the log took."""
+    engine.append({**tap(6), "event_id": "once"})
     before = engine.extract(GRAPH.id, at_ms=8)
     engine.log.clock.set(2**60 + 1)  # type: ignore[attr-defined]
-    engine.append_many([])
+    assert engine.append({**tap(6), "event_id": "once"}).duplicate == 1
     after = engine.extract(GRAPH.id, at_ms=8)
-    assert (before.known_until, after.known_until) == (2**60, engine.log.known_ms)
+    assert (before.known_until, after.known_until) == (2**60, 2**60 + 1)
+    assert after.values == before.values == expected([tap(at) for at in range(1, 7)], 8)
     assert asked == []
 
 

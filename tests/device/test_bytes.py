@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
+import tracemalloc
+from typing import Any
 
 import pytest
+
+import featuregraph as fg
 
 pytestmark = pytest.mark.device
 
@@ -53,3 +58,24 @@ def test_bytes_are_counted_as_they_are(mode: str, events: int, features: int) ->
     assert found["grown"] / 1.3 < found["counted"] < found["grown"] * 1.3
     if events == 20_000:
         assert found["grown"] < 2_000_000
+
+
+def test_what_is_asked_of_candidates_is_not_held(make: Any, graph: fg.Graph) -> None:
+    """A key takes no more after a query of 20,000 candidates than after one of one."""
+    device = make(mode="incremental")
+    device.install(graph)
+    device.engine.append({"event": "click", "ts_ms": 1, "item": "a", "n": 1, "score": 0.5})
+
+    def ask(count: int) -> int:
+        device.engine.extract(graph.id, at_ms=2, candidates={"item": ["abc"[n % 3] for n in range(count)]})
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    ask(1)
+    tracemalloc.start()
+    before, counted = ask(1), device.engine.state_bytes
+    after = ask(20_000)
+    tracemalloc.stop()
+    assert after - before < 20_000
+    device.engine._kept.weigh("me")
+    assert device.engine.state_bytes < counted + 1_000

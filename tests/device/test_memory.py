@@ -181,6 +181,6 @@ def test_appends_without_queries_stay_bounded(make: Any, graph: fg.Graph, asked:
         device.check(NOW)
     for part in range(8):
         device.engine.append_many(click(NOW + part * 2000 + i) for i in range(2000))
-        assert len(device.engine._pending) <= 6000
+        assert len(device.engine._follower.pending) <= 6000
         assert device.engine.state_bytes <= 256 << 10
     check_scan(device, graph, NOW + 20_000)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ import pytest
 import featuregraph as fg
 from featuregraph import reference
 from featuregraph.testing.clock import FakeClock
-from stream import Engine, EventLog
+from stream import Engine, EventLog, LogCorruptError
 from stream.engine import MODES
 from stream.span import RunningSpan
 
@@ -153,6 +155,25 @@ def test_an_interrupt_leaves_no_half_state(log: EventLog, monkeypatch: pytest.Mo
     assert engine.extract(graph_id, at_ms=200).values == expected(events, 200)
 
 
+def test_rows_taken_before_a_damaged_one_are_not_taken_again(log: EventLog) -> None:
+    """A row that can not be read fails every query until it is mended, and counts no other row twice."""
+    engine = Engine(log, key="u", mode="incremental")
+    graph_id = engine.install(GRAPH.compile())
+    events = [tick(i) for i in range(10)]
+    log.append_many([*events, {**tick(1), "user_id": "a"}])
+    for key in ("u", "a"):
+        engine.extract(graph_id, key=key, at_ms=100)
+    log.append_many([tick(50), {**tick(50), "user_id": "a"}])
+    with closing(sqlite3.connect(log.path, isolation_level=None)) as other:
+        ((last, payload),) = other.execute("SELECT id, payload FROM event ORDER BY id DESC LIMIT 1")
+        other.execute("UPDATE event SET payload = ? WHERE id = ?", (b"\xc1", last))
+        for _ in range(2):
+            with pytest.raises(LogCorruptError, match="1 faults"):
+                engine.extract(graph_id, key="a", at_ms=200)
+        other.execute("UPDATE event SET payload = ? WHERE id = ?", (payload, last))
+    assert engine.extract(graph_id, at_ms=200).values == expected([*events, tick(50)], 200)
+
+
 def test_an_append_beside_an_extraction_is_counted_once(
     log: EventLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +181,7 @@ def test_an_append_beside_an_extraction_is_counted_once(
     engine = Engine(log, key="u")
     graph_id = engine.install(GRAPH.compile())
     log.append_many([tick(1), tick(2)])
-    catch_up = engine._catch_up  # the moment at which the other thread comes
+    catch_up = engine._follower.catch_up  # the moment at which the other thread comes
     other = threading.Thread(target=log.append, args=(tick(3),))
 
     def meanwhile() -> Any:
@@ -169,7 +190,7 @@ def test_an_append_beside_an_extraction_is_counted_once(
         other.join(0.2)
         return standing
 
-    monkeypatch.setattr(engine, "_catch_up", meanwhile)
+    monkeypatch.setattr(engine._follower, "catch_up", meanwhile)
     assert engine.extract(graph_id, at_ms=100)["n"] == 2
     monkeypatch.undo()
     other.join()

@@ -18,7 +18,7 @@ from stream.testing.targets import TARGETS
 pytestmark = pytest.mark.device
 
 KEPT = Path(__file__).with_name("kept")
-SECONDS = 1.0
+SECONDS, INPUTS_LEAST = 0.5, 8
 NAMED = [pytest.param(target, id=target.name) for target in TARGETS]
 INPUTS = [
     pytest.param(target, data, id=f"{target.name}-{number}")
@@ -38,9 +38,8 @@ def test_sound_inputs_are_taken(target: Target) -> None:
 @pytest.mark.parametrize("target", NAMED)
 def test_inputs_by_chance(target: Target) -> None:
     """No input crashes a decoder, hangs it or is refused otherwise than it says."""
-    report = fuzz(target, SECONDS, Random(), kept_inputs(KEPT / target.name))
+    report = fuzz(target, SECONDS, Random(), kept_inputs(KEPT / target.name), least=INPUTS_LEAST)
     assert not report.failures, [(one.what, one.data[:200]) for one in report.failures.values()]
-    assert report.inputs > 3
 
 
 @pytest.mark.parametrize(("target", "data"), INPUTS)

@@ -7,7 +7,9 @@ import os
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -278,10 +280,19 @@ def test_the_file_is_set_up(path: Path, sync: Any, level: int) -> None:
         assert found == ["wal", level, 1, 2, 1, 1]
 
 
+@pytest.fixture
+def open_to_all() -> Iterator[Path]:
+    """Give a folder that others may enter: those of pytest, which any session of it shuts, are its own."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
 @pytest.mark.parametrize("mode", ["file", "folder", "both"])
-def test_what_may_not_be_written(path: Path, mode: str) -> None:
+def test_what_may_not_be_written(open_to_all: Path, mode: str) -> None:
     """Without write permission a writer is refused in one line, and a reader reads."""
+    path = open_to_all / "events.db"
     with EventLog(path) as log:
         log.append(E)
     try:
@@ -302,9 +313,6 @@ def _as_nobody(path: Path, code: str) -> subprocess.CompletedProcess[str]:
     # Modules are loaded before privileges are dropped: the checkout may lie where nobody may read.
     drop = "import os\nif os.geteuid() == 0: os.setgid(65534); os.setuid(65534)\n"
     script = f"from stream.log import EventLog\n{drop}PATH = {str(path)!r}\n{code}"
-    for folder in path.parents[1:]:
-        if not folder.stat().st_mode & 0o001:  # pytest keeps its folders to itself
-            folder.chmod(0o711)
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
 
 

@@ -99,10 +99,11 @@ def trial(folder: Path, mutant: Mutant | None) -> Verdict:
         path.write_text(text.replace(mutant.old, mutant.new), encoding="utf-8")
     # No byte code: it is told apart by seconds and sizes, which two mutants may share.
     env = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "HYPOTHESIS_PROFILE": "ci"}
+    trying = ["tests/mutants/trial.py", mutant.file if mutant else ""]
     began = time.monotonic()
     try:
         done = subprocess.run(
-            ["/bin/sh", "-c", f'ulimit -t {LIMIT_CPU_S}; exec "$0" tests/mutants/trial.py', sys.executable],
+            ["/bin/sh", "-c", f'ulimit -t {LIMIT_CPU_S}; exec "$0" "$@"', sys.executable, *trying],
             cwd=folder,
             env=env,
             capture_output=True,

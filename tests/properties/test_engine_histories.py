@@ -26,7 +26,8 @@ from stream.testing.histories import (
     moving_history,
     random_history,
 )
-from stream.testing.stage import TIGHT, Played, check
+from stream.testing.lives import TIGHT
+from stream.testing.stage import Played, check
 
 pytestmark = pytest.mark.device
 

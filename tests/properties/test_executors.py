@@ -41,7 +41,7 @@ def random_case(rng: Random, *, plain: bool = False) -> tuple[Graph, Workload]:
 def outcome(executor: Executor, graph: Graph, work: Workload, *, strict: bool = False) -> Any:
     """Return the values as JSON with the partial features of each query, or the error."""
     try:
-        answers = executor.run(graph, work.arrivals, work.queries, strict=strict)
+        answers = executor.run([graph], work.arrivals, work.queries, strict=strict)
     except FeatureGraphError as error:
         return error.kind, getattr(error, "feature", None)
     nodes = graph.features

@@ -203,8 +203,22 @@ WORDS: list[tuple[Callable[[], object], str]] = [
         "expected a decimal scale of 0 to 18, found 19; use fewer digits",
     ),
     (
-        lambda: buys.ahead("1d"),
-        "ahead='1d': expected a window that looks back, found a label; labels come with columnar replay",
+        lambda: buys.ahead("1d").over("7d"),
+        (
+            "over: expected rows that look back or rows that look ahead, found ahead('1d') "
+            "and then over('7d'); make two features of them"
+        ),
+    ),
+    (
+        lambda: buys.ahead("0d"),
+        "ahead: expected 1 to 2305843009213693952 ms, found '0d'; give at least 1ms",
+    ),
+    (
+        lambda: fg.rows(Buy, ahead="soon"),
+        (
+            "ahead: expected a duration, one positive number and one of ms, s, m, h, d, w, found 'soon'; "
+            'write it like "90m" or "7d"'
+        ),
     ),
     # graphs
     (
@@ -222,11 +236,15 @@ WORDS: list[tuple[Callable[[], object], str]] = [
         ),
     ),
     (
-        lambda: fg.Graph("g", {"n": buys.count()}, key=("user_id", "item_id")),
+        lambda: fg.Graph("g", {"n": buys.count()}, key=("user_id",)),
         (
-            "graph 'g': expected a key of one column, found ['user_id', 'item_id']; "
-            "keys of several columns come with columnar replay"
+            "graph 'g': expected two key columns or more in a list, found ['user_id']; "
+            "write one column as a text"
         ),
+    ),
+    (
+        lambda: fg.Graph("g", {"n": buys.count()}, key=("item_id", "item_id")),
+        "graph 'g': expected different key columns, found ['item_id', 'item_id']; take one out",
     ),
     (
         lambda: buys.decayed_sum(Buy.quantity, "soon"),
@@ -421,10 +439,7 @@ FEATURES: list[tuple[dict[str, object], str]] = [
     ),
     (
         {"x": {"table": "t", "key": {"now": True}, "field": "f"}},
-        (
-            "feature 'x': expected no table, found 't'; "
-            "tables come with columnar replay, give its value as a request"
-        ),
+        "feature 'x': expected a declared table, found 't'; none is declared",
     ),
     (
         {"n": {"agg": "quantile", "q": 1e999, "x": {"field": "quantity"}, "stream": {"events": ["buy"]}}},
@@ -459,7 +474,7 @@ TEXTS: list[tuple[str | bytes, str]] = [
     (json.dumps(FORM | {"features": {}}), "graph 'g': expected at least one feature, found none; "),
     (
         json.dumps(FORM | {"features": {"n": COUNT}, "tables": {"t": {}}}),
-        "expected no tables, found {'t': {}}; ",
+        "table 't', fields: expected an object, found None; ",
     ),
     (
         json.dumps(FORM | {"features": {"n": COUNT}, "keys": "k"}),

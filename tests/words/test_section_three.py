@@ -88,9 +88,9 @@ def test_the_features_are_the_expressions_without_an_underscore() -> None:
 def test_the_words_have_values() -> None:
     """The reference evaluates them as they read."""
     query = {"key": "u", "t": 3_601_500, "request": {"category": ["tea", "pot"]}}
-    (answer,) = ReferenceExecutor().run(shop, EVENTS, [query])
+    (answer,) = ReferenceExecutor().run([shop], EVENTS, [query])
     item = fg.Graph("item", {"a": fg.lit("a").hash(50_000), "b": fg.lit("b").hash(50_000)})
-    (hashes,) = ReferenceExecutor().run(item, [], [{"key": "u", "t": 3_601_500}])
+    (hashes,) = ReferenceExecutor().run([item], [], [{"key": "u", "t": 3_601_500}])
     assert answer.values == {
         "affinity": [2, 0],
         "buys_30d": 1,

@@ -192,7 +192,7 @@ def test_words_on_windows_have_values() -> None:
         for ms, item in ((0, "a"), (3_600_000, "b"), (7_000_000, "b"))
     ]
     query = {"key": "u", "t": 7_200_000, "request": {"item_id": ["a", "b"]}}
-    (answer,) = ReferenceExecutor().run(fg.Graph("shop", Shop), events, [query])
+    (answer,) = ReferenceExecutor().run([fg.Graph("shop", Shop)], events, [query])
     assert answer.values == {
         "buys_1h": 2,
         "buys_7d": 3,

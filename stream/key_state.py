@@ -1,247 +1,33 @@
-"""What the engine keeps for one key: rows per track, and for running windows a state per aggregate."""
+"""One key with the running windows over its rows, and a state per aggregate."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from time import thread_time_ns
-from types import MappingProxyType
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from featuregraph.aggregates.weight import weigh
-from featuregraph.layout import FIRST_SLOT, TS_PLACE
+from featuregraph.layout import FIRST_SLOT
 from featuregraph.refresh import ANY
-from featuregraph.scalar import OVERFLOW
-from featuregraph.types import INT64_MAX, INT64_MIN
+from featuregraph.types import INT64_MIN
 from stream.answers import LOGGED, Answers, Asked
-from stream.binding import Binding, Reading, same_rows
+from stream.binding import Binding, same_rows
 from stream.blocks.runs import Found
 from stream.cells import Readable
 from stream.choice import STATES, Choice, Costs
 from stream.columns import Dictionary
 from stream.decode import Decoder, EventRow
-from stream.event import Row
+from stream.key_cache import KeyCache
+from stream.key_rows import Fetch, FetchSince, KeyRows, fill
 from stream.migration import between
-from stream.rows import Batch, KeptRows, Rows, ScannedRows, cut
+from stream.rows import Rows
+from stream.since import event_since, tracks_since
 from stream.sizing import CELL_BYTES, SPAN_BYTES, Sizes
 from stream.snapshot import SavedCell, Snapshot, fitted, places_of
 from stream.span import NEVER, RunningSpan
 
-# What the log has of the decoder's event; of a time since when.
-Fetch = Callable[[Decoder], Found]
-FetchSince = Callable[[Decoder, int], Found]
 Scan = Callable[[], "KeyRows"]
 Serve = Callable[[Choice], Binding]
 _INTERVALS = 8  # of which the mean is taken
 _TRIES = 4
-_EVER: Mapping[int, int] = MappingProxyType({})
-
-
-class KeyRows:
-    """The rows of every track of one key: what a scan gives, and what the cache keeps."""
-
-    tracks: Mapping[int, ScannedRows | KeptRows]  # by number
-
-    def __init__(self, binding: Binding) -> None:
-        self.binding = binding
-        self.tracks = {}
-
-    def load(self, fetch: Fetch, t: int) -> None:
-        """Take all rows that a query from T on can see."""
-        binding = self.binding
-        read = ((event, read_rows(reading, fetch)) for event, reading in binding.readings.items())
-        tracks = {number: self._rows(number) for number in binding.layout.tracks}
-        fill(binding, tracks, read, t)
-        self.tracks = tracks
-
-    def _rows(self, number: int) -> ScannedRows | KeptRows:
-        """Return room for the rows of the track NUMBER."""
-        return ScannedRows(self.binding.layout.tracks[number])
-
-    def fold(self, numbers: Sequence[int], t: int, q: Mapping[str, Any]) -> list[Readable]:
-        """Return the states of the cells NUMBERS at T, folded from the rows; equal spans are cut once."""
-        layout = self.binding.layout
-        cuts: dict[int, tuple[int, int, bool]] = {}
-        states: list[Readable] = []
-        for number in numbers:
-            at = layout.cells[number].span
-            span = layout.spans[at]
-            rows = self.tracks[span.track]
-            if at not in cuts:
-                cuts[at] = *cut(rows, span, t), rows.is_broken(*span.window.bounds(t))
-            start, end, broken = cuts[at]
-            kernel = self.binding.kernels[number]
-            states.append(kernel.broken if broken else kernel.fold(rows, start, end, t, q))
-        return states
-
-
-def read_rows(reading: Reading, fetch: Fetch) -> list[EventRow]:
-    """Return the rows of one event, in total order; take note of what they cost."""
-    decoder = reading.decoder
-    began = thread_time_ns()
-    rows = decoder.load(fetch(decoder))
-    decoder.took(len(rows), thread_time_ns() - began)
-    return rows
-
-
-def fill(
-    binding: Binding,
-    tracks: Mapping[int, ScannedRows | KeptRows],
-    read: Iterable[tuple[str, list[EventRow]]],
-    t: int,
-    since: Mapping[int, int] = _EVER,
-) -> None:
-    """Fill TRACKS with the rows READ of their events that a query from T on can see.
-
-    Each event is read and decoded once, for the widest reach; a narrower track takes the end only. SINCE
-    gives from when on a track is to hold rows though it reaches further back.
-    """
-    for event, rows in read:
-        batch = Batch(rows)
-        for number, place in binding.readings[event].takers:
-            if number in tracks:
-                track = tracks[number]
-                reach = track.track.reach
-                begin = since.get(number) if reach is None else t - reach
-                first = 0 if begin is None else bisect_left(batch.ts, begin)
-                track.extend(batch, first, place)
-    for track in tracks.values():
-        track.settle()
-
-
-class KeyCache(KeyRows, ABC):
-    """The rows of one key, kept from query to query."""
-
-    tracks: Mapping[int, KeptRows]
-
-    choice = STATES
-
-    def __init__(self, binding: Binding, t: int) -> None:
-        super().__init__(binding)
-        self._dictionary = Dictionary()
-        self.t = t  # the latest query: rows that only earlier ones need may be gone
-        self.stale = False
-        self.unweighed = INT64_MAX  # rows pushed since `bytes` was last asked for
-        self._loose = 0  # rows pushed since all were put into columns
-        self._came: set[str] = set()  # events of which rows came since the last query
-        self.unsaved = 0  # rows loaded or pushed since the states were saved
-
-    def move(self, binding: Binding, fetch: Fetch) -> None:
-        """Serve BINDING from now on, and keep what still means the same.
-
-        All that must be read is read first: a failure changes nothing.
-        """
-        before, held = self.binding, self.tracks
-        dropped = {number for number, rows in held.items() if rows.floor is not None}
-        step = between(before, binding, dropped)
-        read = {event: read_rows(binding.readings[event], fetch) for event in step.events}
-        self.binding = binding
-        self._came.clear()  # all tracks are looked at next
-        filled = {number: self._rows(number) for number in step.tracks}
-        fill(binding, filled, read.items(), self.t)
-        self.tracks = {number: filled.get(number) or held[number] for number in binding.layout.tracks}
-        for number, rows in self.tracks.items():
-            rows.serve(binding.layout.tracks[number], binding.kept[number])
-        self.unweighed = INT64_MAX
-
-    def _rows(self, number: int) -> KeptRows:
-        """Return room for the rows of the track NUMBER."""
-        binding = self.binding
-        return KeptRows(
-            binding.layout.tracks[number],
-            binding.kept[number],
-            self._dictionary,
-            has_ties=binding.has_ties,
-        )
-
-    def push(self, rows: Sequence[Row]) -> None:
-        """Take more events, each early or late."""
-        self.unweighed += len(rows)
-        self.unsaved += len(rows)
-        self._loose += len(rows)
-        if self.stale:
-            return
-        readings, tracks, came, late = self.binding.readings, self.tracks, self._came, self._insert
-        for row in rows:
-            reading = readings.get(row.name)
-            made = reading.decoder.row(reading.decoder.of_row(row)) if reading is not None else None
-            if reading is None or made is None:
-                continue
-            came.add(row.name)
-            for number, place in reading.takers:
-                if place is None or made[place] is True:
-                    rows_of, time = tracks[number], made[TS_PLACE]
-                    if rows_of.ts and time > rows_of.ts[-1]:  # nearly always, and no window has passed it
-                        rows_of.ts.append(time)
-                        rows_of.loose.append(made)
-                    else:
-                        late(number, made)
-                elif made[place] is OVERFLOW:
-                    tracks[number].break_at(row.ts_ms)
-
-    def _insert(self, number: int, row: EventRow) -> None:
-        """Take a row that is not the last of its track."""
-        self.tracks[number].insert(row)
-
-    @abstractmethod
-    def answer(self, asked: Asked, t: int, q: Mapping[str, Any], source: Any) -> dict[str, Any]:
-        """Return the public values of the plan ASKED at T, which is not before an earlier query's.
-
-        SOURCE reads from the log what is not kept.
-
-        Raises:
-            FeatureOverflowError: a value lies outside its type.
-        """
-
-    def _trim_past(self, number: int, t: int) -> None:
-        """Drop rows of a track that no query from T on can see, once they are most of the rows."""
-        rows = self.tracks[number]
-        reach = rows.track.reach
-        if reach is None:
-            return
-        if rows.broken:
-            rows.forget_broken(t - reach)
-        if rows.ts and rows.ts[0] < t - reach:
-            gone = bisect_left(rows.ts, t - reach)
-            if gone > self.binding.pace.least_trim and 2 * gone > len(rows.ts):
-                self._trim(number, gone)
-
-    def _trim(self, number: int, count: int) -> None:
-        self.tracks[number].trim(count)
-
-    @property
-    def bytes(self) -> int:
-        """Return about how many bytes of memory are held."""
-        rows = sum(rows.bytes for rows in self.tracks.values())
-        return rows + self.shared_bytes
-
-    def fit(self, room: int) -> bool:
-        """Keep less, so that it takes ROOM bytes at most; return False if it can not."""
-        return False
-
-    def reconsider(self, room: int) -> None:
-        """Choose anew how much to keep, in ROOM bytes; the next query moves over."""
-
-    def _put_away(self) -> None:
-        """Put rows into columns, once they may be many: those of all tracks, which share them."""
-        if self._loose > self.binding.pace.most_loose:
-            self._loose = 0
-            for rows in self.tracks.values():
-                rows.put_away()
-
-    def tidy(self, *, now: bool = False) -> None:
-        """Forget values that no row holds any more, once they may be many, or NOW."""
-        self._put_away()
-        if now or self._dictionary.is_due:
-            self._dictionary.sweep(column for rows in self.tracks.values() for column in rows.columns)
-
-    @property
-    def shared_bytes(self) -> int:
-        """Return about how many bytes is held that tracks share: texts, and rows as they came."""
-        return self._dictionary.bytes + weigh(
-            {id(row): row for rows in self.tracks.values() for row in rows.loose}.values()
-        )
 
 
 class KeyState(KeyCache):
@@ -312,11 +98,14 @@ class KeyState(KeyCache):
             for number, cell in layout.cells.items()
             if (saved := known.get((cell.agg.id, layout.spans[cell.span].window.include_now))) is not None
         }
-        since = {n: ms for n in layout.tracks if (ms := self._since(n, cells)) is not None}
+        since = tracks_since(binding, self.t, cells)
         if not since:
             raise ValueError("expected states of these aggregates, found none; read the events")
         read = (
-            (event, reading.decoder.load(fetch(reading.decoder, self._begin(reading, since))))
+            (
+                event,
+                reading.decoder.load(fetch(reading.decoder, event_since(binding, self.t, reading, since))),
+            )
             for event, reading in binding.readings.items()
         )
         tracks = {number: self._rows(number) for number in layout.tracks}
@@ -335,34 +124,6 @@ class KeyState(KeyCache):
                     if cell.state
                 }
                 running.resume(self.t, one.position, one.rows, states)
-
-    def _since(self, track: int, cells: Mapping[int, SavedCell]) -> int | None:
-        """Return from when on TRACK needs rows beside the saved CELLS; None: from the first on."""
-        binding, layout = self.binding, self.binding.layout
-        if layout.tracks[track].reach is not None:
-            return None
-        times = []
-        for number in binding.by_track[track]:
-            lo = layout.spans[number].window.lo
-            if lo is not None:
-                times.append(self.t + lo)
-                continue
-            saved = [cells.get(n) for n in binding.by_span[number]]
-            ends = {(cell.position, cell.rows) for cell in saved if cell is not None}
-            if number in binding.reads_all or None in saved or len(ends) != 1:
-                return None
-            ((position, _),) = ends
-            times.append(position[0])
-        return min(times)
-
-    def _begin(self, reading: Reading, since: Mapping[int, int]) -> int:
-        """Return from when on the rows of one event are needed."""
-        layout = self.binding.layout
-        begins = []
-        for number, _ in reading.takers:
-            reach = layout.tracks[number].reach
-            begins.append(since.get(number, INT64_MIN) if reach is None else self.t - reach)
-        return max(min(begins), INT64_MIN)
 
     def move(self, binding: Binding, fetch: Fetch) -> None:
         """Serve BINDING from now on; states of cells that it runs as before go on."""
@@ -431,8 +192,9 @@ class KeyState(KeyCache):
         self._scan, self._scanned = source, None
         self._bring(t)
         self._put_away()
-        if any(rows.broken for rows in self._filtered):
-            return self._answer_broken(asked, t, q)
+        for rows in self._filtered:
+            if rows.broken:
+                return self._answer_broken(asked, t, q)
         answers = self._answers.get(asked.plan.id)
         if answers is None:
             answers = self._answers[asked.plan.id] = Answers(asked)
@@ -469,6 +231,7 @@ class KeyState(KeyCache):
                     running.mark()
             wake = min(wake, running.wake)
         rows = self.tracks[number]
+        rows.entered()
         held = len(rows.ts)
         if held > self._trims[number]:
             self._trim_past(number, t)
