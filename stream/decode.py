@@ -320,7 +320,8 @@ def row_source(nodes: Sequence[Node], places: Mapping[Node, int]) -> Source:
     PLACES says where in the row the values of nodes stand.
     """
     # A literal has a slot in the events that it filters alone; anyone else takes it as it is.
-    source = Source({part: f"r[{i}]" for part, i in places.items() if part.op is not Op.LIT})
+    given = {part: f"r[{i}]" for part, i in places.items() if part.op is not Op.LIT}
+    source = Source(given, as_of="r[0]")
     for node in toposort(nodes):
         if node.op is Op.AGE:  # never below 0: a visible row is not after t
             overflow = source.bind(OVERFLOW, "o")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from featuregraph.arrays.column import Array, Column, column, made
+from featuregraph.arrays.column import Array, Column, Words, column, made
 from featuregraph.arrays.distinct import distinct, occurring
 from featuregraph.ir import Node
 from featuregraph.scalar import kernel
@@ -37,8 +37,8 @@ def numbered(left: Column, right: Column, *, in_order: bool) -> tuple[Array, Arr
         return left.values, right.values
     if not in_order:
         for side, other in ((left, right), (right, left)):
-            if len(other.words or ()) <= 1:  # a literal, most often: its code is enough
-                return side.values, np.full(len(other), _code(side.words or (), other.words or ()))
+            if other.words is not None and len(other.words) == 1:  # a literal, most often: its code is enough
+                return side.values, np.full(len(other), _code(side.words or (), other.words[0]))
     sides = [_words(side) for side in (left, right)]
     found = dict.fromkeys(word for words, _ in sides for word in words)
     numbers = {word: number for number, word in enumerate(sorted(found) if in_order else found)}
@@ -51,10 +51,11 @@ def one_dictionary(left: Column, right: Column) -> tuple[Column, Column]:
     assert left.words is not None
     if left.words is right.words:
         return left, right
-    codes = {word: code for code, word in enumerate(left.words)}
     words, places = _words(right)
-    table = np.array([codes.setdefault(word, len(codes)) for word in words], np.int32)
-    together = left.words if len(codes) == len(left.words) else tuple(codes)
+    known = (left.words if isinstance(left.words, Words) else Words(left.words)).codes
+    more = {word: len(known) + number for number, word in enumerate(w for w in words if w not in known)}
+    table = np.array([known[word] if word in known else more[word] for word in words], np.int32)
+    together = Words((*left.words, *more)) if more else left.words
     return (
         Column(left.values, left.known, together, left.over),
         Column(table[places], right.known, together, right.over),
@@ -71,6 +72,8 @@ def _words(side: Column) -> tuple[list[str], Array]:
     return [words[code] for code in used.tolist()], places
 
 
-def _code(words: tuple[str, ...], word: tuple[str, ...]) -> int:
-    """Return the code of the one WORD in WORDS, -1 where there is none."""
-    return words.index(word[0]) if word and word[0] in words else -1
+def _code(words: tuple[str, ...], word: str) -> int:
+    """Return the code of WORD in WORDS, -1 where it is none of them."""
+    if isinstance(words, Words):
+        return words.codes.get(word, -1)
+    return words.index(word) if word in words else -1

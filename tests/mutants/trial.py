@@ -21,6 +21,7 @@ LAWS = (
     "device/answers",
     "device/budget",
     "device/record",
+    "device/tables",
     "properties/rules",
     "properties/pushdown",
     "properties/passes",
