@@ -8,7 +8,7 @@ import numpy as np
 
 from featuregraph.arrays.column import Array
 
-CHUNK = 1 << 18  # rows of ranges that are spelled out at once
+CHUNK = 1 << 16  # rows of ranges that are spelled out at once
 
 
 def expanded(lo: Array, hi: Array) -> tuple[Array, Array]:

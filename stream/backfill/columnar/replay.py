@@ -27,7 +27,7 @@ from stream.backfill.columnar.nested import Values, joined
 from stream.backfill.columnar.source import Read
 from stream.backfill.columnar.values import converted
 
-BLOCK_ROWS = 1 << 19  # events of a block; a key with more is a block of its own
+BLOCK_ROWS = 1 << 17  # events of a block; a key with more is a block of its own
 BLOCK_QUERIES = 1 << 16
 
 Found = Mapping[str, Values]  # by feature
