@@ -7,6 +7,7 @@ before every range that a row follows, or after it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -22,8 +23,7 @@ _INT64_BITS = 63
 class Partition:
     """The rows that have a value in COLUMN, sorted by (value, row).
 
-    rows: their numbers, in that order; place: where in it each row stands, -1 without a value.
-    before, after: the row of the same value before and after each row; -1 and the number of rows for none.
+    rows: their numbers, in that order.
     """
 
     def __init__(self, type: Type, column: Column) -> None:
@@ -36,16 +36,44 @@ class Partition:
         packed.sort()
         self._packed = packed
         self.rows: Array = packed & ((1 << self._bits) - 1)
-        self.place = np.full(count, -1)
-        self.place[self.rows] = np.arange(len(self.rows))
-        alike = (packed[1:] >> self._bits) == (packed[:-1] >> self._bits)
-        # A row without a value is neither the first nor the last of it in any range.
-        self.before = np.full(count, count)
-        self.after = np.full(count, -1)
-        self.before[self.rows] = -1
-        self.after[self.rows] = count
-        self.before[self.rows[1:][alike]] = self.rows[:-1][alike]
-        self.after[self.rows[:-1][alike]] = self.rows[1:][alike]
+        self._count = count
+
+    @cached_property
+    def _alike(self) -> Mask:
+        """Return where in `rows` a row has the value of the one before it; the first never has."""
+        alike = np.zeros(len(self.rows), np.bool_)
+        codes = self._packed >> self._bits
+        np.equal(codes[1:], codes[:-1], out=alike[1:])
+        return alike
+
+    @cached_property
+    def place(self) -> Array:
+        """Return where in `rows` each row stands, -1 without a value."""
+        place = np.full(self._count, -1)
+        place[self.rows] = np.arange(len(self.rows))
+        return place
+
+    @cached_property
+    def before(self) -> Array:
+        """Return the row of the same value before each row, -1 for none; the number of rows without a value.
+
+        A row without a value is the first of it in no range.
+        """
+        before = np.full(self._count, self._count)
+        previous = np.empty_like(self.rows)
+        previous[:1] = -1
+        previous[1:] = self.rows[:-1]
+        before[self.rows] = np.where(self._alike, previous, -1)
+        return before
+
+    @cached_property
+    def after(self) -> Array:
+        """Return the row of the same value after each row, the number of rows for none; -1 for no value."""
+        after = np.full(self._count, -1)
+        following = np.full_like(self.rows, self._count)
+        following[:-1] = np.where(self._alike[1:], self.rows[1:], self._count)
+        after[self.rows] = following
+        return after
 
     def latest(self, lo: Array, hi: Array) -> Iterator[tuple[slice, Array, Array]]:
         """Give, in chunks, the latest row of each value in the ranges LO to HI.

@@ -54,13 +54,11 @@ class Tracks:
             match node.op:
                 case Op.TS:
                     return Column(ts)
-                case Op.FIELD:
-                    found = block.field(node)
-                    return found if places is None else found.take(places)
                 case Op.EVENT_NAME:
                     names = block.names if places is None else block.names[places]
                     return Column(names.astype(np.int32), None, tuple(block.numbers))
-            return None
+            found = block.field(node)
+            return found if found is None or places is None else found.take(places)
 
         before = None if every else counted(chosen)
         rows = Rows(ts, self._longest(before), Space(len(ts), leaf).column, block.orders)

@@ -1,0 +1,80 @@
+"""The fields of events in the rows of a block; what stands on one text field, once per word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from featuregraph.arrays.column import Array, Column
+from featuregraph.ir import Node, Op, toposort
+from featuregraph.types import Type
+from stream.backfill.columnar.events import Events
+from stream.backfill.columnar.source import Read
+from stream.backfill.columnar.space import Space
+from stream.backfill.columnar.values import converted
+
+
+class Fields:
+    """The fields of EVENTS, each read once."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._read: dict[tuple[str, Type], Read] = {}
+        self._of_words: dict[Node, Column] = {}
+        self.wanted = events.source.count  # how many rows somebody asks for
+
+    def of(self, rows: Array) -> Callable[[Node], Column | None]:
+        """Return the function from a node that stands on one field to its values in ROWS."""
+
+        def column(node: Node) -> Column | None:
+            if node.op is Op.FIELD:
+                return self._column(node["name"], node.scalar, rows)
+            return self._by_word(node, rows)
+
+        return column
+
+    def _by_word(self, node: Node, rows: Array) -> Column | None:
+        """Return a NODE of one text field in ROWS: each word's value is computed once; None if it is none."""
+        field = text_below(node)
+        if field is None:
+            return None
+        text = self.read(field["name"], field.scalar).column
+        words = text.words or ()
+        if len(words) > self.wanted:
+            return None
+        if node not in self._of_words:
+            self._of_words[node] = _of_each(node, field, words)
+        codes = (
+            text.values[rows] if text.known is None else np.where(text.known, text.values, len(words))[rows]
+        )
+        return self._of_words[node].take(codes)
+
+    def _column(self, name: str, type: Type, rows: Array) -> Column:
+        if name == "seq":
+            assert self._events.seq is not None
+            numbers, places = np.unique(self._events.seq[rows], return_inverse=True)
+            return converted(type, numbers.tolist() or [None])[0].take(places)
+        return self.read(name, type).column.take(rows)
+
+    def read(self, name: str, type: Type) -> Read:
+        """Return the field NAME of all events as TYPE."""
+        key = name, type
+        if key not in self._read:
+            self._read[key] = self._events.source.read(name, type)
+        return self._read[key]
+
+
+def text_below(node: Node) -> Node | None:
+    """Return the text field that is the only leaf of NODE but literals, if it is so."""
+    leaves = [inner for inner in toposort([node]) if not inner.args and inner.op is not Op.LIT]
+    if len(leaves) != 1 or leaves[0].op is not Op.FIELD or leaves[0]["name"] == "seq":
+        return None
+    return leaves[0] if leaves[0].scalar.is_text else None
+
+
+def _of_each(node: Node, field: Node, words: tuple[str, ...]) -> Column:
+    """Return NODE of each of WORDS as FIELD, and of null at last."""
+    codes = np.append(np.arange(len(words), dtype=np.int32), np.int32(0))
+    given = Column(codes, np.arange(len(codes)) < len(words), words)
+    return Space(len(codes), lambda inner: given if inner is field else None).column(node).spread(len(codes))
