@@ -68,7 +68,7 @@ def test_a_table_is_the_reference_s(rows: int, seed: int) -> None:
         found = ran("local", graph, events, queries)
     finally:
         replay.BLOCK_ROWS = before
-    # The reference is handed the events of the queried keys alone: it does not meet what is wrong with others.
+    # The reference is handed the events of the queried keys alone: it meets no fault of the others.
     expected = ran("device" if found[0] is EventError else "reference", graph, events, queries)
     if isinstance(expected[0], type):
         assert found == expected

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -70,14 +70,16 @@ def placed(pieces: Sequence[Values], places: Sequence[Array]) -> Values:
         return pieces[0]
     columns = [piece for piece in pieces if isinstance(piece, Column)]
     if columns:
-        return scattered(columns, places)
+        return scattered(columns, places, sum(map(len, places)))
     nested = [piece for piece in pieces if isinstance(piece, Nested)]
     counts = np.zeros(sum(map(len, places)), np.int64)
     for piece, place in zip(nested, places, strict=True):
         counts[place] = np.diff(piece.offsets)
     offsets = offsets_of(counts)
-    members = [rows_in(offsets[place], offsets[place + 1]) for place in places]
-    parts = {name: scattered([piece.parts[name] for piece in nested], members) for name in nested[0].parts}
+    parts = {}
+    for name in nested[0].parts:
+        members = (rows_in(offsets[place], offsets[place + 1]) for place in places)
+        parts[name] = scattered([piece.parts[name] for piece in nested], members, int(offsets[-1]))
     over = None
     if any(piece.over is not None for piece in nested):
         over = np.zeros(len(counts), np.bool_)
@@ -125,10 +127,9 @@ def _of_one_vocabulary(columns: Sequence[Column]) -> tuple[Sequence[Column], tup
     return recoded, tuple(numbers)
 
 
-def scattered(columns: Sequence[Column], places: Sequence[Array]) -> Column:
-    """Return the rows of COLUMNS of one type at their PLACES, which are all rows of the result, each once."""
+def scattered(columns: Sequence[Column], places: Iterable[Array], count: int) -> Column:
+    """Return the rows of COLUMNS of one type at their PLACES, which are the COUNT rows of the result."""
     columns, words = _of_one_vocabulary(columns)
-    count = sum(map(len, places))
     values = np.zeros(count, columns[0].values.dtype)
     known = None if all(c.known is None for c in columns) else np.ones(count, np.bool_)
     over = None if all(c.over is None for c in columns) else np.zeros(count, np.bool_)

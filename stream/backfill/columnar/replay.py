@@ -22,8 +22,8 @@ from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.block import Block
 from stream.backfill.columnar.events import Events
 from stream.backfill.columnar.features import Features, Shared
-from stream.backfill.columnar.fields import Fields
-from stream.backfill.columnar.nested import Values, placed
+from stream.backfill.columnar.fields import Fields, Picked
+from stream.backfill.columnar.nested import Values, offsets_of, placed
 
 BLOCK_ROWS = 1 << 17  # events of a block; a key with more is a block of its own
 BLOCK_QUERIES = 1 << 16
@@ -91,22 +91,23 @@ def _blocks(layout: Layout, events: Events, fields: Fields, asked: Asked) -> Ite
     wanted[asked.key] = True  # -1 stands for no key: the last place
     named = np.array([name in layout.scans for name in events.names] or [False])
     rows = events.rows
-    chosen = wanted[events.key[rows]] & named[events.name[rows]]
-    rows = events.sorted(rows if chosen.all() else rows[chosen])
+    chosen = wanted[events.key] & named[events.name]  # key -1 as the last place, too
+    rows = rows[chosen[rows]]
+    begins = offsets_of(np.bincount(events.key[rows], minlength=len(events.keys)))
+    rows = events.sorted(rows)
     fields.wanted = len(rows)
-    begins = np.searchsorted(events.key[rows], np.arange(len(events.keys) + 1))
     queries = np.lexsort((asked.t, asked.key))
     asks = np.searchsorted(asked.key[queries], np.arange(len(events.keys) + 1))
     start, first_query = 0, 0
     while True:
         end = _end(begins, asks, start)
-        mine = rows[begins[start] : begins[end]]
+        mine = Picked(rows[begins[start] : begins[end]])
         block = Block(
-            events.ts[mine],
+            mine.of(events.ts),
             begins[start : end + 1] - begins[start],
-            events.name[mine],
+            mine.of(events.name),
             {name: number for number, name in enumerate(events.names)},
-            None if events.known is None else events.known[mine],
+            None if events.known is None else mine.of(events.known),
             fields.of(mine),
             events.orders,
         )
