@@ -39,6 +39,7 @@ class Asked:
             ~logged.index[demand] if logged is not None and demand in logged.index else layout.index[demand]
             for demand in plan.demands
         ]
+        self.logged = [~number for number in self.numbers if number < 0]
 
     @cached_property
     def refresher(self) -> Refresher:

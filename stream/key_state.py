@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from featuregraph.layout import FIRST_SLOT
@@ -15,7 +15,9 @@ from stream.cells import Readable
 from stream.choice import STATES, Choice, Costs
 from stream.columns import Dictionary
 from stream.decode import Decoder, EventRow
-from stream.key_cache import KeyCache
+from stream.event import Row
+from stream.held_events import HeldEvents
+from stream.key_cache import KeyCache, Read
 from stream.key_rows import Fetch, FetchSince, KeyRows, fill
 from stream.migration import between
 from stream.rows import Rows
@@ -24,7 +26,6 @@ from stream.sizing import CELL_BYTES, SPAN_BYTES, Sizes
 from stream.snapshot import SavedCell, Snapshot, fitted, places_of
 from stream.span import NEVER, RunningSpan
 
-Scan = Callable[[], "KeyRows"]
 Serve = Callable[[Choice], Binding]
 _INTERVALS = 8  # of which the mean is taken
 _TRIES = 4
@@ -53,8 +54,8 @@ class KeyState(KeyCache):
         self._moved: list[int] = []  # by span, LOGGED and ANY: at which age its rows changed last
         self._answers: dict[str, Answers] = {}  # by plan
         self.interval_ms = 0.0  # between queries, the latest few counting most
-        self._scan: Scan = lambda: KeyRows(binding)  # of the latest query
-        self._scanned: KeyRows | None = None
+        self._asking: tuple[Asked, Read] | None = None  # of the latest query
+        self._logged: KeyRows | None = None  # the rows of what it asks of the log
 
     def load(self, fetch: Fetch, t: int) -> None:
         """Take all rows that a query from T on can see."""
@@ -130,6 +131,7 @@ class KeyState(KeyCache):
         self._bring(self.t)
         before = self.binding
         super().move(binding, fetch)
+        self.held.serve({} if binding.log is None else binding.log.readings)
         self._open(before)
 
     def _open(self, before: Binding) -> None:
@@ -162,6 +164,12 @@ class KeyState(KeyCache):
         self._moved = [self._age] * (1 + max(layout.spans, default=-1) - min(LOGGED, ANY))
         self._answers = {}
 
+    def push(self, rows: Sequence[Row]) -> None:
+        """Take more events, each early or late."""
+        super().push(rows)
+        if self.binding.log is not None and not self.stale:
+            self.held.push(self.binding.log.readings, rows)
+
     def _insert(self, number: int, row: EventRow) -> None:
         rows, spans = self.tracks[number], self._by_track[number]
         if rows.floor is not None and row[:FIRST_SLOT] < rows.floor:
@@ -179,17 +187,17 @@ class KeyState(KeyCache):
         if not all(running.take_gone(row) for _, running in self._by_track[number]):
             self.stale = True
 
-    def answer(self, asked: Asked, t: int, q: Mapping[str, Any], source: Scan) -> dict[str, Any]:
+    def answer(self, asked: Asked, t: int, q: Mapping[str, Any], read: Read) -> dict[str, Any]:
         """Return the public values of the plan ASKED at T, which is not before an earlier query's.
 
-        SOURCE gives the rows of what is read from the log.
+        READ gives the rows of an event, read from the log: of what is not kept.
 
         Raises:
             FeatureOverflowError: a value lies outside its type.
         """
         self.interval_ms += (t - self.t - self.interval_ms) / _INTERVALS
         self.t = t
-        self._scan, self._scanned = source, None
+        self._asking, self._logged = (asked, read), None
         self._bring(t)
         self._put_away()
         for rows in self._filtered:
@@ -217,9 +225,13 @@ class KeyState(KeyCache):
     def _fold_one(self, number: int, t: int, q: Mapping[str, Any]) -> Readable:
         if number >= 0:
             return self.fold([number], t, q)[0]
-        if self._scanned is None:
-            self._scanned = self._scan()
-        return self._scanned.fold([~number], t, q)[0]
+        if self._logged is None:
+            assert self._asking is not None, "a query asks"
+            assert self.binding.log is not None, "something is on the log"
+            asked, read = self._asking
+            self.held.trim(t, self.binding.pace.least_trim)
+            self._logged = self._built(self.binding.log, asked.logged, self.choice.held, read, t)
+        return self._logged.fold([~number], t, q)[0]
 
     def _move(self, number: int, t: int) -> int:
         """Bring the spans of a track to T; return when one of them moves again."""
@@ -290,6 +302,7 @@ class KeyState(KeyCache):
         """Choose anew how nodes are kept, in ROOM bytes; the next query moves over."""
         if self._serve is not None and self.choice != STATES:
             self.choice = self.costs(self._serve(STATES)).chosen(room)
+            self.held.only(self.choice.held)
 
     def fit(self, room: int) -> bool:
         """Keep less, so that it takes ROOM bytes at most; return False if it can not."""
@@ -304,18 +317,24 @@ class KeyState(KeyCache):
                 self._shed()  # rows that states have taken are folded from now on
                 return True
             self.move(binding, _nothing)
+            self.held.only(self.choice.held)
             self.tidy(now=True)
             excess = self.bytes - room
             if excess <= 0:
                 return True
             target -= excess + excess // 4
-        return False
+        self.choice = Choice(logged=frozenset(self._serve(STATES).layout.index))
+        self.move(self._serve(self.choice), _nothing)
+        self.held.only(())
+        self.tidy(now=True)
+        return self.bytes <= room
 
     def _shed(self) -> None:
         """Keep nothing but the choice; the next query begins anew with it."""
         self.tracks, self.spans, self.states, self._by_track, self._filtered = {}, {}, [], {}, []
         self._wakes, self._moved, self._answers = {}, [self._age], {}
         self._dictionary = Dictionary()
+        self.held = HeldEvents(self._dictionary, has_ties=self.binding.has_ties)
         self.stale = True
 
 
