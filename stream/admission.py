@@ -80,8 +80,8 @@ def _greedy(known: Known[Name], budget: int) -> frozenset[Name]:
     wholes = {name: _closure(known, name) for name in known}
     while True:
         room, saved = budget - _bytes(known, taken), _saved(known, taken)
-        added = [(whole - taken, name) for name, whole in wholes.items() if name not in taken]
-        sized = [(some, _bytes(known, some)) for some, _ in added]
+        added = [whole - taken for name, whole in wholes.items() if name not in taken]
+        sized = [(some, _bytes(known, some)) for some in added]
         useful = [
             (gain / max(1, size), some)
             for some, size in sized

@@ -23,7 +23,7 @@ from stream.key_state import KeyState
 from stream.log import EventLog
 from stream.mode import KEEPING, RUNNING, Mode
 from stream.pace import Pace
-from stream.reads import decoding, known, reached, scan
+from stream.reads import decoding, from_then, known, reached, scan
 from stream.restart import resumed, save
 
 
@@ -93,9 +93,11 @@ class Answerer:
             return _folded(plan, self._scan(key, installed.alone, t), t, q)
         serving = self.together.serving(kept.choice)
 
-        def decoded(reading: Reading) -> list[EventRow]:
+        def decoded(reading: Reading, since: int | None) -> list[EventRow]:
             with decoding(self._log):
-                return read_rows(reading, reached(self._log, key, t))
+                if since is None:
+                    return read_rows(reading, reached(self._log, key, t))
+                return reading.decoder.load(from_then(self._log, key)(reading.decoder, since))
 
         return self._answered(kept, serving.asked[plan.id], key, t, q, decoded)
 
@@ -184,5 +186,5 @@ def _folded(plan: Plan, rows: KeyRows, t: int, q: Mapping[str, Any]) -> dict[str
     return plan.publish(plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q))
 
 
-def _nowhere(_: Reading) -> list[EventRow]:
+def _nowhere(_: Reading, __: int | None) -> list[EventRow]:
     raise AssertionError("all that is read is held, so that nothing is read from the log")

@@ -4,8 +4,8 @@
 
     state    rows are kept while their window holds them, and the aggregate runs
     rows     rows are kept, the aggregate is folded when its window has moved
-    log      no row of its track is kept: each query reads the rows it needs, from the log or, where the event is
-             held, from its decoded rows, kept once for all tracks that are not
+    log      no row of its track is kept: when its window has moved, rows are read from the log or, where the
+             event is held, built of its decoded rows, kept once for all tracks that are not
 
 Pure: it decides, `stream.installed` makes layouts of it, `stream.key_state` moves over.
 """

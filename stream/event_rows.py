@@ -59,7 +59,10 @@ class EventRows(KeyCache):
         self._put_away()
         self.held.trim(t, self.binding.pace.least_trim)
         wanted = self.binding.readings if self._admitted is None else self._admitted
-        found = self._built(self.binding, asked.numbers, wanted, read, t)
+        layout = self.binding.layout
+        tracks = {layout.spans[layout.cells[number].span].track for number in asked.numbers}
+        reaches = {number: layout.tracks[number].reach for number in tracks}
+        found = self._built(self.binding, reaches, wanted, read, t)
         return asked.plan.publish(asked.plan.read(found.fold(asked.numbers, t, q), t, q))
 
     # ---- how much is kept

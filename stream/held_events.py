@@ -45,10 +45,12 @@ class HeldEvents:
         """Return by event how many rows are held and what they take, but for what is shared."""
         return {event: (len(rows.ts), rows.bytes) for event, rows in self._rows.items()}
 
-    def get(self, event: str) -> list[EventRow] | None:
-        """Return the rows of EVENT, None if they are not held."""
+    def since(self, event: str, begin: int | None) -> list[EventRow] | None:
+        """Return the rows of EVENT from the time BEGIN on (None: all), None if they are not held."""
         held = self._rows.get(event)
-        return None if held is None else list(held.between(0, len(held.ts)))
+        if held is None:
+            return None
+        return list(held.between(0 if begin is None else bisect_left(held.ts, begin), len(held.ts)))
 
     def keep(self, reading: Reading, rows: list[EventRow]) -> None:
         """Hold ROWS, which READING gave."""

@@ -11,6 +11,7 @@ from typing import Any
 from featuregraph.aggregates.weight import weigh
 from featuregraph.layout import TS_PLACE
 from featuregraph.scalar import OVERFLOW
+from featuregraph.steps import widest
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import Asked
 from stream.binding import Binding, Reading
@@ -23,7 +24,7 @@ from stream.key_rows import Fetch, KeyRows, fill, read_rows
 from stream.migration import between
 from stream.rows import KeptRows, ScannedRows
 
-Read = Callable[[Reading], list[EventRow]]
+Read = Callable[[Reading, int | None], list[EventRow]]  # since when; None: as far as anybody reaches
 
 
 class KeyCache(KeyRows, ABC):
@@ -53,30 +54,38 @@ class KeyCache(KeyRows, ABC):
         return chain(self.tracks.values(), self.held.rows)
 
     def _built(
-        self, binding: Binding, numbers: Iterable[int], wanted: Container[str], read: Read, t: int
+        self,
+        binding: Binding,
+        reaches: Mapping[int, int | None],
+        wanted: Container[str],
+        read: Read,
+        t: int,
     ) -> KeyRows:
-        """Return the tracks under the cells NUMBERS of BINDING, of rows that are held or READ.
+        """Return tracks of BINDING, each as far back from T as it REACHES, of rows that are held or READ.
 
         Of the events that are WANTED the rows are held from now on.
         """
         layout, found = binding.layout, KeyRows(binding)
-        asking = {layout.spans[layout.cells[number].span].track for number in numbers}
-        found.tracks = {number: ScannedRows(layout.tracks[number]) for number in asking}
-        events = {event for number in asking for event in layout.tracks[number].events}
-        fill(binding, found.tracks, self._rows_of(binding, sorted(events), wanted, read), t)
+        found.tracks = {number: ScannedRows(layout.tracks[number]) for number in reaches}
+        far: dict[str, list[int | None]] = {}
+        for number, reach in reaches.items():
+            for event in layout.tracks[number].events:
+                far.setdefault(event, []).append(reach)
+        begins = {event: None if (ms := widest(far[event])) is None else t - ms for event in sorted(far)}
+        fill(binding, found.tracks, self._rows_since(binding, begins, wanted, read), t)
         return found
 
-    def _rows_of(
-        self, binding: Binding, events: Iterable[str], wanted: Container[str], read: Read
+    def _rows_since(
+        self, binding: Binding, begins: Mapping[str, int | None], wanted: Container[str], read: Read
     ) -> Iterator[tuple[str, list[EventRow]]]:
-        for event in events:
-            rows = self.held.get(event)
-            if rows is None:
-                rows = read(binding.readings[event])
-                if event in wanted:
-                    self.held.keep(binding.readings[event], rows)
-                    self.unweighed = INT64_MAX
-            yield event, rows
+        for event, begin in begins.items():
+            rows = self.held.since(event, begin)
+            if rows is None and event in wanted:
+                whole = read(binding.readings[event], None)
+                self.held.keep(binding.readings[event], whole)
+                self.unweighed = INT64_MAX
+                rows = self.held.since(event, begin)
+            yield event, read(binding.readings[event], begin) if rows is None else rows
 
     def move(self, binding: Binding, fetch: Fetch) -> None:
         """Serve BINDING from now on, and keep what still means the same.
