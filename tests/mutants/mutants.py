@@ -180,6 +180,7 @@ MUTANTS = [
     Mutant("stream/answerer.py", "if kept.binding is not serving.binding or plan.id in serving.logs:", "if kept.binding is not serving.binding:", "a standing answer: of rows on the log"),
     Mutant("stream/engine.py", "if self._answerer.remembers and not (as_known or record):", "if self._answerer.remembers and not record:", "a standing answer: given to a query as known"),
     Mutant("stream/engine.py", "if self._answerer.remembers and not (as_known or record):", "if self._answerer.remembers and not as_known:", "a standing answer: not recorded"),
+    Mutant("stream/engine.py", "self._lock = threading.RLock()", "self._lock = __import__('contextlib').nullcontext()", "one thread in the middle of another one's call"),
     Mutant("featuregraph/plan.py", "beyond[bisect_right(reaches, first)]", "beyond[bisect_right(reaches, first - 1)]", "a window that begins with the history called partial"),
     Mutant("featuregraph/aggregates/tables.py", "commutes: ClassVar[bool] = False  # a table", "commutes: ClassVar[bool] = True  # a table", "late events make topk's ties"),
     Mutant("featuregraph/convert/public.py", 'exponent = f"E-{type.scale}"', 'exponent = f"E-{type.scale - 1}"', "decimals ten times too large"),

@@ -39,6 +39,7 @@ NEEDED_TESTS = (
     "device/conftest.py",
     "device/test_answers.py",
     "device/test_budget.py",
+    "device/test_interleaving.py",
     "device/test_record.py",
     "mutants/trial.py",
 )

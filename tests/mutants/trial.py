@@ -32,7 +32,7 @@ LAWS = (
     "columns",
     "admission",
 )
-DEVICE = ("answers", "record", "budget")
+DEVICE = ("answers", "record", "budget", "interleaving")
 
 
 def histories() -> None:
