@@ -34,7 +34,6 @@ class Source:
         places: the text of each node that is given from outside (fields, states).
         names: the names of another source that will stand in the same function.
         as_of: the text of the time as of which tables are looked up: the query's, or the row's.
-        tables: what is asked for them, None where `q` holds it.
     """
 
     def __init__(
@@ -43,12 +42,10 @@ class Source:
         names: dict[str, Any] | None = None,
         *,
         as_of: str = "t",
-        tables: object = None,
     ) -> None:
         self.lines: list[str] = []
         self.globals: dict[str, Any] = {} if names is None else names
         self._as_of = as_of
-        self._tables = tables
         self._text: dict[Node, str] = dict(places)
 
     def add(self, roots: Sequence[Node]) -> list[str]:
@@ -92,9 +89,8 @@ class Source:
 
     def _one(self, node: Node, args: list[str]) -> str:
         if node.op is Op.TABLE:
-            asked = f"q[{TABLES!r}]" if self._tables is None else self.bind(self._tables, "w")
             until = f"{self._as_of} + 1" if node.get("include_now") else self._as_of
-            return f"{asked}.look_up({node['table']!r}, {node['field']!r}, {args[0]}, {until})"
+            return f"q[{TABLES!r}].look_up({node['table']!r}, {node['field']!r}, {args[0]}, {until})"
         if node.op is Op.FILL and all(a.type is node.type for a in node.args):
             return f"({args[1]} if {args[0]} is None else {args[0]})"
         return f"{self.bind(kernel(node))}({', '.join(args)})"
@@ -109,12 +105,10 @@ class Source:
         """Return the function of PARAMETERS that runs the statements and returns RESULT."""
         return compiled(parameters, [*self.lines, f"return {result}"], dict(self.globals))
 
-    def calling(
-        self, loop: str, parameters: str, function: Callable[..., Any], arguments: str
-    ) -> Callable[..., None]:
-        """Return the function of PARAMETERS that calls FUNCTION with ARGUMENTS in a LOOP."""
+    def calling(self, parameters: str, function: Callable[..., Any], arguments: str) -> Callable[..., None]:
+        """Return the function of PARAMETERS that calls FUNCTION with ARGUMENTS."""
         assert not self.lines, "there are statements"
-        return compiled(parameters, [f"{loop}: call({arguments})"], {**self.globals, "call": function})
+        return compiled(parameters, [f"call({arguments})"], {**self.globals, "call": function})
 
 
 def compiled(parameters: str, lines: Sequence[str], names: dict[str, Any]) -> Callable[..., Any]:

@@ -175,7 +175,8 @@ def _is_scanned(agg: Node) -> bool:
     roles = dict(zip(agg["roles"], agg.args, strict=True))
     if not all(is_static(roles[role]) for role in _FOLDED_ROLES if role in roles):
         return True
-    return any(n.op is Op.REQUEST for n in toposort(item for _, item in agg.items))
+    # What a state's items are read with is the time alone.
+    return any(n.op in (Op.REQUEST, Op.TABLE) for n in toposort(item for _, item in agg.items))
 
 
 def _scans(

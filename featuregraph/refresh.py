@@ -153,9 +153,7 @@ def sections(features: Mapping[str, Node]) -> list[Section]:
 def is_settled(node: Node) -> bool:
     """Tell whether NODE's value changes only with the rows in its windows."""
     return not any(
-        inner.op in OF_THE_QUERY
-        or (inner.op is Op.AGG and CATALOGUE[inner["agg"]].drifts)
-        or (inner.op is Op.TABLE and inner["changing"])
+        inner.op in OF_THE_QUERY or (inner.op is Op.AGG and CATALOGUE[inner["agg"]].drifts)
         for inner in toposort([node])
     )
 

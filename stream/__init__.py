@@ -18,12 +18,14 @@ from stream.errors import (
     LogLockedError,
     LogReadOnlyError,
     StreamError,
+    TableFileError,
 )
 from stream.event import Receipt
 from stream.inspect import LogStats
 from stream.limits import Limits
 from stream.log import EventLog
 from stream.served import Served
+from stream.tablefile import TableFile, write_table
 
 __all__ = [
     "ArgumentError",
@@ -46,5 +48,8 @@ __all__ = [
     "Served",
     "StreamError",
     "SystemClock",
+    "TableFile",
+    "TableFileError",
     "replay",
+    "write_table",
 ]

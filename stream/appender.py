@@ -16,13 +16,14 @@ from typing import Final
 
 from featuregraph.errors import EventError
 from featuregraph.types import INT64_MAX, INT64_MIN
-from stream import inbox, quarantine
+from stream import inbox
 from stream.blocks.sealing import Sealing
 from stream.clock import Clock
 from stream.codec import checksum
 from stream.errors import contradiction
 from stream.event import Draft, Receipt, Row
 from stream.limits import Limits
+from stream.quarantine import Quarantine
 from stream.reader import Reader, row_of
 from stream.sealer import Sealer
 from stream.store import UNPARSABLE, add_meta, give_back, meta, set_meta, transaction
@@ -76,6 +77,7 @@ class Appender:
         self._clock = clock
         self._limits = limits
         self._max_future_ms = max_future_ms
+        self._quarantine = Quarantine(connection, limits)
         self._latest: dict[int, int] = {}
         self._to_join = 0  # events that may be joined until the next sealing; below 0: joined too early
         self.sealer = Sealer(connection, reader.shelf, by_user=self._by_user, sealing=sealing)
@@ -145,7 +147,7 @@ class Appender:
         try:
             self._take(draft, call)
         except EventError:
-            quarantine.keep(self._connection, draft, call.now_ms, self._limits)
+            self._quarantine.keep(draft, call.now_ms)
             return False
         return True
 
@@ -153,6 +155,7 @@ class Appender:
         """Empty the memory: what was undone, or forgotten, may stand in it."""
         self._texts.drop()
         self._latest.clear()
+        self._quarantine.drop()
         self.sealer.drop()
 
     def tidy(self) -> bool:
@@ -190,7 +193,7 @@ class Appender:
 
     def _take(self, draft: Draft, call: _Call) -> Row | None:
         if self._max_future_ms is not None and draft.ts_ms > call.now_ms + self._max_future_ms:
-            quarantine.keep(self._connection, draft, call.now_ms, self._limits)
+            self._quarantine.keep(draft, call.now_ms)
             call.quarantined += 1
             return None
         key = self._texts.number(draft.key)

@@ -6,6 +6,7 @@ object does the same with the same rows, so that executors may keep what they ho
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -14,7 +15,8 @@ from featuregraph.ir import Node
 from featuregraph.layout import Layout
 from featuregraph.steps import row_parts, static_parts
 from stream.cells import CellKernel
-from stream.decode import Decoder, Unparsable
+from stream.decode import Decoder, Taker, Unparsable
+from stream.event import Row
 from stream.pace import PACE, Pace
 
 
@@ -26,12 +28,17 @@ class Reading:
     """
 
     decoder: Decoder
-    takers: tuple[tuple[int, int | None], ...]
+    takers: tuple[Taker, ...]
 
     @cached_property
     def tracks(self) -> tuple[int, ...]:
         """Return the numbers of the tracks."""
         return tuple(number for number, _ in self.takers)
+
+    @cached_property
+    def taking(self) -> Callable[..., Callable[[Row], bool | None]]:
+        """Return the decoder's `taking` of the takers."""
+        return self.decoder.taking(self.takers)
 
 
 class Binding:
@@ -86,7 +93,7 @@ class Binding:
         parts = [part for arg in read for part in static_parts(arg) if part is not TS]
         return {layout.places[part]: part for part in parts}
 
-    def _takers(self, event: str) -> tuple[tuple[int, int | None], ...]:
+    def _takers(self, event: str) -> tuple[Taker, ...]:
         places = self.layout.places
         return tuple(
             (number, None if track.where is None else places[track.where])

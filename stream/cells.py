@@ -11,18 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from featuregraph.aggregates import NO_KEY, Grouped, aggregate_for
+from featuregraph.aggregates.sequence import LatestRows
 from featuregraph.build import TS
 from featuregraph.codegen import Source
 from featuregraph.ir import Node, Op
 from featuregraph.layout import Cell
 from featuregraph.scalar import OVERFLOW
 from stream.decode import EventRow, row_function, row_source
-from stream.rows import Rows
+from stream.rows import Batch, Rows
 
 if TYPE_CHECKING:
     from stream.span import RunningSpan
 
-Move = Callable[[Rows, int, int], None]
+Move = Callable[[Rows | Batch, int, int], None]
 
 
 class Readable(Protocol):
@@ -73,7 +74,7 @@ class Broken:
 class Running:
     """One state that rows enter and leave; push, enter and leave are None where the window says the value.
 
-    push(rows) takes rows as they came; enter(rows, start, end) and leave(rows, start, end) take those numbers
+    push(row) takes one row as it came; enter(rows, start, end) and leave(rows, start, end) take those numbers
     of ROWS.
     commutes: rows may enter in any order, and any of them may leave.
     encode: gives the bytes from which it can be opened again; None where there is nothing to keep.
@@ -84,7 +85,7 @@ class Running:
     def __init__(
         self,
         readable: Callable[[RunningSpan], Any],
-        push: Callable[[Sequence[EventRow]], None] | None = None,
+        push: Callable[[EventRow], None] | None = None,
         enter: Move | None = None,
         leave: Move | None = None,
         *,
@@ -162,7 +163,7 @@ class CellKernel:
             return Running(RowCount)
         aggregate = self.aggregate
         state = aggregate.decode(data, forgets=forgets) if data else aggregate.zero(forgets=forgets)
-        push, enter, leave = self._take.bound(state.push, state.pop)
+        push, enter, leave = self._take.bound(state)
         readable = state if self._items is None else Lists(self._items, state, {})
         return Running(
             lambda span: readable, push, enter, leave, commutes=state.commutes, encode=state.encode
@@ -186,17 +187,17 @@ class RowCount:
 class Part:
     """One of the values that a row gives: what stands at a place of it, or a literal."""
 
-    __slots__ = ("_literal", "_place")
+    __slots__ = ("_literal", "place")
 
     def __init__(self, node: Node | None, places: Mapping[Node, int], default: Any = None) -> None:
-        self._place = None if node is None or node.op is Op.LIT else places[node]
+        self.place = None if node is None or node.op is Op.LIT else places[node]
         self._literal = default if node is None else node.get("value")
 
-    def of(self, rows: Rows, start: int, end: int) -> Sequence[Any]:
+    def of(self, rows: Rows | Batch, start: int, end: int) -> Sequence[Any]:
         """Return the values of ROWS from START to before END."""
-        if self._place is None:
+        if self.place is None:
             return [self._literal] * (end - start)
-        return rows.values(self._place, start, end)
+        return rows.values(self.place, start, end)
 
 
 class Take:
@@ -211,6 +212,7 @@ class Take:
         default = NO_KEY if self._takes == "key_row" else None
         what = self._what(x, default)
         self._arguments = f"{self._source.add([by])[0]}, {what}" if by is not None else what
+        self._one = f"({self._arguments})" if self._grouped else self._arguments
         self.of_rows = self._many()
         # Whether a part has no place in the row, since it waits for the query.
         self._waits = any(n is not None and n.op is not Op.LIT and n not in places for n in (by, x))
@@ -232,19 +234,21 @@ class Take:
                 return value
 
     def _many(self) -> Callable[[Sequence[EventRow], int, Mapping[str, Any]], list[Any]]:
-        one = f"({self._arguments})" if self._grouped else self._arguments
+        one = self._one
         if not self._source.lines:
             return self._source.function("rows, t, q", f"[{one} for r in rows]")
         function = self._source.function("r, t, q", one)
         return lambda rows, t, q: [function(row, t, q) for row in rows]
 
-    def of_range(self, rows: Rows, start: int, end: int, t: int, q: Mapping[str, Any]) -> Sequence[Any]:
+    def of_range(
+        self, rows: Rows | Batch, start: int, end: int, t: int, q: Mapping[str, Any]
+    ) -> Sequence[Any]:
         """Return what ROWS give from START to before END."""
         if self._waits:
             return self.of_rows(rows.between(start, end), t, q)
         return self._range(rows, start, end)
 
-    def _range(self, rows: Rows, start: int, end: int) -> Sequence[Any]:
+    def _range(self, rows: Rows | Batch, start: int, end: int) -> Sequence[Any]:
         match self._takes:
             case "ts":
                 found = self._ts.of(rows, start, end)
@@ -257,34 +261,39 @@ class Take:
                 found = self._x.of(rows, start, end)
         return list(zip(self._by.of(rows, start, end), found, strict=True)) if self._grouped else found
 
-    def bound(
-        self, push: Callable[..., None], pop: Callable[..., None]
-    ) -> tuple[Callable[[Sequence[EventRow]], None], Move, Move]:
-        """Return what gives rows as they came to PUSH, and what gives ranges of rows to PUSH and to POP.
+    def bound(self, state: Any) -> tuple[Callable[[EventRow], None], Move, Move]:
+        """Return what lets a row as it came enter STATE, and what lets ranges of rows enter and leave it.
 
         Only where nothing waits for the query.
         """
         assert not self._waits, "a part waits for the query"
-        return (
-            self._source.calling("for r in rows", "rows", push, self._arguments),
-            self._moving(push, self._range),
-            self._moving(pop, self._leaving),
-        )
+        push = self._source.calling("r", state.push, self._arguments)
+        return push, self._enters(state), self._leaves(state.pop)
 
-    def _leaving(self, rows: Rows, start: int, end: int) -> Sequence[Any]:
+    def _enters(self, state: Any) -> Move:
+        given, extend = self._range, state.extend
+        if not self._grouped and self._takes == "x" and self._x.place is not None:
+            place = self._x.place
+            return lambda rows, start, end: extend(rows.values(place, start, end))
+        if isinstance(state, LatestRows):
+            extend_rows = state.extend_rows
+            return lambda rows, start, end: extend_rows(rows.between(start, end))
+        return lambda rows, start, end: extend(given(rows, start, end))
+
+    def _leaving(self, rows: Rows | Batch, start: int, end: int) -> Sequence[Any]:
         """Return what `_range` does, but for the rows themselves, which nobody asks for when they leave."""
         if self._takes == "key_row":
             return [(key, None) for key in self._x.of(rows, start, end)]
         return self._range(rows, start, end)
 
-    def _moving(self, move: Callable[..., None], given: Callable[[Rows, int, int], Sequence[Any]]) -> Move:
-        def each(rows: Rows, start: int, end: int) -> None:
-            for x in given(rows, start, end):
-                move(x)
+    def _leaves(self, pop: Callable[..., None]) -> Move:
+        def each(rows: Rows | Batch, start: int, end: int) -> None:
+            for x in self._leaving(rows, start, end):
+                pop(x)
 
-        def each_of_group(rows: Rows, start: int, end: int) -> None:
-            for group, x in given(rows, start, end):
-                move(group, x)
+        def each_of_group(rows: Rows | Batch, start: int, end: int) -> None:
+            for group, x in self._leaving(rows, start, end):
+                pop(group, x)
 
         return each_of_group if self._grouped else each
 

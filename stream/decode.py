@@ -14,13 +14,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import repeat
-from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
-from featuregraph.codegen import Source, tuple_of
+from featuregraph.codegen import Source, compiled, tuple_of
 from featuregraph.convert import BAD, converter
+from featuregraph.convert.raw import Converter
 from featuregraph.ir import Node, Op, toposort
-from featuregraph.layout import Scan
+from featuregraph.layout import FIRST_SLOT, Scan
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.blocks.runs import Found, Run, Stored
@@ -28,6 +28,7 @@ from stream.codec import column_value, typed_decoder
 from stream.event import COLUMNS, RAW_COLUMNS, Row
 
 EventRow = tuple[Any, ...]  # (ts_ms, seq, tie, slot 0, ...)
+Taker = tuple[int, int | None]  # a track by number, and the place of its filter's value
 
 # What every scan reads, in these places: the order, and what the counters ask for.
 _ALWAYS = ("ts_ms", "seq", "id")
@@ -37,17 +38,14 @@ _TELLING = 16  # rows; a read of fewer costs mostly what each read does
 SEQ_PLACE, TIE_PLACE = 1, 2  # in a row, after its time
 
 
-# Where a value is in its internal form already, as it nearly always is, the converter need not be called.
-_PLAIN: Mapping[str, str] = {
-    **dict.fromkeys(
-        ("int64", "timestamp"),
-        f"({{x}} if {{x}}.__class__ is int and {INT64_MIN} <= {{x}} <= {INT64_MAX} else {{f}}({{x}}))",
-    ),
-    "float64": "({x} + 0.0 if {x}.__class__ is float and {x} - {x} == 0.0 else {f}({x}))",
-    "boolean": "({x} if {x}.__class__ is bool else {f}({x}))",
-    **dict.fromkeys(
-        ("string", "category", "identifier"), "({x} if {x}.__class__ is str and {x}.isascii() else {f}({x}))"
-    ),
+# A value in its internal form already, as it nearly always is: its test, and what brings it to its bits.
+_INTEGER = f"{{x}}.__class__ is int and {INT64_MIN} <= {{x}} <= {INT64_MAX}", "pass"
+_TEXT = "{x}.__class__ is str and {x}.isascii()", "pass"
+_PLAIN: Mapping[str, tuple[str, str]] = {
+    **dict.fromkeys(("int64", "timestamp"), _INTEGER),
+    "float64": ("{x}.__class__ is float and {x} - {x} == 0.0", "{x} += 0.0"),  # -0.0 becomes 0.0
+    "boolean": ("{x}.__class__ is bool", "pass"),
+    **dict.fromkeys(("string", "category", "identifier"), _TEXT),
 }
 
 
@@ -77,6 +75,23 @@ class Unparsable:
             self.counts[event, field] += 1
 
 
+class _Made(NamedTuple):
+    """Statements that make a row, and the texts of what is in it."""
+
+    source: Source
+    order: tuple[str, ...]  # time, seq, tie
+    slots: list[str]
+
+    @property
+    def text(self) -> str:
+        """Return the text of the row."""
+        return tuple_of([*self.order, *self.slots])
+
+    def function(self, parameters: str) -> Callable[..., EventRow | None]:
+        """Return the function of PARAMETERS to the row."""
+        return self.source.function(parameters, self.text)
+
+
 class Decoder:
     """Reads one event: which columns to ask for, and the function from them to a row."""
 
@@ -94,21 +109,13 @@ class Decoder:
         if self._attributes:
             asked.append("payload")
         self.columns = tuple(dict.fromkeys((*_ALWAYS, *asked)))
-        self.of_row: Callable[[Row], Stored] = itemgetter(*map(Row._fields.index, self.columns))
         # Under user_id, (ts, seq) is the whole order; under another key the user decides ties, null first.
-        user = "" if key == "user_id" else self._text("user_id")
-        tie = f"('.' + {user} if {user} is not None else '')" if user else "''"
         self._by_user = key == "user_id"
         self._scan = scan
         self.read_rows = 0  # of the latest read
         self.row_ns = _ROW_NS  # to retrieve and decode one of them
-        attributes: dict[str, str] = {}
         # None for a row that nobody keeps.
-        self.row: Callable[[Stored], EventRow | None] = self._compile(
-            "r",
-            (f"r[{TS}]", f"r[{SEQ}]", tie, f"r[{ID}]"),
-            lambda source, fields: self._convert(source, fields, attributes),
-        )
+        self.row: Callable[[Stored], EventRow | None] = self._of_columns(self.columns).function("r")
 
     def load(self, found: Found) -> list[EventRow]:
         """Return the rows of what was FOUND of this event, in total order."""
@@ -125,16 +132,51 @@ class Decoder:
         if rows >= _TELLING:
             self.row_ns = ns / rows
 
-    def _text(self, column: str) -> str:
-        return f"r[{self.columns.index(column)}]"
+    # ---- events as they arrive
 
-    def _compile(
-        self,
-        parameters: str,
-        at: tuple[str, str, str, str],
-        convert: Callable[[Source, Iterable[Node]], None],
-    ) -> Callable[..., EventRow | None]:
-        """Return the function to a row; AT: the texts of its time, seq, tie and id.
+    @cached_property
+    def arrived(self) -> Callable[[Row], EventRow | None]:
+        """Return what `row` does, of an event as it arrived."""
+        return self._of_columns(Row._fields).function("r")
+
+    def taking(self, takers: Sequence[Taker]) -> Callable[..., Callable[[Row], bool | None]]:
+        """Return the maker of the function that takes an event which is later than all that its TAKERS hold.
+
+        It is made, for one key, of three functions for each of them: what appends a time, what appends a
+        row, and what takes note of a time at which its filter overflows. It tells if the event was kept.
+        """
+        made = self._of_columns(Row._fields)
+        time, overflow = made.order[0], made.source.bind(OVERFLOW, "o")
+        lines = [*made.source.lines, f"row = {made.text}"]
+        for number, (_, place) in enumerate(takers):
+            append = f"t{number}({time}); x{number}(row)"
+            if place is None:
+                lines.append(append)
+                continue
+            verdict = made.slots[place - FIRST_SLOT]
+            lines.append(f"if {verdict} is True: {append}")
+            lines.append(f"elif {verdict} is {overflow}: b{number}({time})")
+        parameters = ", ".join(f"t{number}, x{number}, b{number}" for number in range(len(takers)))
+        body = [f"    {line}" for line in (*lines, "return True")]
+        return compiled(parameters, ["def take(r):", *body, "return take"], made.source.globals)
+
+    # ---- one by one
+
+    def _of_columns(self, columns: Sequence[str]) -> _Made:
+        """Return what makes a row of `r`, an event of which these COLUMNS are given."""
+        attributes: dict[str, str] = {}
+        text = {column: f"r[{place}]" for place, column in enumerate(columns)}
+        user = text.get("user_id", "")
+        tie = "''" if self._by_user else f"('.' + {user} if {user} is not None else '')"
+        return self._made(
+            (text["ts_ms"], text["seq"], tie, text["id"]),
+            lambda source, fields: self._convert(source, fields, attributes, text),
+        )
+
+    def _made(
+        self, at: tuple[str, str, str, str], convert: Callable[[Source, Iterable[Node]], None]
+    ) -> _Made:
+        """Return what makes a row; AT: the texts of its time, seq, tie and id.
 
         CONVERT adds the statements that bring fields to their internal form.
         """
@@ -151,7 +193,7 @@ class Decoder:
             kept = " or ".join(f"{text} is True or {text} is {overflow}" for text in source.add(tests))
             source.lines.append(f"if not ({kept}): return None")
         convert(source, left)
-        return source.function(parameters, tuple_of([*at[:3], *self._slots(source)]))
+        return _Made(source, at[:3], self._slots(source))
 
     def _place(self, source: Source, ts: str) -> None:
         """Say in SOURCE what stands for a row's time and name."""
@@ -164,23 +206,41 @@ class Decoder:
     def _slots(self, source: Source) -> list[str]:
         return ["None" if node is None else source.add([node])[0] for node in self._scan.slots]
 
-    def _convert(self, source: Source, fields: Iterable[Node], attributes: dict[str, str]) -> None:
-        """Add the statements that bring FIELDS to their internal form; ATTRIBUTES is filled once needed."""
-        texts = {}
+    def _convert(
+        self, source: Source, fields: Iterable[Node], attributes: dict[str, str], columns: Mapping[str, str]
+    ) -> None:
+        """Add the statements that bring FIELDS to their internal form.
+
+        COLUMNS are the texts of what is given; ATTRIBUTES is filled once needed.
+        """
         for node in fields:
             name = node["name"]
             if name not in COLUMNS and not attributes:
                 decode = source.bind(typed_decoder(self._attributes), "d")
-                values = source.assign(f"{decode}({self._text('payload')})")
+                values = source.assign(f"{decode}({columns['payload']})")
                 attributes |= {other: f"{values}.f{i}" for i, other in enumerate(self._attributes)}
-            text = attributes.get(name) or self._text(_column(name))
+            text = attributes.get(name) or columns[_column(name)]
             if name in RAW_COLUMNS:
                 text = f"({text} if {text}.__class__ is not bytes else {source.bind(column_value)}({text}))"
-            plain = _PLAIN.get(node.scalar.kind, "{f}({x})")
-            texts[node] = source.assign(
-                plain.format(x=source.assign(text), f=source.bind(converter(node.scalar)))
-            )
-        self._count_bad(source, texts, f"r[{ID}]")
+            value = source.assign(text)
+            convert, test = converter(node.scalar), _PLAIN.get(node.scalar.kind)
+            other = f"{value} = {source.bind(self._counted(convert, node))}({value}, {columns['id']})"
+            if test is None:
+                source.lines.append(f"if {value} is not None: {other}")
+            else:
+                is_plain, bring = (part.format(x=value) for part in test)
+                source.lines += [f"if {is_plain}: {bring}", f"elif {value} is not None: {other}"]
+            source.place(node, value)
+
+    def _counted(self, convert: Converter, node: Node) -> Callable[[Any, int], Any]:
+        """Return CONVERT, which is told the id of the row too: what is BAD is counted, and null."""
+        number, count = self._fields.index(node), self._count
+
+        def counted(raw: Any, row_id: int) -> Any:
+            value = convert(raw)
+            return count(row_id, number) if value is BAD else value
+
+        return counted
 
     def _count_bad(self, source: Source, texts: Mapping[Node, str], id: str) -> None:
         """Add the statements that make null of what is not of its type, and count it."""
@@ -227,7 +287,7 @@ class Decoder:
             self._count_bad(source, {n: self._parameters[self._fields.index(n)] for n in fields}, "id")
 
         order = ("ts", "seq", "tie", "id")
-        return self._compile(", ".join([*order, *self._parameters]), order, convert)
+        return self._made(order, convert).function(", ".join([*order, *self._parameters]))
 
     @cached_property
     def _zipped(self) -> Callable[..., Iterable[EventRow]] | None:
@@ -260,7 +320,8 @@ def row_source(nodes: Sequence[Node], places: Mapping[Node, int]) -> Source:
     PLACES says where in the row the values of nodes stand.
     """
     # A literal has a slot in the events that it filters alone; anyone else takes it as it is.
-    source = Source({part: f"r[{i}]" for part, i in places.items() if part.op is not Op.LIT})
+    given = {part: f"r[{i}]" for part, i in places.items() if part.op is not Op.LIT}
+    source = Source(given, as_of="r[0]")
     for node in toposort(nodes):
         if node.op is Op.AGE:  # never below 0: a visible row is not after t
             overflow = source.bind(OVERFLOW, "o")

@@ -11,9 +11,11 @@ from contextlib import suppress
 from typing import Any
 
 from featuregraph import CompileError, FeatureGraphError, FeatureVector, Plan, RequestError
+from featuregraph.codegen import TABLES
 from featuregraph.shown import shown
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answerer import Answerer
+from stream.asof import Source, Tables
 from stream.cache import Kept
 from stream.choice import Chooser, Costs
 from stream.declared import Unknown
@@ -36,7 +38,7 @@ __all__ = ["MODES", "Engine", "Mode"]
 class Engine:
     """Features of the device's events; `stream.mode` tells the modes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the options of the contract
         self,
         log: EventLog,
         key: str | int | None = None,
@@ -45,6 +47,7 @@ class Engine:
         mode: Mode = "auto",
         strict: bool = False,
         declared_only: bool = False,
+        tables: Mapping[str, Source] | None = None,
         pace: Pace = PACE,
         chooser: Chooser | None = None,
     ) -> None:
@@ -58,6 +61,7 @@ class Engine:
             strict: refuse an event with a value that is not of its declared type (SEMANTICS 2.2).
             declared_only: refuse an event with a name, its own or a field's, that no installed plan declares;
                 without a plan there is nothing to compare it with.
+            tables: the files of tables that plans read, by name; see `use_table` (SEMANTICS 10.5).
             pace: after how much work to tidy up; never changes an answer.
             chooser: how the aggregates of a key are kept, in modes with states; else "incremental" runs all,
                 "auto" those that save most in the memory that there is. Never changes an answer.
@@ -73,6 +77,7 @@ class Engine:
         self.declared_only = declared_only
         self._lock = threading.RLock()
         self._plans: dict[str, Installed] = {}
+        self._tables = Tables(tables or {})
         self._unparsable = Unparsable()
         self._unknown = Unknown(log.limits.max_counted)
         self._kept = Kept(parse_size(memory_budget))
@@ -125,17 +130,32 @@ class Engine:
                 f"graph {plan.graph.name!r}: expected features that a device can know, found the labels "
                 f"{', '.join(labels)}, which look ahead; install graph.serving().compile(), of the same id"
             )
-        if plan.graph.tables:
-            raise CompileError(
-                f"graph {plan.graph.name!r}: expected a graph without tables, found "
-                f"{', '.join(plan.graph.tables)}; replay it, or bring the values as a request"
-            )
         if plan.graph.key != self.log.key:
             raise CompileError(
                 f"graph {plan.graph.name!r}: expected the key {self.log.key!r} of this device's log, "
                 f"found {plan.graph.key!r}; compute it in the cloud and bring its values as a table or "
                 "a request"
             )
+        self._tables.check(plan.graph)
+
+    def use_table(self, name: str, file: Source) -> None:
+        """Let FILE stand for the table NAME from now on, at once and for all plans.
+
+        What was answered stays; what is asked from now on is as if FILE had always been there (SEMANTICS
+        10.3).
+
+        Raises:
+            TableFileError: it is no table, or damaged; the one before stands.
+            TableError: it has not what an installed plan reads; the one before stands.
+        """
+        with self._lock:
+            self._tables.use(name, file, {i: plan.graph for i, plan in self.plans.items()})
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """Return the version of each table."""
+        with self._lock:
+            return self._tables.versions
 
     def remove(self, graph_id: str) -> None:
         """Take the plan GRAPH_ID out."""
@@ -283,6 +303,8 @@ class Engine:
             if history_start_ms is not None:
                 time_of(history_start_ms, "history_start_ms")
             q = installed.plan.bind_request(request, candidates)
+            if installed.plan.graph.tables:
+                q[TABLES] = self._tables
             name = None
             if request_id is not None:
                 name = name_of(request_id, self.log.limits.max_text, record=record)

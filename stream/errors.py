@@ -3,6 +3,7 @@
 StreamError
 ├── ArgumentError     (ValueError)  an option has no such form
 ├── EventFileError    (ValueError)  a file of events cannot be read; names file, row and column
+├── TableFileError    (ValueError)  a file is no table of a graph, or is damaged
 ├── BackfillError     (ValueError)  replay cannot do what it was asked, or a file of queries cannot be read
 ├── BlockError        (ValueError)  bytes are no block of events; a log says of them that its file is damaged
 └── LogError          (OSError)     the log cannot do what it was asked
@@ -38,6 +39,12 @@ class EventFileError(StreamError, ValueError):
     """Say that a file of events cannot be read or written, and where."""
 
     kind = "file"
+
+
+class TableFileError(StreamError, ValueError):
+    """Say that a file is no table of a graph."""
+
+    kind = "table"
 
 
 class BackfillError(StreamError, ValueError):

@@ -61,7 +61,7 @@ class EventRows(KeyCache):
             held = self._kept.get(row.name)
             if held is not None:
                 decoder = self.binding.readings[row.name].decoder
-                made = decoder.row(decoder.of_row(row))
+                made = decoder.arrived(row)
                 if made is not None:
                     held.insert(made)
 

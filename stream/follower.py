@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from featuregraph import FeatureGraphError
@@ -90,7 +91,7 @@ class Follower:
 
 def _by_key(rows: Iterable[Row]) -> Iterable[tuple[str, list[Row]]]:
     """Return ROWS by key, those of a key in the order in which they arrived."""
-    found: dict[str, list[Row]] = {}
+    found: defaultdict[str, list[Row]] = defaultdict(list)
     for row in rows:
-        found.setdefault(row.key, []).append(row)
+        found[row.key].append(row)
     return found.items()

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from featuregraph.aggregates.weight import weigh
 from featuregraph.layout import TS_PLACE
 from featuregraph.scalar import OVERFLOW
-from featuregraph.types import INT64_MAX
+from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import Asked
-from stream.binding import Binding
+from stream.binding import Binding, Reading
 from stream.choice import STATES
 from stream.columns import Dictionary
 from stream.decode import EventRow
@@ -38,6 +39,9 @@ class KeyCache(KeyRows, ABC):
         self._loose = 0  # rows pushed since all were put into columns
         self._came: set[str] = set()  # events of which rows came since the last query
         self.unsaved = 0  # rows loaded or pushed since the states were saved
+        self._taken: Mapping[int, KeptRows] | None = None  # the tracks that `_takes` appends to
+        self._takes: Mapping[str, Callable[[Row], bool | None]] = {}  # by event
+        self._latest = INT64_MIN  # no row that is held, or was dropped, is later
 
     def move(self, binding: Binding, fetch: Fetch) -> None:
         """Serve BINDING from now on, and keep what still means the same.
@@ -74,23 +78,51 @@ class KeyCache(KeyRows, ABC):
         self._loose += len(rows)
         if self.stale:
             return
-        readings, tracks, came, late = self.binding.readings, self.tracks, self._came, self._insert
+        if self._taken is not self.tracks:
+            self._open_takes()
+        takes, came = self._takes, self._came
         for row in rows:
-            reading = readings.get(row.name)
-            made = reading.decoder.row(reading.decoder.of_row(row)) if reading is not None else None
-            if reading is None or made is None:
+            name, time = row.name, row.ts_ms
+            take = takes.get(name)
+            if take is None:
                 continue
-            came.add(row.name)
-            for number, place in reading.takers:
-                if place is None or made[place] is True:
-                    rows_of, time = tracks[number], made[TS_PLACE]
-                    if rows_of.ts and time > rows_of.ts[-1]:  # nearly always, and no window has passed it
-                        rows_of.ts.append(time)
-                        rows_of.loose.append(made)
-                    else:
-                        late(number, made)
-                elif made[place] is OVERFLOW:
-                    tracks[number].break_at(row.ts_ms)
+            if time > self._latest:  # nearly always
+                self._latest = time
+                kept = take(row)
+            else:
+                kept = self._push_late(self.binding.readings[name], row)
+            if kept:
+                came.add(name)
+
+    def _open_takes(self) -> None:
+        """Make what takes the events that are later than all before, for the tracks as they are now."""
+        self._taken, tracks = self.tracks, self.tracks
+        ends = [rows.ts[-1] for rows in tracks.values() if rows.ts]
+        # A row before a floor belongs among those that were dropped, however few are held.
+        floors = [rows.floor[0] for rows in tracks.values() if rows.floor is not None]
+        self._latest = max([*ends, *floors], default=INT64_MIN - 1)
+        appends = {n: (rows.ts.append, rows.loose.append, rows.break_at) for n, rows in tracks.items()}
+        self._takes = {
+            event: reading.taking(*chain.from_iterable(appends[n] for n in reading.tracks))
+            for event, reading in self.binding.readings.items()
+        }
+
+    def _push_late(self, reading: Reading, row: Row) -> bool:
+        """Take an event that may not be the last of its tracks; tell whether it was kept."""
+        made = reading.decoder.arrived(row)
+        if made is None:
+            return False
+        for number, place in reading.takers:
+            if place is None or made[place] is True:
+                rows_of, time = self.tracks[number], made[TS_PLACE]
+                if rows_of.ts and time > rows_of.ts[-1]:  # no window has passed it
+                    rows_of.ts.append(time)
+                    rows_of.loose.append(made)
+                else:
+                    self._insert(number, made)
+            elif made[place] is OVERFLOW:
+                self.tracks[number].break_at(row.ts_ms)
+        return True
 
     def _insert(self, number: int, row: EventRow) -> None:
         """Take a row that is not the last of its track."""

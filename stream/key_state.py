@@ -231,6 +231,7 @@ class KeyState(KeyCache):
                     running.mark()
             wake = min(wake, running.wake)
         rows = self.tracks[number]
+        rows.entered()
         held = len(rows.ts)
         if held > self._trims[number]:
             self._trim_past(number, t)

@@ -21,20 +21,33 @@ from stream.snapshot import Position
 
 
 class Batch:
-    """The rows of one event, in total order, with their values by place, made once for all who take them."""
+    """Rows in total order, with their values by place, made once for all who take them."""
 
-    __slots__ = ("_columns", "rows", "ts")
+    __slots__ = ("_columns", "rows")
 
     def __init__(self, rows: list[EventRow]) -> None:
         self.rows = rows
-        self.ts = [row[TS_PLACE] for row in rows]
-        self._columns: dict[int, list[Any]] = {TS_PLACE: self.ts}
+        self._columns: dict[int, list[Any]] = {}
+
+    @property
+    def ts(self) -> list[int]:
+        """Return the times."""
+        return self.column(TS_PLACE)
 
     def column(self, place: int) -> list[Any]:
         """Return what stands at PLACE of the rows."""
-        if place not in self._columns:
-            self._columns[place] = [row[place] for row in self.rows]
-        return self._columns[place]
+        column = self._columns.get(place)
+        if column is None:
+            column = self._columns[place] = [row[place] for row in self.rows]
+        return column
+
+    def between(self, start: int, end: int) -> Sequence[EventRow]:
+        """Return the rows from START to before END, which are all."""
+        return self.rows
+
+    def values(self, place: int, start: int, end: int) -> Sequence[Any]:
+        """Return what stands at PLACE of the rows from START to before END, which are all."""
+        return self.column(place)
 
 
 class Rows(ABC):
@@ -109,7 +122,7 @@ class KeptRows(Rows):
     2. `floor` is the position of the latest row that was dropped though windows hold it, None without one.
     """
 
-    __slots__ = ("_columns", "floor", "loose", "packed", "ts")
+    __slots__ = ("_columns", "_entering", "floor", "loose", "packed", "ts")
 
     ts: array[int]
 
@@ -125,6 +138,7 @@ class KeptRows(Rows):
         super().__init__(track)
         self.ts = array("q")
         self.loose: list[EventRow] = []
+        self._entering: tuple[int, int, Batch] | None = None
         self.packed = 0
         self.floor: Position | None = None
         types: dict[int, AnyType] = {SEQ_PLACE: INT64}
@@ -209,7 +223,7 @@ class KeptRows(Rows):
         """Put all rows into the columns."""
         if self.loose:
             self._pack(Batch(self.loose), 0)
-            self.loose = []
+            self.loose.clear()  # the same list: who appends to it knows it
 
     def after(self, position: Position) -> int:
         """Return the number of the first row after POSITION."""
@@ -265,6 +279,22 @@ class KeptRows(Rows):
             return self._columns[place].take(start, end)
         loose = [row[place] for row in self.loose[max(0, start - packed) : end - packed]]
         return loose if start >= packed else [*self._columns[place].take(start, packed), *loose]
+
+    def entering(self, start: int, end: int) -> Batch:
+        """Return the rows from START to before END, all of them loose; `entered` must follow.
+
+        The windows of a track nearly always let in the same rows.
+        """
+        held = self._entering
+        if held is not None and held[0] == start and held[1] == end:
+            return held[2]
+        batch = Batch(self.loose[start - self.packed : end - self.packed])
+        self._entering = start, end, batch
+        return batch
+
+    def entered(self) -> None:
+        """Forget the rows that entered: they may move."""
+        self._entering = None
 
     @property
     def columns(self) -> Iterable[Column]:

@@ -40,7 +40,8 @@ class RunningSpan:
     1. The states hold exactly rows[start:end], as if folded in order.
     2. `start` and `end` only grow, but for rows that arrive late before `end`: states that commute take them
        at once, others are built anew.
-    3. Before `wake`, and with no row inserted, an advance changes nothing.
+    3. Before `wake`, and with no row inserted, an advance changes nothing. A row that comes and goes between
+       two queries never enters.
     4. A window without an end whose states do not commute marks them now and then: built anew, they go on
        from the latest mark before the late row. The rows since the last mark but one are needed for that.
     """
@@ -109,10 +110,15 @@ class RunningSpan:
         start, end, n = self.start, self.end, len(ts)
         if end < n and ts[end] < t + self._hi:
             # Nearly always all rows are visible by now.
-            self.end = until = n if ts[-1] < t + self._hi else bisect_left(ts, t + self._hi, end)
-            self._let_in(end, until)
-            end = until
-            changed = True
+            until = n if ts[-1] < t + self._hi else bisect_left(ts, t + self._hi, end)
+            if lo is not None and ts[end] < t + lo:
+                changed = self._pass_by(bisect_left(ts, t + lo, end, until)) or changed
+                start = end = self.end
+            self.end = until
+            if end < until:
+                self._let_in(end, until)
+                end = until
+                changed = True
         if lo is not None and start < end and ts[start] < t + lo:
             start = bisect_left(ts, t + lo, start, end)
         if self._last is not None and end - start > self._last:
@@ -128,6 +134,15 @@ class RunningSpan:
         self.wake = wake
         return changed
 
+    def _pass_by(self, first: int) -> bool:
+        """Go on to the row FIRST: those before it left, or enter and leave at once; tell whether any left."""
+        left = self.start < self.end
+        if left:
+            for leave in self._leaves:
+                leave(self.rows, self.start, self.end)
+        self.start = self.end = first
+        return left
+
     def _let_in(self, start: int, end: int) -> None:
         """Push the rows from START to before END."""
         rows = self.rows
@@ -135,10 +150,14 @@ class RunningSpan:
         if first < 0:
             for enter in self._enters:
                 enter(rows, start, end)
-            return
-        entering = rows.loose[first : end - rows.packed]
-        for push in self._pushes:
-            push(entering)
+        elif end - start == 1:
+            row = rows.loose[first]
+            for push in self._pushes:
+                push(row)
+        else:
+            batch = rows.entering(start, end)
+            for enter in self._enters:
+                enter(batch, start, end)
 
     def _rebuild(self, t: int) -> None:
         self._running = {}
@@ -295,7 +314,7 @@ class RunningSpan:
 
     def _take(self, row: EventRow) -> None:
         for push in self._pushes:
-            push((row,))
+            push(row)
         self._touched = True
 
     def trimmed(self, count: int) -> None:

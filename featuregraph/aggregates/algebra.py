@@ -14,7 +14,8 @@ Let fold(R) be the state that results from pushing the rows R, in total order, o
 7. Null: a row whose x is None changes nothing (count() of rows counts it). It is pushed and popped all the
    same.
 8. Commuting: a state whose class says `commutes` may be pushed rows in any order, and pop any row it holds.
-9. Overflow: while a held row has OVERFLOW for x, the value is OVERFLOW; so it is where it leaves its type.
+9. Many: `extend(xs)` is `push` of each of xs, in their order.
+10. Overflow: while a held row has OVERFLOW for x, the value is OVERFLOW; so it is where it leaves its type.
 
 x is an internal value: int (int64, timestamp, a decimal times 10**scale), finite float without -0.0, bool,
 str.
@@ -52,6 +53,12 @@ class State(ABC):
     @abstractmethod
     def push(self, x: Any) -> None:
         """Append a row, later than all held."""
+
+    def extend(self, xs: Sequence[Any]) -> None:
+        """Append the rows XS, in total order, later than all held."""
+        push = self.push
+        for x in xs:
+            push(x)
 
     @abstractmethod
     def pop(self, x: Any) -> None:
@@ -131,9 +138,7 @@ class Aggregate(ABC):
     def fold(self, xs: Iterable[Any], *, forgets: bool = True) -> State:
         """Return the state of the rows XS, oldest first."""
         state = self.zero(forgets=forgets)
-        push = state.push
-        for x in xs:
-            push(x)
+        state.extend(list(xs))
         return state
 
     def of(self, xs: Sequence[Any], t: int) -> Any:

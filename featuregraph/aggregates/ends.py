@@ -37,6 +37,15 @@ class Latest(State):
         self.n += 1
         self.x = x
 
+    def extend(self, xs: Sequence[Any]) -> None:
+        """Append the rows XS, in total order, later than all held."""
+        known = [x for x in xs if x is not None and x is not OVERFLOW]
+        if len(known) < len(xs):
+            self.bad += sum(x is OVERFLOW for x in xs)
+        if known:
+            self.n += len(known)
+            self.x = known[-1]
+
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""
         if x is None:

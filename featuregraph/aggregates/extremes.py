@@ -35,6 +35,24 @@ class SlidingMin(Queue):
             queue.pop()
         queue.append(x)
 
+    def extend(self, xs: Sequence[Any]) -> None:
+        """Append the rows XS, in total order, later than all held."""
+        if not xs:
+            return
+        least, kept = xs[-1], []
+        try:
+            for x in reversed(xs):
+                if x <= least:
+                    least = x
+                    kept.append(x)
+        except TypeError:  # a null or an OVERFLOW, even against itself
+            super().extend(xs)
+            return
+        queue = self.queue
+        while queue and queue[-1] > least:
+            queue.pop()
+        queue.extend(reversed(kept))
+
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""
         if x is None:
@@ -74,6 +92,24 @@ class SlidingMax(SlidingMin):
         while queue and queue[-1] < x:
             queue.pop()
         queue.append(x)
+
+    def extend(self, xs: Sequence[Any]) -> None:
+        """Append the rows XS, in total order, later than all held."""
+        if not xs:
+            return
+        most, kept = xs[-1], []
+        try:
+            for x in reversed(xs):
+                if x >= most:
+                    most = x
+                    kept.append(x)
+        except TypeError:  # a null or an OVERFLOW, even against itself
+            super().extend(xs)
+            return
+        queue = self.queue
+        while queue and queue[-1] < most:
+            queue.pop()
+        queue.extend(reversed(kept))
 
     def join(self, right: Self) -> None:
         """Append all rows of RIGHT."""

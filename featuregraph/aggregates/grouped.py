@@ -45,6 +45,12 @@ class Groups(ABC):
     def push(self, group: Any, x: Any) -> None:
         """Append a row, later than all held."""
 
+    def extend(self, rows: Iterable[tuple[Any, Any]]) -> None:
+        """Append ROWS, each a group and its x, in total order, later than all held."""
+        push = self.push
+        for group, x in rows:
+            push(group, x)
+
     @abstractmethod
     def pop(self, group: Any, x: Any) -> None:
         """Forget the earliest row held; group and x are what was pushed for it."""
@@ -339,9 +345,7 @@ class Grouped:
     def fold(self, pairs: Iterable[tuple[Any, Any]], *, forgets: bool = True) -> Groups:
         """Return the state of the rows (group, x), oldest first."""
         state = self.zero(forgets=forgets)
-        push = state.push
-        for group, x in pairs:
-            push(group, x)
+        state.extend(pairs)
         return state
 
     def of(self, pairs: Iterable[tuple[Any, Any]], t: int) -> Any:

@@ -50,6 +50,11 @@ class LatestRows(State):
         self.total += 1
         self.rows.append(x[1])
 
+    def extend_rows(self, rows: Rows[Any]) -> None:
+        """Append ROWS, whose keys count for nothing, in total order, later than all held."""
+        self.total += len(rows)
+        self.rows.extend(rows)
+
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""
         if x is None:

@@ -39,6 +39,13 @@ class IntSum(State):
             return
         self.s += x
 
+    def extend(self, xs: Sequence[Any]) -> None:
+        """Append the rows XS, in total order, later than all held."""
+        try:
+            self.s += sum(xs)
+        except TypeError:  # there is a null or an OVERFLOW
+            super().extend(xs)
+
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""
         if x is None:
@@ -88,6 +95,16 @@ class FloatSum(State):
             self.s += int(x * SCALE)
         elif x:
             self.rest += fine(x)
+
+    def extend(self, xs: Sequence[Any]) -> None:
+        """Append the rows XS, in total order, later than all held."""
+        s = 0
+        for x in xs:
+            if x.__class__ is float and (LOW <= x <= HIGH or -HIGH <= x <= -LOW):
+                s += int(x * SCALE)
+            else:
+                self.push(x)
+        self.s += s
 
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""
@@ -146,6 +163,14 @@ class IntMean(State):
         self.n += 1
         self.s += x
 
+    def extend(self, xs: Sequence[Any]) -> None:
+        """Append the rows XS, in total order, later than all held."""
+        try:
+            self.s += sum(xs)
+            self.n += len(xs)
+        except TypeError:  # there is a null or an OVERFLOW
+            super().extend(xs)
+
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""
         if x is None:
@@ -198,6 +223,18 @@ class FloatMean(FloatSum):
             self.s += int(x * SCALE)
         elif x:
             self.rest += fine(x)
+
+    def extend(self, xs: Sequence[Any]) -> None:
+        """Append the rows XS, in total order, later than all held."""
+        s = n = 0
+        for x in xs:
+            if x.__class__ is float and (LOW <= x <= HIGH or -HIGH <= x <= -LOW):
+                n += 1
+                s += int(x * SCALE)
+            else:
+                self.push(x)
+        self.n += n
+        self.s += s
 
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""

@@ -44,6 +44,19 @@ class Occurrences(State):
         counts = self.counts
         counts[x] = counts.get(x, 0) + 1
 
+    def extend(self, xs: Sequence[Any]) -> None:
+        """Append the rows XS, in total order, later than all held."""
+        counts = self.counts
+        get = counts.get
+        for x in xs:
+            counts[x] = get(x, 0) + 1
+        self._take_out()
+
+    def _take_out(self) -> None:
+        """Count what is no value where it belongs."""
+        self.counts.pop(None, 0)
+        self.bad += self.counts.pop(OVERFLOW, 0)
+
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""
         if x is None:
@@ -107,6 +120,15 @@ class Ranking(Occurrences):
         self.top = None
         counts = self.counts
         counts[x] = counts.pop(x, 0) + 1
+
+    def extend(self, xs: Sequence[Any]) -> None:
+        """Append the rows XS, in total order, later than all held."""
+        self.top = None
+        counts = self.counts
+        pop = counts.pop
+        for x in xs:
+            counts[x] = pop(x, 0) + 1
+        self._take_out()
 
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""

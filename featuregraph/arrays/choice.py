@@ -61,4 +61,5 @@ def _chosen(first: Mask, left: Column, right: Column) -> Column:
 def _mask(first: Mask, left: Mask | None, right: Mask | None, *, missing: bool) -> Mask | None:
     if left is None and right is None:
         return None
-    return np.where(first, missing if left is None else left, missing if right is None else right)
+    # Many times as fast as np.where.
+    return (first & (missing if left is None else left)) | (~first & (missing if right is None else right))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,15 @@ Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
 
 
+class Words(tuple[str, ...]):  # noqa: SLOT001 - a tuple with room for what is found out
+    """The words of a dictionary that many columns share: what is found out of them is found once."""
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """Return the code of each word."""
+        return {word: code for code, word in enumerate(self)}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Column:
     """Values of one type by row.
@@ -32,7 +42,8 @@ class Column:
     Args:
         values: the values; where a row is not known, anything.
         known: which rows have a value, None if all have.
-        words: of text, the words that codes stand for: each once, in any order, perhaps more than are used.
+        words: of text, the words that codes stand for: each once, in any order, perhaps more than are used;
+            `Words` if many columns share them.
         over: which rows overflow (never known ones), None if none does.
 
     A row that is neither known nor over is null.
@@ -98,8 +109,6 @@ def strict(values: Array, *columns: Column, valid: Mask | None = None) -> Column
     known, over = valid, None
     for column in columns:
         known, over = both(known, column.known), either(over, column.over)
-    if over is not None and len(columns) > 1:  # one side may be known where the other overflows
-        known = both(known, ~over)
     return made(Column(values, known, None, over))
 
 

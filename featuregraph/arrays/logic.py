@@ -8,8 +8,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from featuregraph.arrays.column import Array, Column, Mask, made, strict
-from featuregraph.arrays.exact import to_float
+from featuregraph.arrays.column import Array, Column, Mask, either, made, strict
+from featuregraph.arrays.exact import checked, to_float
 from featuregraph.arrays.text import numbered, per_value
 from featuregraph.ir import Node, Op
 from featuregraph.scalar.promote import common
@@ -38,11 +38,8 @@ def two_valued(values: Array, over: Mask | None, *columns: Column) -> Column:
 def compare(node: Node, columns: Columns) -> Column:
     """Return a comparison in the common type of both sides; with null it is false."""
     left, right = columns
-    (a, b), over = _comparable(node, left, right), None
-    for column in columns:
-        if column.over is not None:
-            over = column.over if over is None else over | column.over
-    return two_valued(_TESTS[node.op](a, b), over, left, right)
+    a, b = _comparable(node, left, right)
+    return two_valued(_TESTS[node.op](a, b), either(left.over, right.over), left, right)
 
 
 def _comparable(node: Node, left: Column, right: Column) -> tuple[Array, Array]:
@@ -62,10 +59,13 @@ def _comparable(node: Node, left: Column, right: Column) -> tuple[Array, Array]:
 
 
 def _rescaled(few: Array, many: Array, factor: int) -> tuple[Array, Array]:
-    """Return arrays that compare as FEW * FACTOR and MANY do, which int64 may not hold.
+    """Return arrays that compare as FEW * FACTOR and MANY do.
 
-    Where the whole parts differ they decide, else the rest of MANY does.
+    Where int64 does not hold the product: whole parts that differ decide, else the rest of MANY does.
     """
+    product, over = checked(lambda a: a * factor, few)
+    if over is None:
+        return product, many
     whole, rest = many // factor, many % factor
     order = np.where(few > whole, 1, np.where((few < whole) | (rest > 0), -1, 0))
     return order, np.zeros(1, np.int64)
@@ -88,9 +88,7 @@ def _decided(columns: Columns, *, by: bool) -> Column:
     over: Mask | None = None
     for column in columns:
         if column.over is not None:
-            broken = is_open & column.over
-            over = broken if over is None else over | broken
-            is_open = is_open & ~broken
+            over = either(over, is_open & column.over)
         truth = truths(column)
         is_open = is_open & (~truth if by else truth)
     closed = ~is_open if by else is_open

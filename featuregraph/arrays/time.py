@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 
 from featuregraph.arrays.column import Array
+from featuregraph.arrays.distinct import numbers
 from featuregraph.ir import Node, Op
 from featuregraph.scalar.time import day_of_week, hour_of_day, offset
 
@@ -26,7 +27,7 @@ def calendar(node: Node, now: Array) -> Array:
     second have one offset has it all day long. The instants of other days are asked one by one.
     """
     seconds = now // 1000
-    days, places = np.unique(seconds // _DAY, return_inverse=True)
+    days, places = numbers(seconds // _DAY)
     shift = offset(node["tz"])
     # Python's integers: the first and the last day of int64 ms reach beyond it.
     ends = [(shift(day * _DAY), shift(day * _DAY + _DAY - 1)) for day in days.tolist()]
@@ -34,7 +35,7 @@ def calendar(node: Node, now: Array) -> Array:
     local = seconds + first[places]
     result = local // _HOUR % 24 if node.op is Op.HOUR_OF_DAY else (local // _DAY + 3) % 7
     turning = np.array([a != b for a, b in ends], np.bool_)[places]
-    instants, back = np.unique(now[turning], return_inverse=True)
+    instants, back = numbers(now[turning])
     one = _SCALAR[node.op](node["tz"])
     result[turning] = np.array([one(t) for t in instants.tolist()], np.int64)[back]
     return result

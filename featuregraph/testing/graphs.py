@@ -58,6 +58,7 @@ FIELDS: Mapping[str, tuple[Type, ...]] = {
     "event": (CATEGORY, STRING),
     "ts_ms": (TIMESTAMP,),
 }
+PAIRS = {"user_id+item_id": 1, "item_id+shop": 0.5}  # keys of two columns
 KEYS = {"user_id": 8, "item_id": 1.5, "shop": 0.5}  # columns, and how often they are the key
 
 
@@ -69,24 +70,45 @@ def random_graph(
     depth: int = 3,
     key: str | None = None,
     literals: float = 0.0,
+    tables: bool = False,
+    labels: bool = False,
 ) -> Json:
     """Return a legal graph of at most FEATURES features whose expressions are about DEPTH operators deep.
 
     key: its key column; a random one where None.
     literals: the share of leaves that are made a literal whatever else they could be.
+    tables: draw tables and look-ups too (SEMANTICS 10).
+    labels: draw streams that look ahead too, and keys of several columns (SEMANTICS 9, 11).
     """
-    maker = _Maker(rng, world, key or choose(rng, KEYS), literals)
+    column = key or choose(rng, KEYS | PAIRS if labels else KEYS)
+    maker = _Maker(rng, world, column, literals, tables=tables, labels=labels)
     return maker.graph(rng.randint(1, features), depth)
+
+
+# Tables by name: the type of the key, whether rows change, and the fields.
+TABLES: Mapping[str, tuple[tuple[Type, ...], Mapping[str, Type]]] = {
+    "by text": (TEXTS, {"n": INT64, "s": STRING, "c": CATEGORY, "ok": BOOLEAN}),
+    "by number": ((INT64, decimal(2), TIMESTAMP, BOOLEAN), {"x": FLOAT64, "d": decimal(2), "i": IDENTIFIER}),
+    "vectors": ((IDENTIFIER, INT64), {"v": vector(3), "at": TIMESTAMP, "e": decimal(9)}),
+}
 
 
 class _Maker:
     """One graph in the making."""
 
-    def __init__(self, rng: Random, world: World, key: str, literals: float) -> None:
+    def __init__(
+        self, rng: Random, world: World, key: str, literals: float, *, tables: bool, labels: bool
+    ) -> None:
         self.rng = rng
         self.world = world
         self.key = key
         self.literals = literals
+        self.labels = labels
+        self.tables: dict[str, tuple[Type, bool, Mapping[str, Type]]] = {}
+        if tables:
+            for name in some(rng, list(TABLES)):
+                keys, fields = TABLES[name]
+                self.tables[name] = rng.choice(keys), rng.random() < 0.6, fields
         self.events = {name: self._fields() for name in some(rng, EVENTS)}
         self.features: dict[str, Json] = {}
         self.types: dict[str, Type] = {}  # of the features that others may refer to
@@ -108,7 +130,16 @@ class _Maker:
             "features": dict(self.rng.sample(list(self.features.items()), len(self.features))),
         }
         if self.key != "user_id":
-            form["key"] = self.key
+            form["key"] = self.key.split("+") if "+" in self.key else self.key
+        if self.tables:
+            form["tables"] = {
+                name: {
+                    "key": str(key),
+                    "changing": changing,
+                    "fields": {field: str(type) for field, type in fields.items()},
+                }
+                for name, (key, changing, fields) in self.tables.items()
+            }
         if self.rng.random() < 0.3:
             form["include_now"] = True
         return form
@@ -176,6 +207,8 @@ class _Maker:
         return self._inside(self.rng.choice(TYPES), scope)
 
     def _vector(self) -> Json:
+        if "vectors" in self.tables and self.rng.random() < 0.7:
+            return self._look_up("vectors", "v", None)
         if self.candidates:
             return {"candidate": "k vector", "type": str(vector(2))}
         return {"request": "q vector", "type": str(vector(2))}
@@ -210,9 +243,11 @@ class _Maker:
         stream: Json = {"events": names}
         if where is not None:
             stream["where"] = where
-        if rng.random() < 0.75:
+        if self.labels and rng.random() < 0.4:
+            stream["ahead"] = f"{self.world.duration(rng)}ms"
+        elif rng.random() < 0.75:
             stream["over"] = f"{self.world.duration(rng)}ms"
-        if rng.random() < 0.25:
+        if "ahead" not in stream and rng.random() < 0.25:
             stream["offset"] = f"{self.world.duration(rng) - rng.choice((0, 1))}ms"
         if rng.random() < 0.3:
             stream["last"] = rng.choice((1, 2, 2, 3, 5))
@@ -294,7 +329,12 @@ class _Maker:
         again = [e for t, outside, e in self._used if t is type and outside and scope is None]
         if again and self.rng.random() < 0.15:
             return self.rng.choice(again)
-        if depth > 0 and self.rng.random() < 0.75:
+        found = [
+            (name, f) for name, (_, _, fields) in self.tables.items() for f, t in fields.items() if t is type
+        ]
+        if found and self.rng.random() < 0.4:
+            made = self._look_up(*self.rng.choice(found), scope)
+        elif depth > 0 and self.rng.random() < 0.75:
             made = self._operator(type, depth - 1, scope)
         elif self.rng.random() < self.literals:
             made = {"lit": self.world.literal(self.rng, type), "type": str(type)}
@@ -303,6 +343,13 @@ class _Maker:
         if not self.candidates:
             self._used.append((type, scope is None, made))
         return made
+
+    def _look_up(self, table: str, field: str, scope: Scope) -> Json:
+        """Make a look-up by a shallow key, which finds a row more often than not."""
+        key = self.tables[table][0]
+        if key in TEXTS and self.rng.random() < 0.3:
+            key = self.rng.choice(TEXTS)
+        return {"table": table, "key": self.expr(key, 0, scope), "field": field}
 
     def _leaf(self, type: Type, depth: int) -> Json:
         chance = self.rng.random()

@@ -8,12 +8,14 @@ between.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 from featuregraph.graph import Graph
 from featuregraph.ir import Op, toposort
+from featuregraph.reference.fields import convert_or_null
+from featuregraph.tables import TableSchema
 from featuregraph.testing.values import SPAN, World, choose
 from featuregraph.types import IDENTIFIER, INT64_MAX, Type
 
@@ -31,6 +33,8 @@ class Workload:
 
     arrivals: list[Json]
     queries: list[Json]
+    tables: dict[str, list[Json]] = field(default_factory=dict)
+    end: int | None = None
 
 
 def random_workload(
@@ -55,7 +59,9 @@ def random_workload(
     if rng.random() < 0.6:  # as on a device: when most that happened before t has arrived
         afters = sorted(sum(entry.get("ts_ms", t) < t for entry in arrivals) for t in asked)
     found = [maker.query(t) | {"after": after} for t, after in zip(asked, afters, strict=True)]
-    return Workload(arrivals, found)
+    tables = {name: maker.rows(table) for graph in graphs for name, table in graph.tables.items()}
+    labels = any(graph.labels for graph in graphs)
+    return Workload(arrivals, found, tables, world.time(rng) if labels and rng.random() < 0.3 else None)
 
 
 class _Maker:
@@ -67,12 +73,14 @@ class _Maker:
         self.columns = graphs[0].key_columns
         self.plain = plain
         self.fields: dict[str, dict[str, Type]] = {"unknown": {}}
+        self.tables: dict[str, TableSchema] = {}
         self.requests: dict[str, Type] = {}
         self.candidates: dict[str, Type] = {}
         edges = {0}
         for graph in graphs:
             for event, fields in graph.events.items():
                 self.fields.setdefault(event, {}).update(fields)
+            self.tables |= graph.tables
             self.requests |= graph.requests
             self.candidates |= graph.candidates
             for node in toposort(graph.features.values()):
@@ -112,6 +120,25 @@ class _Maker:
             self._add_clocks(found)
         for _ in range(choose(rng, {0: 6, 1: 2, 2: 1})):
             found.insert(rng.randint(0, len(found)), {"forget": self._forgotten()})
+        for table in self.tables.values():
+            if table.changing and rng.random() < 0.3:
+                entry = {"table": table.name, "rows": self.rows(table)}
+                found.insert(rng.randint(0, len(found)), entry)
+        return found
+
+    def rows(self, table: TableSchema) -> list[Json]:
+        """Return rows of TABLE: few keys, some at one time, some that are dropped."""
+        rng, found, taken = self.rng, [], set()
+        for _ in range(rng.randint(0, 12)):
+            raw = self.world.raw(rng, table.key)
+            key = convert_or_null(table.key, raw)
+            if not table.changing and key in taken:
+                continue
+            taken.add(key)
+            row = {"key": raw, **{name: self.world.raw(rng, type) for name, type in table.fields}}
+            if table.changing:
+                row["ts_ms"] = rng.choice((self.world.time(rng), rng.choice(self._asked or [0]), None))
+            found.append(row)
         return found
 
     def _time(self, asked: Sequence[int]) -> int:

@@ -1,8 +1,8 @@
 """Every golden case through every executor: what the vectors say is what all of them give.
 
-unsupported.json lists the cases of clauses that are not built yet: reason -> cases, by whom. They are strict
-xfail, so that building a clause makes the suite ask for their removal. What a device shall refuse, labels and
-keys of several columns, is no gap: the suite holds it to its refusal.
+unsupported.json lists the cases of clauses that are not built yet: reason -> cases. They are strict xfail, so
+that building a clause makes the suite ask for their removal. What a device shall refuse, labels and keys of
+several columns, is no gap: the suite holds it to its refusal.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ CASES = load_cases(HERE.parent / "golden" / "vectors")
 EXECUTORS: Sequence[Executor] = [ReferenceExecutor(), *DEVICE]
 LISTED = json.loads((HERE / "unsupported.json").read_text(encoding="utf-8"))
 UNSUPPORTED = {case: reason for reason, cases in LISTED["unsupported"].items() for case in cases}
-BY_DEVICES = {case: reason for reason, cases in LISTED["unsupported by devices"].items() for case in cases}
 
 
 def _parameter(executor: Executor, case: Case) -> Any:
-    reason = UNSUPPORTED.get(case.id) or (BY_DEVICES.get(case.id) if executor.serves else None)
+    reason = UNSUPPORTED.get(case.id)
     marks = [] if reason is None else [pytest.mark.xfail(reason=reason, strict=True, raises=AssertionError)]
     return pytest.param(executor, case, id=f"{executor.name}-{case.id}", marks=marks)
 
@@ -52,7 +51,6 @@ def test_the_list_is_exactly_what_is_not_built() -> None:
     """A case is listed if and only if its graph has a word of a clause that is not built."""
     unbuilt = {case.id for case in CASES if _words_not_built(case)}
     assert unbuilt == set(UNSUPPORTED)
-    assert not set(UNSUPPORTED) & set(BY_DEVICES)
 
 
 def _words_not_built(case: Case) -> set[str]:

@@ -89,6 +89,25 @@ def test_quarantine_is_bounded(path: Path, clock: FakeClock) -> None:
         assert log.stats().counters["quarantine_evicted"] == 10
 
 
+def test_quarantine_keeps_its_bounds_across_failures_and_restarts(path: Path, clock: FakeClock) -> None:
+    """What a refused call, or another life, kept apart is counted as what it is: undone, or there."""
+    limits = Limits(max_quarantined=3)
+    far = [{**E, "ts_ms": 2**40 + i} for i in range(6)]
+    with EventLog(path, clock=clock, limits=limits) as log:
+        log.append_many(far[:2])
+        taken = [{**E, "seq": 1, "attrs": {"x": x}} for x in "ab"]
+        with pytest.raises(EventError):
+            log.append_many([*far[2:5], *taken])
+        assert [kept.event["ts_ms"] - 2**40 for kept in log.quarantined()] == [0, 1]
+        log.append(far[2])
+        assert [kept.event["ts_ms"] - 2**40 for kept in log.quarantined()] == [0, 1, 2]
+        log.forget(before=2**40 + 1)
+    with EventLog(path, clock=clock, limits=limits) as log:
+        log.append_many(far[3:5])
+        assert [kept.event["ts_ms"] - 2**40 for kept in log.quarantined()] == [2, 3, 4]
+        assert log.stats().counters["quarantine_evicted"] == 1
+
+
 def test_an_event_kept_apart_may_be_appended_again(log: EventLog, clock: FakeClock) -> None:
     """It is kept whole, so that it can be appended once the clock is right."""
     event = {

@@ -41,7 +41,7 @@ def test_mutants_are_many_and_different() -> None:
         "stream/backfill",
         "stream/blocks",
         "featuregraph",
-        *(f"featuregraph/{p}" for p in ("aggregates", "scalar", "convert")),
+        *(f"featuregraph/{p}" for p in ("aggregates", "arrays", "scalar", "convert")),
     }
 
 

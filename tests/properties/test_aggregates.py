@@ -17,6 +17,8 @@ from hypothesis import strategies as st
 
 from featuregraph import build
 from featuregraph.aggregates import CATALOGUE, Aggregate, Grouped, aggregate, aggregate_for
+from featuregraph.aggregates.sequence import NO_KEY, LatestRows
+from featuregraph.aggregates.sequence import Sequence as Latest
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import (
     BOOLEAN,
@@ -346,6 +348,42 @@ def test_join_appends(subject: Subject, data: st.DataObject) -> None:
         left.push(*row)
     assert right.encode() == before
     assert left.encode() == fold(subject, rows + more, forgets=forgets).encode()
+
+
+@every
+@few
+@given(data=st.data())
+def test_many_at_once_are_one_by_one(subject: Subject, data: st.DataObject) -> None:
+    """extend(xs) is push of each of xs, and pops go on from there."""
+    rows, more = data.draw(rows_of(subject)), data.draw(rows_of(subject))
+    forgets = data.draw(st.booleans())
+    one_by_one, at_once = (fold(subject, rows, forgets=forgets) for _ in range(2))
+    for row in more:
+        one_by_one.push(*row)
+    at_once.extend(batch(subject, more))
+    assert at_once.encode() == one_by_one.encode()
+    assert bits(at_once.value(T)) == bits(one_by_one.value(T))
+    if forgets and subject.invertible:
+        for row in [*rows, *more][: data.draw(st.integers(0, len(rows) + len(more)))]:
+            one_by_one.pop(*row)
+            at_once.pop(*row)
+        assert at_once.encode() == one_by_one.encode()
+
+
+@few
+@given(rows=st.lists(st.lists(st.tuples(st.integers(0, 9)), max_size=5), max_size=4), gone=st.integers(0, 20))
+def test_rows_without_a_key_enter_at_once(rows: list[list[tuple[int]]], gone: int) -> None:
+    """extend_rows(rows) is push of each of them under no key."""
+    one_by_one, at_once = (LatestRows(Latest(n=2)) for _ in range(2))
+    pushed = [(NO_KEY, row) for part in rows for row in part]
+    for x in pushed:
+        one_by_one.push(x)
+    for part in rows:
+        at_once.extend_rows(part)
+    for x in pushed[:gone]:
+        one_by_one.pop(x)
+        at_once.pop(x)
+    assert at_once.encode() == one_by_one.encode()
 
 
 @every

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from importlib import resources
-from itertools import pairwise
+from itertools import pairwise, product
 from random import Random
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from featuregraph import build
-from featuregraph.arrays import KERNELS, Column, apply, calendar, column, evaluate, exp2, listed
+from featuregraph.arrays import KERNELS, Column, Space, apply, calendar, column, exp2, listed
 from featuregraph.codegen import Source
 from featuregraph.convert import literal
 from featuregraph.graph import Graph
@@ -195,6 +195,15 @@ def test_two_numbers(op: Op) -> None:
                 continue
             node = build.scalar(op, [build.given(Op.REQUEST, n, t) for n, t in (("a", left), ("b", right))])
             check(node, rng, 400)
+            meet_at_the_ends(node)
+
+
+def meet_at_the_ends(node: Node) -> None:
+    """Hold NODE, of two numbers, to its scalar kernel over all pairs of extreme values."""
+    sides = [sorted(FLOATS if arg.type is FLOAT64 else INTEGERS) for arg in node.args]
+    left, right = zip(*product(*sides), strict=True)
+    columns = [column(arg.scalar, side) for arg, side in zip(node.args, (left, right), strict=True)]
+    assert same(listed(apply(node, columns)), list(map(kernel(node), left, right)))
 
 
 @pytest.mark.parametrize("source", [*NUMBERS, BOOLEAN, STRING])
@@ -240,6 +249,25 @@ def test_an_expression_over_columns_is_the_compiled_function_row_by_row(seed: in
         compare(rng, roots, rng.choice((1, 9)))
 
 
+def over_columns(
+    roots: list[Node], inputs: dict[Node, Column], rows: int, counts: np.ndarray[Any, Any]
+) -> dict[Node, Column]:
+    """Return ROOTS in the space of queries, or of the candidates of queries, COUNTS each."""
+
+    def of_query(node: Node) -> Column | None:
+        if node.op in (Op.HOUR_OF_DAY, Op.DAY_OF_WEEK):
+            return Column(calendar(node, inputs[build.NOW].values))
+        return inputs.get(node)
+
+    def of_candidate(node: Node) -> Column | None:
+        if not node.per_candidate:
+            return queries.narrow(node).repeat(counts)
+        return inputs.get(node)
+
+    queries, candidates = Space(rows, of_query), Space(int(counts.sum()), of_candidate)
+    return {root: (candidates if root.per_candidate else queries).column(root) for root in roots}
+
+
 def compare(rng: Random, roots: list[Node], rows: int) -> None:
     """Hold ROOTS over random columns to the function that codegen makes of them."""
     below = [n for n in leaves(roots) if n.op is not Op.NOW]
@@ -247,10 +275,9 @@ def compare(rng: Random, roots: list[Node], rows: int) -> None:
     flat = int(counts.sum())
     now = [rng.choice((rng.randint(INT64_MIN, INT64_MAX), rng.randint(0, 2**42))) for _ in range(rows)]
     given = {n: values(rng, n.scalar, flat if n.per_candidate else rows) for n in below}
-    inputs = {n: dirty(rng, column(n.scalar, v)) for n, v in given.items()} | {
-        build.NOW: Column(np.array(now))
-    }
-    found = dict(zip(roots, evaluate(roots, inputs, rows, counts), strict=True))
+    inputs = {n: dirty(rng, column(n.scalar, v)) for n, v in given.items()}
+    inputs[build.NOW] = Column(np.array(now))
+    found = over_columns(roots, inputs, rows, counts)
     source = Source({n: f"x[{i}]" for i, n in enumerate(below)})
     function = source.function("x, t", f"[{', '.join(source.add(roots))}]")
     ends = np.cumsum(counts).tolist()
@@ -266,20 +293,20 @@ def compare(rng: Random, roots: list[Node], rows: int) -> None:
         hold(found[root], root.scalar)
 
 
-def test_a_node_is_computed_once_and_nothing_below_an_input() -> None:
-    """An input stands for all that is below it; age is the query's time minus the row's, checked."""
-    given = build.given(Op.REQUEST, "x", INT64)
-    deep = build.scalar(Op.NEG, [given])
-    root = build.scalar(Op.ADD, [deep, build.AGE])
-    inputs = {
-        deep: column(INT64, [1, 2]),
-        build.NOW: column(INT64, [INT64_MAX, 7]),
-        build.TS: column(INT64, [-1, 5]),
-    }
-    (found,) = evaluate([root], inputs, 2)
-    assert listed(found) == [OVERFLOW, 4]
-    (found,) = evaluate([root], {root: column(INT64, [3, None])}, 2)
-    assert listed(found) == [3, None]
+def test_nothing_below_a_given_node_is_looked_at() -> None:
+    """A given node stands for all that is below it, and each node is asked for once."""
+    asked: list[Node] = []
+    deep = build.scalar(Op.NEG, [build.given(Op.REQUEST, "x", INT64)])
+    root = build.scalar(Op.ADD, [deep, build.scalar(Op.MUL, [deep, deep])])
+
+    def leaf(node: Node) -> Column | None:
+        asked.append(node)
+        return column(INT64, [3, None, 2**62]) if node is deep else None
+
+    space = Space(3, leaf)
+    assert listed(space.column(root)) == listed(space.column(root)) == [12, None, OVERFLOW]
+    assert asked.count(deep) == 1
+    assert set(asked) == set(toposort([root])) - set(deep.args)
 
 
 # ---------------------------------------------------------------- transcendental functions, time

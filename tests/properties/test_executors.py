@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -28,11 +29,13 @@ SEEDS = st.integers(0, 2**48)
 REFERENCE = ReferenceExecutor()
 
 
-def random_case(rng: Random, *, plain: bool = False) -> tuple[Graph, Workload]:
+def random_case(
+    rng: Random, *, plain: bool = False, tables: bool = False, labels: bool = False
+) -> tuple[Graph, Workload]:
     """Return a graph and a workload for it; decayed_sum has a tolerance and is left to the histories."""
     world = World.any(rng)
     while True:
-        graph = Graph.from_json(random_graph(rng, world))
+        graph = Graph.from_json(random_graph(rng, world, tables=tables, labels=labels))
         aggregates = [node["agg"] for node in toposort(graph.features.values()) if node.op is Op.AGG]
         if "decayed_sum" not in aggregates:
             return graph, random_workload(rng, world, [graph], plain=plain)
@@ -41,7 +44,9 @@ def random_case(rng: Random, *, plain: bool = False) -> tuple[Graph, Workload]:
 def outcome(executor: Executor, graph: Graph, work: Workload, *, strict: bool = False) -> Any:
     """Return the values as JSON with the partial features of each query, or the error."""
     try:
-        answers = executor.run([graph], work.arrivals, work.queries, strict=strict)
+        answers = executor.run(
+            [graph], work.arrivals, work.queries, strict=strict, tables=work.tables, end=work.end
+        )
     except FeatureGraphError as error:
         return error.kind, getattr(error, "feature", None)
     nodes = graph.features
@@ -60,9 +65,9 @@ def outcome(executor: Executor, graph: Graph, work: Workload, *, strict: bool = 
 def answerable(graph: Graph, work: Workload) -> Workload:
     """Return WORK without the queries that the reference refuses: they would hide those after them."""
     asked = [
-        q for q in work.queries if isinstance(outcome(REFERENCE, graph, Workload(work.arrivals, [q])), list)
+        q for q in work.queries if isinstance(outcome(REFERENCE, graph, replace(work, queries=[q])), list)
     ]
-    return Workload(work.arrivals, asked)
+    return replace(work, queries=asked)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS, ids=lambda executor: executor.name)
@@ -74,6 +79,43 @@ def test_every_executor_equals_the_reference(executor: Executor, seed: int, stri
     if not strict and seed % 4:
         work = answerable(graph, work)
     assert same(outcome(REFERENCE, graph, work, strict=strict), outcome(executor, graph, work, strict=strict))
+
+
+@pytest.mark.parametrize("executor", EXECUTORS, ids=lambda executor: executor.name)
+@settings(max_examples=25)
+@given(seed=SEEDS, strict=st.sampled_from([False, False, False, True]))
+def test_tables_are_looked_up_as_the_reference_does(executor: Executor, seed: int, strict: bool) -> None:
+    """As of the row's time and of t, by keys of every type, in versions that replace each other."""
+    graph, work = random_case(Random(seed), tables=True)
+    if not strict and seed % 4:
+        work = answerable(graph, work)
+    assert same(outcome(REFERENCE, graph, work, strict=strict), outcome(executor, graph, work, strict=strict))
+
+
+@settings(max_examples=40)
+@given(seed=SEEDS)
+def test_labels_change_no_feature(seed: int) -> None:
+    """The serving graph gives what the graph with its labels gives, under one id; JSON keeps both."""
+    graph, work = random_case(Random(seed), tables=True, labels=True)
+    assert Graph.from_json(graph.to_json()) == graph
+    if not graph.labels or len(graph.labels) == len(graph.features):
+        return
+    serving = graph.serving()
+    assert serving.id == graph.id
+    asked = answerable(graph, work)
+    names = {*serving.requests, *serving.candidates}
+    queries = [
+        q | {"request": {n: v for n, v in (q.get("request") or {}).items() if n in names}}
+        for q in asked.queries
+    ]
+    whole = outcome(REFERENCE, graph, asked)
+    served = outcome(REFERENCE, serving, replace(asked, queries=queries))
+    if not isinstance(whole, list):  # an event or a row of a table is refused
+        assert whole == served
+        return
+    for (all_values, all_partial), (values, partial) in zip(whole, served, strict=True):
+        assert same({name: all_values[name] for name in values}, values)
+        assert [name for name in all_partial if name in values] == partial
 
 
 # ---------------------------------------------------------------- what a value needs: clause 4.1
