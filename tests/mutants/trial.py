@@ -20,6 +20,7 @@ SOME, ALL = 24, 160  # histories
 LAWS = (
     "device/answers",
     "device/budget",
+    "device/interleaving",
     "device/record",
     "device/tables",
     "properties/rules",
