@@ -15,7 +15,7 @@ import featuregraph as fg
 from featuregraph.answer import Outcome
 from featuregraph.sources import load_graph
 from stream.backfill import check, cli
-from stream.backfill.executors import EXECUTORS, Device, Executor
+from stream.backfill.executors import EXECUTORS, Device, RowExecutor
 from stream.backfill.history import Recorded
 
 pq = pytest.importorskip("pyarrow.parquet")
@@ -66,7 +66,7 @@ def test_one_different_cell_is_code_1(
     said: str,
 ) -> None:
     """A value, or only its type, that differs is shown: by whom, where, expected and found."""
-    executors: tuple[Executor, ...] = (*EXECUTORS, Spoilt(wrong))
+    executors: tuple[RowExecutor, ...] = (*EXECUTORS, Spoilt(wrong))
     monkeypatch.setattr(cli, "EXECUTORS", executors)
     found = run("verify", events, queries, "--graph", shop, "--json")
     assert found.code == 1
