@@ -11,7 +11,7 @@ What fails names the file, the row group and the column.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -44,7 +44,6 @@ class Group:
 
     file: DataFile
     number: int
-    first: int  # rows of the file before it
     names: tuple[str, ...]  # columns of the file
     about: parquet.RowGroupMetaData = field(repr=False)
 
@@ -94,27 +93,31 @@ def _given(folders: Sequence[str]) -> dict[str, str | None]:
     return {unquote(name): None if value == _NULL else unquote(value) for name, is_, value in pairs if is_}
 
 
-def row_groups(file: DataFile, error: type[StreamError]) -> tuple[parquet.ParquetFile, list[Group]]:
-    """Return FILE opened, which the caller closes, and its row groups."""
+def row_groups(
+    file: DataFile, error: type[StreamError], coded: Sequence[str] = ()
+) -> tuple[parquet.ParquetFile, list[Group]]:
+    """Return FILE opened, for the caller to close, and its groups; texts of CODED come as dictionaries."""
     from pyarrow import parquet
 
+    options = {"buffer_size": _BUFFER, "page_checksum_verification": True}
     try:
-        opened = parquet.ParquetFile(file.path, buffer_size=_BUFFER, page_checksum_verification=True)
+        opened = parquet.ParquetFile(file.path, **options)
+        there = [name for name in coded if name in opened.schema_arrow.names]
+        if there:
+            about = opened.metadata
+            opened.close()
+            opened = parquet.ParquetFile(file.path, read_dictionary=there, metadata=about, **options)
     except BROKEN as problem:
         raise error(_broken(str(file.path), "a sound parquet file", problem)) from problem
     names = tuple(opened.schema_arrow.names)
-    groups, first = [], 0
-    for number in range(opened.metadata.num_row_groups):
-        about = opened.metadata.row_group(number)
-        groups.append(Group(file, number, first, names, about))
-        first += about.num_rows
-    return opened, groups
+    count = opened.metadata.num_row_groups
+    return opened, [Group(file, number, names, opened.metadata.row_group(number)) for number in range(count)]
 
 
 def read_group(
     opened: parquet.ParquetFile,
     group: Group,
-    columns: Sequence[str] | None,
+    columns: Collection[str] | None,
     error: type[StreamError],
     rows: int,
 ) -> Iterator[pa.RecordBatch]:
@@ -162,11 +165,15 @@ def batches(
     path: Path,
     error: type[StreamError],
     rows: int,
-    columns: Callable[[Group], Sequence[str] | None] = lambda group: None,
+    columns: Callable[[Group], Collection[str] | None] = lambda group: None,
+    coded: Sequence[str] = (),
 ) -> Iterator[tuple[Group, pa.RecordBatch]]:
-    """Give the rows of all files at PATH; COLUMNS says which of a group are read: None all, () nothing."""
+    """Give the rows of all files at PATH; COLUMNS says which of a group are read: None all, () nothing.
+
+    coded: columns of text that come as dictionaries.
+    """
     for file in data_files(path, error):
-        opened, groups = row_groups(file, error)
+        opened, groups = row_groups(file, error, coded)
         with opened:
             for group in groups:
                 wanted = columns(group)
@@ -175,14 +182,17 @@ def batches(
                         yield group, batch
 
 
+def footers(path: Path, error: type[StreamError]) -> Iterator[Group]:
+    """Give the row groups of the files at PATH."""
+    for file in data_files(path, error):
+        opened, groups = row_groups(file, error)
+        with opened:
+            yield from groups
+
+
 def count_rows(path: Path, error: type[StreamError]) -> int:
     """Return how many rows the footers of the files at PATH speak of."""
-    total = 0
-    for file in data_files(path, error):
-        opened, _ = row_groups(file, error)
-        with opened:
-            total += opened.metadata.num_rows
-    return total
+    return sum(group.about.num_rows for group in footers(path, error))
 
 
 def empty_table(path: Path, error: type[StreamError]) -> pa.Table:

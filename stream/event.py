@@ -24,7 +24,7 @@ COLUMNS: Final = frozenset(
 )
 RAW_COLUMNS: Final = ("session_id", "page_id", "item_id")  # any scalar; the others have a type
 _NO_FIELD: Final = COLUMNS | {"attrs"}
-_EMPTY: Final = (str, bytes, int, float, list, tuple)  # an empty one of these stands for no attributes
+EMPTY: Final = (str, bytes, int, float, list, tuple)  # an empty one of these stands for no attributes
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _TEXT: Final = frozenset({str})
 
@@ -129,7 +129,7 @@ class Form:
     def _fields(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         """Return the fields that are no columns: attrs, under what stands at the top level."""
         attrs = raw.get("attrs")
-        if attrs is None or (isinstance(attrs, _EMPTY) and not attrs):
+        if attrs is None or (isinstance(attrs, EMPTY) and not attrs):
             attrs = _NOTHING
         if not isinstance(attrs, Mapping):
             raise EventError(

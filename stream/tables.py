@@ -9,7 +9,7 @@ type. A device log is read like any other file, whatever its name. Writing them:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
 from functools import partial
@@ -202,37 +202,49 @@ def translating(path: str | Path, doing: str) -> Iterator[None]:
 def _arrow_tables(path: Path, rows: int) -> Iterator[pa.Table]:
     import pyarrow as pa
 
-    for batch in _arrow_batches(path, rows):
-        for start in range(0, batch.num_rows, rows):
-            yield pa.Table.from_batches([batch.slice(start, rows)])
+    for batch in arrow_batches(path, rows):
+        yield pa.Table.from_batches([batch])
 
 
-def _arrow_batches(path: Path, rows: int) -> Iterator[pa.RecordBatch]:
+def arrow_batches(path: Path, rows: int, columns: Collection[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """Give the rows of a file of Parquet, Arrow or CSV in batches of at most ROWS.
+
+    columns: the names to read, None for all; those that the file lacks are left out.
+    """
     match format_of(path):
         case "parquet":
-            for _, batch in dataset.batches(path, EventFileError, rows):
+            for _, batch in dataset.batches(path, EventFileError, rows, lambda group: columns):
                 yield batch
+            return
         case "arrow":
-            yield from _ipc_batches(path)
+            read = _ipc_batches(path, columns)
         case _:
-            yield from _csv_batches(path)
+            read = _csv_batches(path, columns)
+    for batch in read:
+        for start in range(0, batch.num_rows, rows):
+            yield batch.slice(start, rows)
 
 
-def _ipc_batches(path: Path) -> Iterator[pa.RecordBatch]:
+def _ipc_batches(path: Path, columns: Collection[str] | None) -> Iterator[pa.RecordBatch]:
     """Give the batches of an Arrow file, or of an Arrow stream in a file."""
     import pyarrow as pa
 
     with pa.memory_map(str(path)) as source:
-        if source.read(len(_ARROW)) == _ARROW:
-            reader = pa.ipc.open_file(source)
-            for i in range(reader.num_record_batches):
-                yield reader.get_batch(i)
-        else:
-            source.seek(0)
-            yield from pa.ipc.open_stream(source)
+        is_file = source.read(len(_ARROW)) == _ARROW
+        source.seek(0)
+        opened = pa.ipc.open_file if is_file else pa.ipc.open_stream
+        names = opened(source).schema.names
+        source.seek(0)
+        wanted = [place for place, name in enumerate(names) if columns is None or name in columns]
+        reader = opened(source, options=pa.ipc.IpcReadOptions(included_fields=wanted))
+        if not is_file:
+            yield from reader
+            return
+        for i in range(reader.num_record_batches):
+            yield reader.get_batch(i)
 
 
-def _csv_batches(path: Path) -> Iterator[pa.RecordBatch]:
+def _csv_batches(path: Path, columns: Collection[str] | None) -> Iterator[pa.RecordBatch]:
     """Give the cells as text: an empty cell is null, a quoted empty one is empty text."""
     import pyarrow as pa
     from pyarrow import csv
@@ -242,6 +254,7 @@ def _csv_batches(path: Path) -> Iterator[pa.RecordBatch]:
         names = reader.schema.names
     as_text = csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()),
+        include_columns=[name for name in names if columns is None or name in columns],
         null_values=[""],
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
@@ -258,7 +271,7 @@ def _events_of(table: pa.Table, path: Path, first: int) -> Batch:
     events = rows_of(table.drop_columns(["attrs"]))
     for place, (event, text) in enumerate(zip(events, texts, strict=True)):
         event["attrs"] = (
-            None if text is None else _object(text, f"{path}, row {first + place + 1}, column attrs")
+            None if text is None else json_object(text, f"{path}, row {first + place + 1}, column attrs")
         )
     return events
 
@@ -284,7 +297,7 @@ def _read_lines(path: Path, limits: Limits, rows: int) -> Iterator[Batch]:
                         " split it"
                     )
                 if line.strip():
-                    batch.append(_object(line, where))
+                    batch.append(json_object(line, where))
                 if len(batch) >= rows:
                     yield batch
                     batch = []
@@ -296,7 +309,7 @@ def _read_lines(path: Path, limits: Limits, rows: int) -> Iterator[Batch]:
         yield batch
 
 
-def _object(text: str | bytes, where: str) -> dict[str, Any]:
+def json_object(text: str | bytes, where: str) -> dict[str, Any]:
     """Return the JSON object in TEXT; NaN and numbers out of range come through: the log counts them."""
     try:
         found = _decode(text)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,15 @@ from featuregraph.types import Type
 
 Array = npt.NDArray[Any]
 Mask = npt.NDArray[np.bool_]
+
+
+class Words(tuple[str, ...]):  # noqa: SLOT001 - a tuple with room for what is found out
+    """The words of a dictionary, which many columns share: what is found out of them is found once."""
+
+    @cached_property
+    def codes(self) -> dict[str, int]:
+        """Return the code of each word."""
+        return {word: code for code, word in enumerate(self)}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,7 +50,7 @@ class Column:
 
     values: Array
     known: Mask | None = None
-    words: tuple[str, ...] | None = None
+    words: Words | None = None
     over: Mask | None = None
 
     def __len__(self) -> int:
@@ -49,10 +59,6 @@ class Column:
     def take(self, rows: Array) -> Column:
         """Return the values at ROWS (their numbers, or a mask of them)."""
         return self._each(lambda array: array[rows])
-
-    def repeat(self, counts: Array) -> Column:
-        """Return the value of row i COUNTS[i] times; a column of one row stays one, as it stands for all."""
-        return self if len(self) == 1 else self._each(lambda array: np.repeat(array, counts))
 
     def spread(self, length: int) -> Column:
         """Return the column with LENGTH rows: what stands for all rows in each of them."""
@@ -121,7 +127,7 @@ def column(type: Type, values: Iterable[Any]) -> Column:
     if type.is_text:
         codes: dict[str, int] = {}
         plain = [codes.setdefault(v, len(codes)) if v.__class__ is str else 0 for v in plain]
-        words = tuple(codes)
+        words = Words(codes)
     return made(Column(np.array(plain, dtype(type)), known, words, over))
 
 

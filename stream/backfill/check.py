@@ -13,10 +13,11 @@ from featuregraph.answer import Outcome
 from featuregraph.convert import converter
 from featuregraph.types import TIMESTAMP
 from stream import tabular
-from stream.backfill.executors import EXECUTORS, Executor, Reference, by_key
+from stream.backfill.executors import EXECUTORS, Reference, RowExecutor
 from stream.backfill.given import read_tables
-from stream.backfill.history import Recorded, Rows, batches, identifier, recorded, size
+from stream.backfill.history import Recorded, Rows, batches, identifier, name_of, recorded, size
 from stream.backfill.job import READING, Progress
+from stream.backfill.rowwise import by_key
 from stream.backfill.slack import asked_of, magnitudes, scaled
 from stream.query import Query
 from stream.verify import Verification
@@ -58,7 +59,7 @@ def verify(
     events: Any,
     queries: Sequence[Query],
     *,
-    executors: Sequence[Executor] = EXECUTORS,
+    executors: Sequence[RowExecutor] = EXECUTORS,
     tables: Mapping[str, Any] | None = None,
     progress: Progress = lambda what, n, total: None,
 ) -> tuple[Verification, Recorded]:
@@ -77,8 +78,9 @@ def verify(
     chosen = {key for key, _ in by_key(queries) if key is not None}
     total = size(events)
     with recorded(
-        events,
+        batches(events),
         [plan.graph],
+        name=name_of(events),
         log=True,
         chosen=chosen,
         tables=rows,
@@ -88,8 +90,9 @@ def verify(
         for place, outcome in _without_events(plan, known.tables, queries).items():
             found.expect(expected[place], outcome)
         slack = _slack(plan, known, queries)
-        known.rows.clear()
-        for one in executors:
+        for one in sorted(executors, key=lambda one: one.needs_log):
+            if one.needs_log:
+                known.rows.clear()
             if not isinstance(one, Reference):
                 for place, outcome in _outcomes(one, found, known, progress).items():
                     found.compare(one.name, place, expected[place], outcome, slack.get(place, {}))
@@ -97,7 +100,7 @@ def verify(
 
 
 def _outcomes(
-    by: Executor, found: Verification, known: Recorded, progress: Progress
+    by: RowExecutor, found: Verification, known: Recorded, progress: Progress
 ) -> Mapping[int, Outcome]:
     began = time.monotonic()
     outcomes = {}

@@ -24,6 +24,7 @@ from stream.backfill.history import batches, identifier, latest_of, size
 from stream.backfill.served import prove
 from stream.engine import MODES
 from stream.errors import BackfillError
+from stream.sizes import parse_size
 from stream.verify import Verification
 
 CHECK_FAILED = 1
@@ -71,26 +72,31 @@ def replay(
         typer.Option("--graph", "-g", metavar="GRAPH", help=f"{_GRAPH}; once for each graph."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The Parquet file to write.")],
-    engine: Annotated[str, typer.Option(help="device or reference.")] = "device",
+    engine: Annotated[str, typer.Option(help="local, device or reference.")] = "device",
     mode: Annotated[str, typer.Option(help=f"Of the device engine: {', '.join(MODES)}.")] = "auto",
     table: TableOption = None,
     as_known: AsKnown = False,
     end: EndOption = None,
-    workers: Annotated[int, typer.Option(help="Not yet.", hidden=True)] = 1,
-    memory: Annotated[str | None, typer.Option(help="Not yet.", hidden=True)] = None,
+    workers: Annotated[int, typer.Option(help="Processes that compute.", min=1)] = 1,
+    memory: Annotated[
+        str | None,
+        typer.Option(help="What they may take together, such as 1GiB; the rest is spilled beside OUT."),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where a run with --resume was cut, in OUT.resume.")
+    ] = False,
     json: console.JsonOption = False,
 ) -> None:
     """Compute features for recorded events and queries."""
     began = time.monotonic()
-    job.refuse_later(workers=workers, memory=memory)
     by, tables = executor(engine, mode), given.named(table)
     output.check_path(out)
     plans = [load_graph(one).compile() for one in graph]
+    options = job.Options(
+        tables, as_known, end, workers, None if memory is None else parse_size(memory), resume
+    )
     with _steps() as progress:
-        found, report = job.run(
-            plans, events, queries, by, tables=tables, as_known=as_known, end=end, progress=progress
-        )
-        output.write(found, out)
+        _, report = job.run(plans, events, queries, by, out=out, options=options, progress=progress)
     if json:
         console.emit_json({**asdict(report), "out": str(out)})
         return
@@ -101,6 +107,7 @@ def replay(
         ("duplicate", report.duplicate),
         ("quarantined", report.quarantined),
         ("keyless", report.keyless),
+        ("unread, since no query can see them", report.unread),
     ]
     counts += [(f"unparsable {field}", n) for field, n in report.unparsable.items()]
     counts += [(f"rows of table {name} without a key or a time", n) for name, n in report.dropped.items()]

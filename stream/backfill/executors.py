@@ -1,4 +1,4 @@
-"""Who can answer recorded queries: the reference, and the device engine in each of its modes.
+"""Who can answer recorded queries: the reference, replay over columns, and the device engine by its modes.
 
 Each gives exactly the same values; they differ in speed. A further executor is one more row of `executor`.
 """
@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 from typing import Protocol
 
-from featuregraph import CompileError, FeatureOverflowError, Graph, Plan, RequestError
-from featuregraph.answer import Answered, Outcome
-from stream.backfill.history import Key, Recorded, identifier
+from featuregraph import CompileError, FeatureOverflowError, Graph, Plan
+from featuregraph.answer import Outcome
+from stream.backfill.history import Recorded
+from stream.backfill.part import Answers, Executor, Part
+from stream.backfill.rowwise import Rowwise, by_key, named, outcome
 from stream.engine import MODES, Engine, Mode
 from stream.errors import BackfillError
 from stream.log import EventLog
@@ -26,8 +27,8 @@ from stream.tablefile import write_table
 _KEY_MEMORY = "256MiB"
 
 
-class Executor(Protocol):
-    """Answers the queries of one plan over recorded events."""
+class RowExecutor(Protocol):
+    """Answers the queries of one plan over recorded events, rows both."""
 
     @property
     def name(self) -> str:
@@ -55,7 +56,7 @@ class Executor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Rowwise):
     """The brute-force evaluator, one key at a time: keys never mix (SEMANTICS 1.1)."""
 
     name: str = "reference"
@@ -80,11 +81,49 @@ class Reference:
                 for event in events.rows_of(key):
                     log.arrive(event)
             for place in places:
-                yield place, _outcome(partial(answer, log), queries[place], place)
+                yield place, outcome(partial(answer, log), queries[place], place)
 
 
 @dataclass(frozen=True, slots=True)
-class Device:
+class Local:
+    """Replay over columns; plans among which one is not computed so go to the reference together."""
+
+    name: str = "local"
+    needs_log: bool = False
+    swell: int = 8  # columns, and what is computed of a block of them
+
+    def check(self, plan: Plan) -> None:
+        """Do nothing: the reference computes what columns do not."""
+
+    def answer(self, plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:
+        """Return the features of PLANS at the queries of PART."""
+        from stream.backfill.columnar import is_columnar
+        from stream.backfill.columnar.parts import answer
+
+        if all(is_columnar(plan.graph) for plan in plans):
+            return answer(plans, part, done)
+        return Reference().answer(plans, part, done)
+
+    def outcomes(
+        self, plan: Plan, events: Recorded, queries: Sequence[Query]
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Give each query's answer, in their order."""
+        from stream.backfill.columnar import is_columnar
+        from stream.backfill.columnar.rowwise import local_outcomes
+
+        if not is_columnar(plan.graph):
+            yield from Reference().outcomes(plan, events, queries)
+            return
+        rows = [row for rows in events.rows.values() for row in rows]
+        for place, found in enumerate(local_outcomes(plan, rows, queries)):
+            if isinstance(found, FeatureOverflowError):
+                yield place, named(found, queries[place], place)
+            else:
+                yield place, found
+
+
+@dataclass(frozen=True, slots=True)
+class Device(Rowwise):
     """The device engine in one mode, its time moving forward within each key."""
 
     mode: Mode = "auto"
@@ -105,7 +144,7 @@ class Device:
             if found:
                 raise CompileError(
                     f"graph {graph.name!r}: expected what a device computes, found {found}; "
-                    'take engine "reference"'
+                    'take engine "local"'
                 )
 
     def outcomes(
@@ -126,7 +165,7 @@ class Device:
             assert not isinstance(key, tuple), "refused by check"
             extract = partial(ask, engine, graph_id, _nobody(log) if key is None else key)
             for place in places:
-                yield place, _outcome(extract, queries[place], place)
+                yield place, outcome(extract, queries[place], place)
             engine.memory_budget = 0
             engine.memory_budget = _KEY_MEMORY
 
@@ -139,48 +178,6 @@ def _files(folder: Path, graph: Graph, events: Recorded) -> dict[str, Path]:
     return found
 
 
-def _outcome(answer: Callable[[Query], Answered], query: Query, place: int) -> Outcome:
-    """Return what ANSWER gives; an error says of which query it speaks."""
-    try:
-        return answer(query)
-    except FeatureOverflowError as error:
-        return FeatureOverflowError(
-            error.feature, f"query {place + 1}, key {query['key']!r:.60} at {query['t']}"
-        )
-    except RequestError as error:
-        raise RequestError(f"query {place + 1}: {error}") from error
-
-
-def by_key(queries: Sequence[Query]) -> Iterator[tuple[Key | None, list[int]]]:
-    """Give the places of each key's queries, in the order of their times; raise RequestError for no key."""
-    keys = [_key(query, place) for place, query in enumerate(queries)]
-    times = [query["t"] if isinstance(query["t"], int) else 0 for query in queries]
-    order = sorted(range(len(queries)), key=lambda i: (_parts(keys[i]), times[i], i))
-    for key, places in groupby(order, key=keys.__getitem__):
-        yield key, list(places)
-
-
-def _key(query: Query, place: int) -> Key | None:
-    """Return the key of QUERY, the one at PLACE; None where one of its values is null (SEMANTICS 11.1)."""
-    given = query["key"]
-    several = isinstance(given, list)
-    values = given if several else [given]
-    texts = [identifier(value) for value in values]
-    if any(text is None and value is not None for text, value in zip(texts, values, strict=True)):
-        raise RequestError(
-            f"query {place + 1}: expected a key as a text or an int64, found {given!r:.60}; correct it"
-        )
-    known = tuple(text for text in texts if text is not None)
-    if len(known) < len(values):
-        return None
-    return known if several else known[0]
-
-
-def _parts(key: Key | None) -> tuple[str, ...]:
-    """Return KEY in a form that has an order: none comes first."""
-    return () if key is None else (key,) if isinstance(key, str) else key
-
-
 def _nobody(log: EventLog) -> str:
     """Return a key without events: a null key sees none."""
     name = ""
@@ -189,7 +186,7 @@ def _nobody(log: EventLog) -> str:
     return name
 
 
-EXECUTORS: tuple[Executor, ...] = (Reference(), *(Device(mode) for mode in MODES))
+EXECUTORS: tuple[RowExecutor, ...] = (Reference(), Local(), *(Device(mode) for mode in MODES))
 
 
 def executor(engine: str, mode: str) -> Executor:
@@ -201,7 +198,5 @@ def executor(engine: str, mode: str) -> Executor:
             raise BackfillError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
         return Device(mode)
     if engine == "local":
-        raise BackfillError(
-            'expected engine "device" or "reference", found "local"; it comes with columnar replay'
-        )
-    raise BackfillError(f"expected an engine (device, reference), found {engine!r}; correct it")
+        return Local()
+    raise BackfillError(f"expected an engine (local, device, reference), found {engine!r}; correct it")

@@ -72,9 +72,10 @@ def identifier(raw: object) -> str | None:
 
 @contextmanager
 def recorded(
-    events: Any,
+    events: Iterable[Sequence[Raw]],
     graphs: Sequence[Graph],
     *,
+    name: str,
     log: bool,
     chosen: Collection[Key] = (),
     tables: Rows = MappingProxyType({}),
@@ -84,8 +85,9 @@ def recorded(
     """Give recorded events, known; the temporary log is gone afterwards.
 
     Args:
-        events: a path, an Arrow table or rows, in the order of arrival.
+        events: batches of rows, in the order of arrival.
         graphs: who declare the events; all under one key.
+        name: as messages call the events.
         log: whether a log is needed.
         chosen: the keys whose rows are kept as they came.
         tables: rows of the graphs' tables.
@@ -101,8 +103,7 @@ def recorded(
         fields = [_declared(graph) for graph in graphs]
         try:
             found = Recorded(columns, opened, tables=tables)
-            name = str(events) if isinstance(events, str | Path) else "events"
-            for batch in batches(events):
+            for batch in events:
                 _take(found, batch, name, chosen)
                 for declared in fields:
                     _count_unparsable(found.unparsable, batch, declared)
@@ -173,6 +174,11 @@ def batches(events: Any) -> Iterator[Sequence[Raw]]:
         rows = list(events)
         for start in range(0, len(rows), BATCH_ROWS):
             yield rows[start : start + BATCH_ROWS]
+
+
+def name_of(events: Any) -> str:
+    """Return what messages call the events of a path, an Arrow table or rows."""
+    return str(events) if isinstance(events, str | Path) else "events"
 
 
 def size(events: Any) -> int | None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from featuregraph.arrow import write_results
 from featuregraph.jsonform import canonical
 from stream.atomic import replacing
+from stream.backfill.identity import versions
 from stream.errors import BackfillError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from featuregraph import Graph, Plan
 
-_ROWS_PER_GROUP = 65_536
+ROWS_PER_GROUP = 65_536
 
 
 def results(
@@ -35,10 +36,17 @@ def results(
         answers: per plan, the public values of each query, in the order of QUERIES.
         end: the last ms that counted as known, where there are labels.
     """
+    features = [feature_table(plan.graph, rows) for plan, rows in zip(plans, answers, strict=True)]
+    return joined(plans, queries, features, end)
+
+
+def joined(
+    plans: Sequence[Plan], queries: pa.Table, features: Sequence[pa.Table], end: int | None = None
+) -> pa.Table:
+    """Return QUERIES with the FEATURES of each plan, named GRAPH.FEATURE where there are several plans."""
     table = queries
-    for plan, rows in zip(plans, answers, strict=True):
-        found = _columns(plan.graph, queries, rows)
-        for name, values in found:
+    for plan, found in zip(plans, features, strict=True):
+        for name, values in zip(found.column_names, found.columns, strict=True):
             table = table.append_column(column_of(plan.graph, name, among=len(plans)), values)
     return table.replace_schema_metadata(_about(plans) | _ahead(plans, end))
 
@@ -48,18 +56,18 @@ def column_of(graph: Graph, feature: str, *, among: int) -> str:
     return f"{graph.name}.{feature}" if among > 1 else feature
 
 
-def _columns(graph: Graph, queries: pa.Table, rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
+def feature_table(graph: Graph, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Return a column per feature of GRAPH of ROWS, public values by name."""
     import pyarrow as pa
 
     try:
-        made = write_results(graph, queries, rows)
+        made = write_results(graph, pa.table({"row": pa.nulls(len(rows))}), rows)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         said = str(error).splitlines()[0]
         raise BackfillError(
             f"graph {graph.name!r}: expected values that Arrow can hold, found: {said}; shorten the text"
         ) from error
-    first = queries.num_columns
-    return list(zip(made.column_names[first:], made.columns[first:], strict=True))
+    return made.remove_column(0)
 
 
 def _about(plans: Sequence[Plan]) -> dict[str, str]:
@@ -69,7 +77,7 @@ def _about(plans: Sequence[Plan]) -> dict[str, str]:
         "headrace.graph": canonical([plan.graph.to_dict() for plan in plans])
         if len(plans) > 1
         else plans[0].graph.to_json(),
-        "headrace.versions": json.dumps({name: _version(name) for name in ("headrace", "tzdata")}),
+        "headrace.versions": json.dumps(versions()),
     }
 
 
@@ -77,13 +85,6 @@ def _ahead(plans: Sequence[Plan], end: int | None) -> dict[str, str]:
     """Return what the metadata says of labels: which they are, and up to when events were known."""
     names = [column_of(plan.graph, name, among=len(plans)) for plan in plans for name in plan.graph.labels]
     return {"headrace.labels": json.dumps(names), "headrace.end": json.dumps(end)} if names else {}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None  # run from a checkout that is not installed
 
 
 def check_path(path: Path) -> None:
@@ -95,9 +96,19 @@ def check_path(path: Path) -> None:
         raise BackfillError(f"{path}: expected a file to write, found {found}; choose another path")
 
 
-def write(table: pa.Table, path: Path) -> None:
-    """Write TABLE to PATH as Parquet: whole, or not at all."""
+@contextmanager
+def writing(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], object]]:
+    """Give a function that writes a table of SCHEMA as the next row groups of PATH: whole, or not at all."""
     import pyarrow.parquet as pq
 
-    with replacing(path) as part:
-        pq.write_table(table, part, compression="zstd", row_group_size=_ROWS_PER_GROUP)
+    with (
+        replacing(path) as part,
+        pq.ParquetWriter(part, schema, compression="zstd", write_page_checksum=True) as writer,
+    ):
+        yield lambda table: writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+
+
+def write(table: pa.Table, path: Path) -> None:
+    """Write TABLE to PATH as Parquet: whole, or not at all."""
+    with writing(path, table.schema) as put:
+        put(table)

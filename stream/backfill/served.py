@@ -124,6 +124,9 @@ def _compute(
     sizes = {id: magnitudes(plan.graph) for id, plan in plans.items()}
     for record in records:
         progress(RECOMPUTING, 1, len(records))
+        if plans[record.vector.graph_id].graph.tables:
+            found.tabled += 1
+            continue
         upto = events.upto(record.seen)
         if upto is None:
             found.unplaced += 1

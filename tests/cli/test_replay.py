@@ -64,6 +64,7 @@ def test_json_tells_what_happened(run: Run, events: Path, queries: Path, shop: s
         "plans": {"shop": load_graph(shop).id},
         "engine": "device-auto",
         "events": 8,
+        "unread": 0,
         "rows": 5,
         "features": 13,
         "duplicate": 1,
@@ -215,11 +216,11 @@ def test_ctrl_c_leaves_nothing_behind(
 ) -> None:
     """Interrupted while it writes, replay leaves neither the file nor a part of it."""
 
-    def interrupted(table: object, where: Path, **rest: object) -> None:
+    def interrupted(where: Path, *rest: object, **more: object) -> None:
         Path(where).write_text("half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(pq, "write_table", interrupted)
+    monkeypatch.setattr(pq, "ParquetWriter", interrupted)
     folder = tmp_path / "out"
     folder.mkdir()
     assert run("replay", events, queries, "-g", shop, "-o", folder / "o.parquet").code == 130
@@ -229,11 +230,11 @@ def test_ctrl_c_leaves_nothing_behind(
 @pytest.mark.parametrize(
     ("rest", "said"),
     [
-        (["--engine", "local"], 'found "local"; it comes with columnar replay'),
-        (["--engine", "spark"], "expected an engine (device, reference), found 'spark'"),
+        (["--engine", "spark"], "expected an engine (local, device, reference), found 'spark'"),
         (["--mode", "quick"], "expected a mode (naive, fused, cached, incremental, auto), found 'quick'"),
-        (["--workers", "2"], "expected workers to be left out, found 2; it comes with columnar replay"),
-        (["--memory", "1GiB"], "expected memory to be left out"),
+        (["--workers", "0"], "Input should be greater than or equal to 1"),
+        (["--memory", "1MiB"], "expected a memory of at least 176MiB for 1 processes, found 1MiB"),
+        (["--memory", "much"], "expected a size such as '2MiB'"),
         (["--table", "t"], "--table: expected NAME=PATH, found 't'"),
         (["--table", "t=x"], "expected a table of the graphs, found 't'; none is declared"),
         (["-o", "out.csv"], "out.csv: expected a .parquet file to write"),
@@ -300,11 +301,11 @@ def test_a_full_disk_names_the_file_and_leaves_none(
 ) -> None:
     """The system says what is wrong, and not where."""
 
-    def full(_: object, part: Path, **__: object) -> None:
+    def full(part: Path, *_: object, **__: object) -> None:
         part.write_bytes(b"PAR1")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(pq, "write_table", full)
+    monkeypatch.setattr(pq, "ParquetWriter", full)
     out = tmp_path / "out.parquet"
     before = sorted(tmp_path.iterdir())
     ran = run("replay", str(events), str(queries), "--graph", shop, "-o", str(out))

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from featuregraph import build
-from featuregraph.arrays import KERNELS, Column, apply, calendar, column, evaluate, exp2, listed
+from featuregraph.arrays import KERNELS, Column, Space, Words, apply, calendar, column, exp2, listed
 from featuregraph.codegen import Source
 from featuregraph.convert import literal
 from featuregraph.graph import Graph
@@ -123,7 +123,7 @@ def dirty(rng: Random, column: Column) -> Column:
     """Return COLUMN with anything where it is not known, and words that nobody uses."""
     array, words = column.values.copy(), column.words
     if column.words is not None:
-        words = (*column.words, "unused")
+        words = Words((*column.words, "unused"))
     if column.known is not None:
         noise = {"f": (np.nan, np.inf, -1e308), "i": (INT64_MIN, INT64_MAX, 0), "b": (True, False)}
         if words is not None:
@@ -249,6 +249,25 @@ def test_an_expression_over_columns_is_the_compiled_function_row_by_row(seed: in
         compare(rng, roots, rng.choice((1, 9)))
 
 
+def over_columns(
+    roots: list[Node], inputs: dict[Node, Column], rows: int, counts: np.ndarray[Any, Any]
+) -> dict[Node, Column]:
+    """Return ROOTS in the space of queries, or of the candidates of queries, COUNTS each."""
+
+    def of_query(node: Node) -> Column | None:
+        if node.op in (Op.HOUR_OF_DAY, Op.DAY_OF_WEEK):
+            return Column(calendar(node, inputs[build.NOW].values))
+        return inputs.get(node)
+
+    def of_candidate(node: Node) -> Column | None:
+        if not node.per_candidate:
+            return queries.column(node).take(np.repeat(np.arange(rows), counts))
+        return inputs.get(node)
+
+    queries, candidates = Space(rows, of_query), Space(int(counts.sum()), of_candidate)
+    return {root: (candidates if root.per_candidate else queries).column(root) for root in roots}
+
+
 def compare(rng: Random, roots: list[Node], rows: int) -> None:
     """Hold ROOTS over random columns to the function that codegen makes of them."""
     below = [n for n in leaves(roots) if n.op is not Op.NOW]
@@ -256,10 +275,9 @@ def compare(rng: Random, roots: list[Node], rows: int) -> None:
     flat = int(counts.sum())
     now = [rng.choice((rng.randint(INT64_MIN, INT64_MAX), rng.randint(0, 2**42))) for _ in range(rows)]
     given = {n: values(rng, n.scalar, flat if n.per_candidate else rows) for n in below}
-    inputs = {n: dirty(rng, column(n.scalar, v)) for n, v in given.items()} | {
-        build.NOW: Column(np.array(now))
-    }
-    found = dict(zip(roots, evaluate(roots, inputs, rows, counts), strict=True))
+    inputs = {n: dirty(rng, column(n.scalar, v)) for n, v in given.items()}
+    inputs[build.NOW] = Column(np.array(now))
+    found = over_columns(roots, inputs, rows, counts)
     source = Source({n: f"x[{i}]" for i, n in enumerate(below)})
     function = source.function("x, t", f"[{', '.join(source.add(roots))}]")
     ends = np.cumsum(counts).tolist()
@@ -275,20 +293,20 @@ def compare(rng: Random, roots: list[Node], rows: int) -> None:
         hold(found[root], root.scalar)
 
 
-def test_a_node_is_computed_once_and_nothing_below_an_input() -> None:
-    """An input stands for all that is below it; age is the query's time minus the row's, checked."""
-    given = build.given(Op.REQUEST, "x", INT64)
-    deep = build.scalar(Op.NEG, [given])
-    root = build.scalar(Op.ADD, [deep, build.AGE])
-    inputs = {
-        deep: column(INT64, [1, 2]),
-        build.NOW: column(INT64, [INT64_MAX, 7]),
-        build.TS: column(INT64, [-1, 5]),
-    }
-    (found,) = evaluate([root], inputs, 2)
-    assert listed(found) == [OVERFLOW, 4]
-    (found,) = evaluate([root], {root: column(INT64, [3, None])}, 2)
-    assert listed(found) == [3, None]
+def test_nothing_below_a_given_node_is_looked_at() -> None:
+    """A given node stands for all that is below it, and each node is asked for once."""
+    asked: list[Node] = []
+    deep = build.scalar(Op.NEG, [build.given(Op.REQUEST, "x", INT64)])
+    root = build.scalar(Op.ADD, [deep, build.scalar(Op.MUL, [deep, deep])])
+
+    def leaf(node: Node) -> Column | None:
+        asked.append(node)
+        return column(INT64, [3, None, 2**62]) if node is deep else None
+
+    space = Space(3, leaf)
+    assert listed(space.column(root)) == listed(space.column(root)) == [12, None, OVERFLOW]
+    assert asked.count(deep) == 1
+    assert set(asked) == set(toposort([root])) - set(deep.args)
 
 
 # ---------------------------------------------------------------- transcendental functions, time

@@ -1,0 +1,142 @@
+"""A run that does not fit the memory, or that several processes share: bucket by bucket.
+
+events  -> held, while they fit and one process does it
+        -> else spilled to a file per bucket (stream.backfill.spill)
+buckets -> neighbours joined to parts that fit -> answers of each part, in any order, by any process
+answers -> merged in the order of the queries
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from featuregraph import Plan
+from stream.backfill.asked import Asked
+from stream.backfill.bucket import buckets_of, hash_keys
+from stream.backfill.budget import Budget
+from stream.backfill.part import Counts, Executor, Given
+from stream.backfill.pieces import counts_in
+from stream.backfill.spill import Spill, Spilled
+from stream.backfill.work import Unit, Work, compute_all
+
+Done = Callable[[int], object]
+
+
+def held(batches: Iterator[pa.RecordBatch], most: int | None) -> tuple[list[pa.RecordBatch], bool]:
+    """Return the first of BATCHES, of at most MOST bytes and one more, and whether these are all."""
+    found: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        found.append(batch)
+        size += batch.nbytes
+        if most is not None and size > most:
+            return found, False
+    return found, True
+
+
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """The spilled events of a run, in parts.
+
+    Args:
+        spilled: where they are.
+        parts: neighbouring buckets that are computed together.
+    """
+
+    spilled: Spilled
+    parts: Sequence[range]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what a manifest keeps of it."""
+        return {
+            "files": self.spilled.files,
+            "sizes": self.spilled.sizes,
+            "parts": [[part.start, part.stop] for part in self.parts],
+        }
+
+    @classmethod
+    def from_json(cls, folder: Path, form: dict[str, Any]) -> Buckets:
+        """Return what `to_json` gave, in FOLDER."""
+        parts = [range(start, stop) for start, stop in form["parts"]]
+        return cls(Spilled(folder, form["files"], form["sizes"]), parts)
+
+
+def spill(
+    first: Sequence[pa.RecordBatch],
+    rest: Iterator[pa.RecordBatch],
+    folder: Path,
+    key: Sequence[str],
+    budget: Budget,
+    share: Callable[[], float | None],
+) -> Buckets:
+    """Bring events to FOLDER.
+
+    Args:
+        first: those that are held already.
+        rest: those to come.
+        folder: where their files go.
+        key: the columns of the key.
+        budget: what may be held.
+        share: tells which share of all events has been read, None where nothing tells.
+    """
+    if not first:
+        first = list(islice(rest, 1))
+    part = share()
+    size = sum(batch.nbytes for batch in first)
+    count = budget.buckets(size / part if part else None)
+    spilled = Spill(folder, key, count, budget.chunk).take(chain(first, rest))
+    return Buckets(spilled, budget.parts(spilled.sizes))
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What is computed of every part."""
+
+    name: str
+    plans: Sequence[Plan]
+    by: Executor
+    given: Given
+
+
+def answer(
+    job: Job, asked: Asked, key: Sequence[str], buckets: Buckets, workers: int, done: Done
+) -> tuple[list[Path], Counts]:
+    """Compute the parts that have no answers yet; return the pieces in order, and what became of events."""
+    units = _units(asked, key, buckets)
+    plans = tuple(plan.to_bytes() for plan in job.plans)
+    work = Work(job.name, plans, job.by, buckets.spilled, len(units), job.given)
+    there = [unit for unit in units if unit.path.exists()]
+    done(sum(len(unit.places) for unit in there) * len(plans))
+    # The largest first, so that all workers end at about one time.
+    sizes = buckets.spilled.sizes
+    missing = [unit for unit in units if not unit.path.exists()]
+    compute_all(work, sorted(missing, key=lambda unit: -sum(sizes[b] for b in unit.buckets)), workers, done)
+    counts = Counts()
+    for unit in units:
+        counts.add(counts_in(unit.path))
+    return [unit.path for unit in units], counts
+
+
+def _units(asked: Asked, key: Sequence[str], buckets: Buckets) -> list[Unit]:
+    found = buckets_of(hash_keys([asked.keys(name) for name in key]), len(buckets.spilled.sizes))
+    folder = buckets.spilled.folder
+    return [
+        Unit(part, mine, asked.table.take(pa.array(mine)), folder / f"answers-{part.start:05}.arrow")
+        for part, mine in zip(buckets.parts, _places(found, buckets.parts), strict=True)
+    ]
+
+
+def _places(bucket: npt.NDArray[np.uint16], parts: Sequence[range]) -> list[npt.NDArray[np.int64]]:
+    """Return the places of the queries of each of PARTS, ascending; BUCKET is each query's."""
+    part = np.searchsorted([part.start for part in parts], bucket, side="right") - 1
+    order = np.argsort(part, kind="stable")
+    ends = np.searchsorted(part[order], np.arange(len(parts) + 1))
+    return [order[ends[i] : ends[i + 1]] for i in range(len(parts))]

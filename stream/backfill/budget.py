@@ -1,0 +1,78 @@
+"""How many buckets, and how much of them at once, so that a run keeps to its memory. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stream.errors import BackfillError
+
+MIB = 1 << 20
+BASE = 160 * MIB  # a process with its libraries, before it reads anything
+LEAST = 16 * MIB  # in which anything can be done
+MOST_BUCKETS = 256  # as many files are open at once
+_FINE = 4  # buckets to a part: keys differ in size, and neighbours join
+_WAYS = 8  # parts to a worker where memory does not matter, so that all end at about one time
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What a run may hold.
+
+    Args:
+        workers: how many processes compute.
+        part: bytes of flat events of one part; None: any.
+        chunk: bytes of flat events that are sorted at once.
+    """
+
+    workers: int
+    part: int | None
+    chunk: int = 64 * MIB
+    least: int = 1  # buckets
+
+    def buckets(self, size: float | None) -> int:
+        """Return how many buckets events of SIZE bytes need; None: nobody knows."""
+        if size is None:
+            return MOST_BUCKETS
+        wanted = 0 if self.part is None else _FINE * (int(size / self.part) + 1)
+        return min(max(self.least, wanted), MOST_BUCKETS)
+
+    def parts(self, sizes: Sequence[int]) -> list[range]:
+        """Return neighbouring buckets joined to parts of at most `part` bytes, or of one bucket."""
+        if self.part is None:
+            return [range(bucket, bucket + 1) for bucket in range(len(sizes))]
+        found, start, held = [], 0, 0
+        for bucket, size in enumerate(sizes):
+            if bucket > start and held + size > self.part:
+                found.append(range(start, bucket))
+                start, held = bucket, 0
+            held += size
+        return [*found, range(start, len(sizes))]
+
+
+def budget_of(memory: int | None, workers: int, swell: int, *, resumed: bool = False) -> Budget:
+    """Return the budget of a run.
+
+    Args:
+        memory: bytes that all its processes may take together; None: any.
+        workers: how many processes compute; 1: the run's own.
+        swell: bytes that an executor takes for each byte of a part.
+        resumed: whether the run goes on where another one was cut: then it has several parts.
+
+    Raises:
+        BackfillError: there are no workers, or no memory for them.
+    """
+    if workers < 1:
+        raise BackfillError(f"expected at least one worker, found {workers}; correct it")
+    ways = 1 if workers == 1 and not resumed else _WAYS * workers
+    if memory is None:
+        return Budget(workers, None, least=ways)
+    processes = workers if workers == 1 else workers + 1
+    least = processes * (BASE + LEAST)
+    if memory < least:
+        raise BackfillError(
+            f"expected a memory of at least {-(-least // MIB)}MiB for {processes} processes, found"
+            f" {memory // MIB}MiB; give more, or fewer workers"
+        )
+    room = memory - processes * BASE
+    return Budget(workers, max(MIB, room // workers // (1 + swell)), max(MIB, room // 8), ways)

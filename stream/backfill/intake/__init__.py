@@ -1,0 +1,7 @@
+"""Recorded events in: from any source to flat Arrow batches of the columns that are needed, and no others."""
+
+from __future__ import annotations
+
+from stream.backfill.intake.source import Source, opened
+
+__all__ = ["Source", "opened"]

@@ -1,0 +1,125 @@
+"""Where events come from: files, folders, logs, tables and rows, opened once and read as flat batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from stream import dataset, tables
+from stream.backfill.intake import flat, pruning
+from stream.backfill.intake.flat import Flat
+from stream.backfill.intake.raw import Columns, Label
+from stream.backfill.needs import Needs, Seqs
+from stream.errors import EventFileError
+
+BATCH_ROWS = 65_536  # of columns: large enough that a call per column costs nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Recorded events in the order of arrival.
+
+    Args:
+        name: as messages call it.
+        rows: how many events there are, as far as anything tells.
+        read: gives them flat.
+    """
+
+    name: str
+    rows: int | None
+    read: Callable[[Needs], Iterator[Flat]]
+
+
+def opened(events: Any) -> Source:
+    """Return the source of a path, an Arrow table (or what gives one) or rows.
+
+    Raises:
+        EventFileError, LogError: there is no file, or one of no known form.
+    """
+    if isinstance(events, str | Path):
+        return _of_path(Path(events))
+    if hasattr(events, "__arrow_c_stream__"):
+        return _of_table(events if isinstance(events, pa.Table) else pa.table(events))
+    return _of_rows(list(events))
+
+
+def _of_path(path: Path) -> Source:
+    rows = tables.count_rows(path)
+    if tables.is_log(path) or tables.format_of(path) == "jsonl":
+        return Source(str(path), rows, lambda needs: _read_rows(tables.read_events(path), needs, str(path)))
+    read = _read_groups if tables.format_of(path) == "parquet" else _read_file
+    return Source(str(path), rows, lambda needs: read(path, needs))
+
+
+def _of_table(table: pa.Table) -> Source:
+    def read(needs: Needs) -> Iterator[Flat]:
+        chosen = table.select([name for name in table.column_names if name in _wanted(needs)])
+        batches = chosen.to_batches(max_chunksize=BATCH_ROWS)
+        yield from _read_batches(batches or [_no_row(chosen)], needs, "events")
+
+    return Source("events", table.num_rows, read)
+
+
+def _no_row(table: pa.Table) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({name: [] for name in table.column_names}, schema=table.schema)
+
+
+def _of_rows(events: Sequence[Mapping[str, Any]]) -> Source:
+    size = tables.BATCH_ROWS
+    batches = [events[start : start + size] for start in range(0, len(events), size)]
+    return Source("events", len(events), lambda needs: _read_rows(batches, needs, "events"))
+
+
+# ---------------------------------------------------------------- reading
+
+
+def _read_rows(batches: Iterable[Sequence[Mapping[str, Any]]], needs: Needs, name: str) -> Iterator[Flat]:
+    columns, first = Columns(needs.texts), 0
+    for batch in batches:
+        yield flat.of_rows(batch, needs, _label(name, first), columns)
+        first += len(batch)
+
+
+def _read_batches(batches: Iterable[pa.RecordBatch], needs: Needs, name: str) -> Iterator[Flat]:
+    columns, first = Columns(needs.texts), 0
+    for batch in batches:
+        seqs = Seqs.MIXED if "seq" in batch.schema.names else Seqs.NONE
+        yield flat.of_batch(batch, needs, _label(name, first), columns, seqs=seqs)
+        first += batch.num_rows
+
+
+def _read_file(path: Path, needs: Needs) -> Iterator[Flat]:
+    with tables.translating(path, "reading it"):
+        yield from _read_batches(tables.arrow_batches(path, BATCH_ROWS, _wanted(needs)), needs, str(path))
+
+
+def _read_groups(path: Path, needs: Needs) -> Iterator[Flat]:
+    """Give the row groups that matter, and of the others their number and greatest time."""
+    columns = Columns(needs.texts)
+    seqs = pruning.seqs_of(dataset.footers(path, EventFileError))
+    coded = ["event", *needs.key]
+    for file in dataset.data_files(path, EventFileError):
+        reader, groups = dataset.row_groups(file, EventFileError, coded)
+        with reader:
+            for group in groups:
+                wanted = pruning.columns_of(group, needs, seqs=seqs)
+                if not wanted:
+                    yield Flat(None, group.about.num_rows, last_ms=pruning.last_ms(group))
+                    continue
+                first = 0
+                for batch in dataset.read_group(reader, group, wanted, EventFileError, BATCH_ROWS):
+                    label = _label(group.where, first)
+                    yield flat.of_batch(batch, needs, label, columns, seqs=seqs)
+                    first += batch.num_rows
+
+
+def _label(name: str, first: int) -> Label:
+    return lambda place: f"{name}, row {first + place + 1}"
+
+
+def _wanted(needs: Needs) -> Collection[str]:
+    return {*needs.columns, pruning.ATTRS}

@@ -1,0 +1,103 @@
+"""The plans of one key over its own partitioning of the events (SEMANTICS 11.2): in memory, or by buckets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from featuregraph import Plan
+from stream.backfill import bucketed, output
+from stream.backfill.asked import Asked
+from stream.backfill.budget import Budget
+from stream.backfill.intake import Source
+from stream.backfill.needs import USER, needs_of
+from stream.backfill.part import Counts, Executor, Given, Part
+from stream.backfill.pieces import merged
+from stream.backfill.reading import Read, tables_of
+from stream.backfill.workplace import Corner
+
+Done = Callable[[int], object]
+
+
+class Keyed:
+    """Answers by the plans of one key; `read`, `counts` and `end` say what became of the events."""
+
+    def __init__(
+        self, plans: Sequence[Plan], source: Source, asked: Asked, by: Executor, given: Given, budget: Budget
+    ) -> None:
+        self.plans = plans
+        self.read, self.counts = Read(), Counts()
+        self._source, self._asked, self._by, self._given = source, asked, by, given
+        self._budget = budget
+        self._needs = needs_of(plans, asked.times, as_known=asked.known)
+
+    @property
+    def splits(self) -> bool:
+        """Tell whether events can be split by key.
+
+        Under another key than user_id a seq given on arrival counts a user's events of all keys, and no two
+        of them may have one position (SEMANTICS 1.2).
+        """
+        return self._needs.key == (USER,)
+
+    @property
+    def end(self) -> int | None:
+        """Return the last ms that counts as known (9.3)."""
+        return self.read.last_ms if self._given.end is None else self._given.end
+
+    def features(
+        self, corner: Callable[[], Corner], has_read: Done, has_answered: Done
+    ) -> Iterator[Sequence[pa.Table]]:
+        """Give the features of all queries in their order, ROWS_PER_GROUP at a time, a table per plan.
+
+        corner: gives a place on disk, if one is needed.
+        """
+        batches = self.read.counted(self._source.read(self._needs), has_read)
+        first: list[pa.RecordBatch] = []
+        if not self.splits or self._budget.least == 1:
+            first, whole = bucketed.held(batches, self._budget.part if self.splits else None)
+            if whole:
+                return _sliced(self._at_once(first, has_answered), self._asked.table.num_rows)
+        return self._by_bucket(corner(), first, batches, has_answered)
+
+    def _at_once(self, batches: list[pa.RecordBatch], done: Done) -> Sequence[pa.Table]:
+        places = np.arange(self._asked.table.num_rows)
+        part = Part(self._source.name, tables_of(batches), self._asked.table, places, self._known)
+        answers = self._by.answer(self.plans, part, done)
+        self.counts = answers.counts
+        return answers.features
+
+    @property
+    def _known(self) -> Given:
+        return replace(self._given, end=self.end)
+
+    def _by_bucket(
+        self, corner: Corner, first: list[pa.RecordBatch], rest: Iterator[pa.RecordBatch], done: Done
+    ) -> Iterator[Sequence[pa.Table]]:
+        if corner.started is not None:
+            buckets = bucketed.Buckets.from_json(corner.folder, corner.started["buckets"])
+            self.read = Read(**corner.started["read"])
+        else:
+            buckets = bucketed.spill(first, rest, corner.folder, self._needs.key, self._budget, self._share)
+            first.clear()
+            corner.note({"buckets": buckets.to_json(), "read": asdict(self.read)})
+        pieces, self.counts = self._pieces(buckets, done)
+        schemas = [output.feature_table(plan.graph, []).schema for plan in self.plans]
+        return merged(pieces, self._asked.table.num_rows, output.ROWS_PER_GROUP, schemas)
+
+    def _pieces(self, buckets: bucketed.Buckets, done: Done) -> tuple[list[Path], Counts]:
+        job = bucketed.Job(self._source.name, self.plans, self._by, self._known)
+        return bucketed.answer(job, self._asked, self._needs.key, buckets, self._budget.workers, done)
+
+    def _share(self) -> float | None:
+        rows = self._source.rows
+        return self.read.events / rows if rows else None
+
+
+def _sliced(features: Sequence[pa.Table], queries: int) -> Iterator[Sequence[pa.Table]]:
+    for start in range(0, queries, output.ROWS_PER_GROUP):
+        yield [table.slice(start, output.ROWS_PER_GROUP) for table in features]
