@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featuregraph.arrays.column import Array, Column, Mask
+from featuregraph.arrays.column import Array, Column, Mask, Words
 from featuregraph.types import AnyType, ListType, MapType, Type
 from stream.backfill.columnar.nested import Nested, Values, between
 from stream.backfill.columnar.values import converted
@@ -86,7 +86,7 @@ def _words(dictionary: pa.Array, type: Type) -> tuple[Column, None] | None:
     kind = dictionary.type
     if not type.is_text or not len(dictionary) or dictionary.null_count or not _has_text(kind):
         return None
-    words = tuple(map(str, dictionary.to_pylist()))
+    words = Words(map(str, dictionary.to_pylist()))
     if len(set(words)) < len(words):
         return None
     return Column(np.arange(len(words), dtype=np.int32), None, words), None

@@ -8,12 +8,11 @@ from functools import cached_property
 
 import numpy as np
 
-from featuregraph.arrays import calendar
+from featuregraph.arrays import Space, calendar
 from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.ir import Node, Op
 from featuregraph.types import INT64_MIN
 from stream.backfill.columnar.nested import Nested
-from stream.backfill.columnar.space import Space
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ class Asked:
 
     def column(self, node: Node) -> Column:
         """Return the values of NODE, which only a query knows, one a query."""
-        return self._space.column(node).spread(len(self))
+        return self._space.column(node)
 
     @cached_property
     def _space(self) -> Space:

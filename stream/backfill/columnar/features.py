@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from featuregraph import Plan
+from featuregraph.arrays import Space
 from featuregraph.arrays.column import Array, Column
 from featuregraph.ir import Node, Op
 from featuregraph.layout import Layout
@@ -16,7 +17,6 @@ from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.block import Block, Edges
 from stream.backfill.columnar.cells import Cell
 from stream.backfill.columnar.nested import Nested, Values
-from stream.backfill.columnar.space import Space
 from stream.backfill.columnar.tracks import Tracks
 
 _BROUGHT = frozenset({Op.NOW, Op.HOUR_OF_DAY, Op.DAY_OF_WEEK, Op.REQUEST})
@@ -50,11 +50,11 @@ class Features:
 
     def _value(self, node: Node) -> Values:
         if node.per_candidate:
-            items = self._by_candidate.column(node).spread(self._members)
+            items = self._by_candidate.column(node)
             assert self._asked.candidates is not None
             return _listed(self._asked.candidates.offsets, items)
         if isinstance(node.type, Type):
-            return self._by_query.column(node).spread(len(self._asked))
+            return self._by_query.column(node)
         return self._cell(node.args[0]).top(node["k"]) if node.op is Op.TOP else self._cell(node).value()
 
     def _cell(self, agg: Node) -> Cell:
@@ -72,20 +72,20 @@ class Features:
         elif node.op is Op.LOOKUP:
             grouped, key = node.args
             every = np.arange(len(self._asked))
-            found = self._cell(grouped).lookup(self._by_query.column(key).spread(len(every)), every)
+            found = self._cell(grouped).lookup(self._by_query.column(key), every)
         assert not isinstance(found, Nested), f"{node.op} has no place inside an expression"
         return found
 
     def _of_candidate(self, node: Node) -> Column | None:
         if not node.per_candidate:
-            column = self._by_query.column(node)
+            column = self._by_query.narrow(node)
             return column if len(column) == 1 else column.take(self._queries)
         if node.op is Op.CANDIDATE:
             assert self._asked.candidates is not None
             return self._asked.candidates.parts[node["name"]]
         if node.op is Op.LOOKUP:
             grouped, key = node.args
-            wanted = self._by_candidate.column(key).spread(self._members)
+            wanted = self._by_candidate.column(key)
             return self._cell(grouped).lookup(wanted, self._queries)
         return None
 

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from featuregraph.arrays.column import Array, Column
+from featuregraph.arrays import Space
+from featuregraph.arrays.column import Array, Column, Words
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.types import Type
 from stream.backfill.columnar.events import Events
 from stream.backfill.columnar.source import Read
-from stream.backfill.columnar.space import Space
 from stream.backfill.columnar.values import converted
 
 
@@ -61,7 +61,7 @@ class Fields:
         if field is None:
             return None
         text = self.read(field["name"], field.scalar).column
-        words = text.words or ()
+        words = text.words or Words(())
         if len(words) > self.wanted:
             return None
         if node not in self._of_words:
@@ -94,7 +94,7 @@ def text_below(node: Node) -> Node | None:
     return leaves[0] if leaves[0].scalar.is_text else None
 
 
-def _of_each(node: Node, field: Node, words: tuple[str, ...]) -> Column:
+def _of_each(node: Node, field: Node, words: Words) -> Column:
     """Return NODE of each of WORDS as FIELD, and of null at last."""
     codes = np.append(np.arange(len(words), dtype=np.int32), np.int32(0))
     given = Column(codes, np.arange(len(codes)) < len(words), words)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from featuregraph.arrays.column import Array, Column, Mask
+from featuregraph.arrays.column import Array, Column, Mask, Words
 from stream.backfill.columnar.expansion import expanded, rows_in
 
 
@@ -114,7 +114,7 @@ def _mask(mask: Mask | None, length: int, *, empty: bool) -> Mask:
     return np.full(length, empty) if mask is None else mask
 
 
-def _of_one_vocabulary(columns: Sequence[Column]) -> tuple[Sequence[Column], tuple[str, ...] | None]:
+def _of_one_vocabulary(columns: Sequence[Column]) -> tuple[Sequence[Column], Words | None]:
     words = columns[0].words
     if words is None or all(c.words is words for c in columns):
         return columns, words
@@ -124,7 +124,7 @@ def _of_one_vocabulary(columns: Sequence[Column]) -> tuple[Sequence[Column], tup
         codes = [numbers.setdefault(word, len(numbers)) for word in one.words or ()]
         values = np.array(codes or [0], np.int32)[one.values if codes else np.zeros(len(one), np.intp)]
         recoded.append(replace(one, values=values))
-    return recoded, tuple(numbers)
+    return recoded, Words(numbers)
 
 
 def scattered(columns: Sequence[Column], places: Iterable[Array], count: int) -> Column:

@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from featuregraph.arrays import Space
 from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.ir import OF_THE_QUERY, Node, Op
+from stream.backfill.columnar.ages import ages
 from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.coding import WordOrders
 from stream.backfill.columnar.expansion import expanded
 from stream.backfill.columnar.partition import Partition
-from stream.backfill.columnar.space import Space, ages
 
 Made = TypeVar("Made")
 

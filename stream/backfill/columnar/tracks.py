@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featuregraph.arrays.column import Array, Column, Mask
+from featuregraph.arrays import Space
+from featuregraph.arrays.column import Array, Column, Mask, Words
 from featuregraph.ir import Node, Op
 from stream.backfill.columnar.block import Block
 from stream.backfill.columnar.rows import Rows
-from stream.backfill.columnar.space import Space
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Tracks:
                     return Column(ts)
                 case Op.EVENT_NAME:
                     names = block.names if places is None else block.names[places]
-                    return Column(names.astype(np.int32), None, tuple(block.numbers))
+                    return Column(names.astype(np.int32), None, Words(block.numbers))
             found = block.field(node)
             return found if found is None or places is None else found.take(places)
 

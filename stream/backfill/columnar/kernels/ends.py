@@ -6,8 +6,8 @@ import numpy as np
 
 from featuregraph.arrays.column import Array, Column
 from featuregraph.ir import Node
+from stream.backfill.columnar.ages import ages
 from stream.backfill.columnar.rows import Ranges, Rows
-from stream.backfill.columnar.space import ages
 
 
 def last(agg: Node, rows: Rows, ranges: Ranges) -> Column:
