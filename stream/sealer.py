@@ -13,9 +13,11 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final
 
+from featuregraph.shown import shown
 from stream.blocks.runs import EVENT_ID, ID, KEY, PAYLOAD, TS, Event
 from stream.blocks.sealing import Held, RunName, Sealing, as_joined, shared_out, to_join, to_seal
 from stream.codec import Fields, full_decoder
@@ -40,6 +42,25 @@ _SMALL: Final = (
     " WHERE owner_key IS NULL OR 2 * events <= ? ORDER BY last_ms"
 )
 _HASH_BYTES: Final = 4
+_SALT_BYTES: Final = 16
+
+
+def salt_of(connection: sqlite3.Connection) -> bytes | None:
+    """Return what the hashes of a log are salted with, None before the first; BlockError for what is none."""
+    salt = meta(connection).get("salt")
+    if salt is None:
+        return None
+    with suppress(ValueError):
+        if len(found := bytes.fromhex(str(salt))) == _SALT_BYTES:
+            return found
+    raise BlockError(f"expected the salt of hashes, {_SALT_BYTES} bytes in hexadecimal, found {shown(salt)}")
+
+
+def hashed(salt: bytes, key: int, event_id: str) -> int:
+    """Return the hash of an event's id under a key."""
+    text = f"{key}\x1f{event_id}".encode()
+    digest = blake2b(text, digest_size=_HASH_BYTES, key=salt).digest()
+    return int.from_bytes(digest, "little", signed=True)  # as SQLite packs it into as many bytes
 
 
 class Sealer:
@@ -80,11 +101,8 @@ class Sealer:
     def hash(self, key: int, event_id: str) -> int:
         """Return the hash of an event's id under a key; nobody can choose ids that meet."""
         if self._salt is None:
-            salt = meta(self._connection).get("salt")
-            self._salt = bytes.fromhex(str(salt)) if salt else os.urandom(16)
-        text = f"{key}\x1f{event_id}".encode()
-        digest = blake2b(text, digest_size=_HASH_BYTES, key=self._salt).digest()
-        return int.from_bytes(digest, "little", signed=True)  # as SQLite packs it into as many bytes
+            self._salt = salt_of(self._connection) or os.urandom(_SALT_BYTES)
+        return hashed(self._salt, key, event_id)
 
     # ---------------------------------------------------------------- inside a transaction
 
