@@ -4,7 +4,7 @@
 #   make mutants  break the engine in nearly 200 ways: do the tests notice?
 #   make crash    cut the power at every write, refuse every call to the disk, kill 1,000 writers
 #   make fuzz     MINUTES=10 of inputs by chance for each decoder (ARGS="log graph" chooses)
-#   make soak     10 million events, 30 days of use, five threads for a minute
+#   make soak     10 million events, 30 days of use, five threads for a minute, ten minutes of histories
 #   make clean    remove everything that was made
 # PYTHON=/path/to/python3.11 chooses the interpreter; ARGS="--out out" goes to the command.
 
@@ -47,7 +47,7 @@ tests: $(VENV)/.dev
 mutants: $(VENV)/.dev
 	$(BIN)/python tests/mutants/run.py $(ARGS)
 
-# All of what tests/crash samples; some ten minutes. ARGS="power faults kill" chooses.
+# All of what tests/crash samples; about an hour. ARGS="power faults kill" chooses.
 crash: $(VENV)/.dev
 	$(BIN)/python tests/crash/run.py $(ARGS)
 

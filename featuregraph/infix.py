@@ -13,6 +13,7 @@ from typing import Any
 
 from featuregraph.convert import to_json_value
 from featuregraph.ir import Node, Op, looks_ahead, toposort
+from featuregraph.tables import TableSchema
 from featuregraph.types import AnyType
 from featuregraph.windows import format_duration
 
@@ -105,6 +106,12 @@ def stream_text(agg: Node, write: Callable[[Node], str] | None = None) -> str:
 def events_text(events: Iterable[str]) -> str:
     """Return the events of a stream: its rows are of one or the other."""
     return " or ".join(map(name_of, events))
+
+
+def table_text(table: TableSchema) -> str:
+    """Return what a table declares: `key identifier, changing: price decimal(2)`."""
+    fields = ", ".join(f"{name_of(name)} {type}" for name, type in table.fields) or "no fields"
+    return f"key {table.key}{', changing' if table.changing else ''}: {fields}"
 
 
 def window_text(over: int | None, offset: int = 0, last: int | None = None) -> str:

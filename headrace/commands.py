@@ -50,6 +50,12 @@ COMMANDS: tuple[Command, ...] = (
     _row(LOG, "log check", "stream.cli:log_check", "Read a whole log and report what is damaged."),
     _row(LOG, "log forget", "stream.cli:log_forget", "Remove events from a log, with their bytes."),
     _row(
+        LOG,
+        "log trim",
+        "stream.cli:log_trim",
+        "Remove old events from a log; its history then begins later.",
+    ),
+    _row(
         BENCH,
         "bench device",
         "headrace.bench.cli:device",

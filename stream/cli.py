@@ -17,6 +17,7 @@ from stream.backfill.training import export_served
 from stream.damage import Finding, joined
 from stream.errors import ArgumentError
 from stream.log import EventLog
+from stream.sizes import parse_size
 
 CHECK_FAILED = 1
 
@@ -183,3 +184,34 @@ def log_forget(
         console.emit_json({"removed": removed})
     else:
         console.say(f"{path}: {removed:,} events removed")
+
+
+def log_trim(
+    path: LogPath,
+    *,
+    before: Annotated[
+        str | None, typer.Option(help="Events before this time, ms or ISO 8601 (UTC if no zone).")
+    ] = None,
+    keep: Annotated[
+        list[str] | None, typer.Option(help="With --before: an event name that stays; may be repeated.")
+    ] = None,
+    max_bytes: Annotated[
+        str | None, typer.Option(help="The oldest events, until the log takes no more, such as 64MiB.")
+    ] = None,
+    json: console.JsonOption = False,
+) -> None:
+    """Remove old events from a log; its history then begins later."""
+    if keep and before is None:
+        raise ArgumentError("expected --before beside --keep, found none; add it, or leave --keep out")
+    with EventLog(path) as log:
+        removed = log.trim(
+            before=None if before is None else parse_time(before),
+            keep=keep or (),
+            max_bytes=None if max_bytes is None else parse_size(max_bytes),
+        )
+        start = log.history_start_ms
+    if json:
+        console.emit_json({"removed": removed, "history_start_ms": start})
+    else:
+        begins = "its history is without a bound" if start is None else f"complete from {format_time(start)}"
+        console.say(f"{path}: {removed:,} events removed; {begins}")

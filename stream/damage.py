@@ -32,7 +32,7 @@ Stored = Sequence[Any]
 class Finding:
     """One thing that is wrong with a log."""
 
-    what: str  # structure, text, checksum, payload, block
+    what: str  # structure, text, checksum, payload, block, known
     where: str
     detail: str
     row: int | None = None  # the id of the row, the first one where `where` names several

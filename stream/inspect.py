@@ -5,14 +5,19 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from stream.arrivals import arrivals
+from stream.blocks.runs import EVENT_ID, ID, KEY
 from stream.damage import Finding, passing, said
+from stream.errors import BlockError
 from stream.retelling import retold
 from stream.schema import FORMAT
+from stream.sealer import hashed, salt_of
+from stream.shelf import Shelf
 from stream.store import UNPARSABLE, meta
 
 # What opening the file anew should not have to count: totals since the log was made.
@@ -134,9 +139,32 @@ def check(connection: sqlite3.Connection) -> Iterator[Finding]:
         yield from found
         found.clear()
     yield from found
+    found.clear()
+    yield from _unknown(connection)
     for _ in retold(connection, found.append):
         pass
     yield from found
+
+
+def _unknown(connection: sqlite3.Connection) -> Iterator[Finding]:
+    """Find the blocks with events whose ids the file does not know: copies would be taken once more."""
+    shelf, ask = Shelf(connection.execute, by_user=False), "SELECT 1 FROM known WHERE hash = ? AND event = ?"
+    try:
+        salt = salt_of(connection) or b""
+        for (block,) in connection.execute("SELECT id FROM block ORDER BY id").fetchall():
+            with suppress(BlockError):  # it is told already
+                rows = [row for row in shelf.load(block).rows() if row[EVENT_ID] is not None]
+                hashes = ((hashed(salt, row[KEY], row[EVENT_ID]), row[ID]) for row in rows)
+                lost = sum(connection.execute(ask, one).fetchone() is None for one in hashes)
+                if lost:
+                    detail = f"expected the ids of its events among those known, found {lost} missing"
+                    yield Finding("known", f"block {block}", detail, events=0)
+    except BlockError as error:
+        yield Finding("known", "file", str(error))
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        if passing(error):
+            raise
+        yield Finding("structure", "file", f"expected the ids of sealed events, found: {said(error)}")
 
 
 def _one(connection: sqlite3.Connection, query: str) -> int:

@@ -13,9 +13,11 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 from typing import Any, Final
 
+from featuregraph.shown import shown
 from stream.blocks.runs import EVENT_ID, ID, KEY, PAYLOAD, TS, Event
 from stream.blocks.sealing import Held, RunName, Sealing, as_joined, shared_out, to_join, to_seal
 from stream.codec import Fields, full_decoder
@@ -40,7 +42,25 @@ _SMALL: Final = (
     " WHERE owner_key IS NULL OR 2 * events <= ? ORDER BY last_ms"
 )
 _HASH_BYTES: Final = 4
-_MOST_PACKED: Final = 8  # times that fields are smaller as columns, about
+_SALT_BYTES: Final = 16
+
+
+def salt_of(connection: sqlite3.Connection) -> bytes | None:
+    """Return what the hashes of a log are salted with, None before the first; BlockError for what is none."""
+    salt = meta(connection).get("salt")
+    if salt is None:
+        return None
+    with suppress(ValueError):
+        if len(found := bytes.fromhex(str(salt))) == _SALT_BYTES:
+            return found
+    raise BlockError(f"expected the salt of hashes, {_SALT_BYTES} bytes in hexadecimal, found {shown(salt)}")
+
+
+def hashed(salt: bytes, key: int, event_id: str) -> int:
+    """Return the hash of an event's id under a key."""
+    text = f"{key}\x1f{event_id}".encode()
+    digest = blake2b(text, digest_size=_HASH_BYTES, key=salt).digest()
+    return int.from_bytes(digest, "little", signed=True)  # as SQLite packs it into as many bytes
 
 
 class Sealer:
@@ -81,11 +101,8 @@ class Sealer:
     def hash(self, key: int, event_id: str) -> int:
         """Return the hash of an event's id under a key; nobody can choose ids that meet."""
         if self._salt is None:
-            salt = meta(self._connection).get("salt")
-            self._salt = bytes.fromhex(str(salt)) if salt else os.urandom(16)
-        text = f"{key}\x1f{event_id}".encode()
-        digest = blake2b(text, digest_size=_HASH_BYTES, key=self._salt).digest()
-        return int.from_bytes(digest, "little", signed=True)  # as SQLite packs it into as many bytes
+            self._salt = salt_of(self._connection) or os.urandom(_SALT_BYTES)
+        return hashed(self._salt, key, event_id)
 
     # ---------------------------------------------------------------- inside a transaction
 
@@ -125,28 +142,25 @@ class Sealer:
 
     def join(self, blocks: Sequence[Held]) -> None:
         """Join BLOCKS; where one of them is damaged they stay as they are."""
-        from stream.blocks.joining import joined, pieces
+        from stream.blocks.joining import joined
 
-        loaded, written = [], []
-        owner, times = blocks[0].owner, 1 + blocks[0].joined
-        columns = None
+        written: list[Written] = []
         try:
             loaded = [self._shelf.load(block.id) for block in blocks]
-            packed = sum(events.block.bytes for events in loaded)
-            if owner is not None and packed * _MOST_PACKED < self._sealing.most_bytes:
-                columns = joined(loaded)
-            if columns is None:
+            pieces = joined(loaded, self._sealing)
+            if pieces is None:
                 written = [one for events in loaded for one in events.decoded()]
         except BlockError:
             self._damaged.update(block.id for block in blocks)
             return
         self._remove([block.id for block in blocks])
-        if owner is None or columns is None:
+        times = 1 + blocks[0].joined
+        if pieces is None:
             self._write(written, joined=times)
             return
-        for piece, data in pieces(columns, loaded[0].block.note, self._sealing.most_events):
-            run = (*owner, 0, len(piece["id"]))
-            self._insert(data, piece["id"], piece["ts_ms"], [run], joined=times)
+        for piece in pieces:
+            kept = self._times(times, len(piece.runs), piece.size)
+            self._insert(piece.data, piece.ids, piece.times, piece.runs, joined=kept)
 
     def take_out(self, blocks: Iterable[int], gone: Callable[[Event], bool]) -> int:
         """Remove the events of BLOCKS that are GONE; return how many."""
@@ -172,8 +186,12 @@ class Sealer:
             data = write_events(piece, [fields for _, fields in written[first:last]])
             ids, times = [event[ID] for event in piece], [event[TS] for event in piece]
             runs = runs_of(piece)
-            kept = as_joined(joined, sum(sizes[first:last]), self._sealing) if len(runs) == 1 else joined
+            kept = self._times(joined, len(runs), sum(sizes[first:last]))
             self._insert(data, ids, times, runs, joined=kept)
+
+    def _times(self, joined: int, runs: int, size: int) -> int:
+        """Return `joined` of a block of so many RUNS, whose fields have SIZE bytes."""
+        return as_joined(joined, size, self._sealing) if runs == 1 else joined
 
     def _insert(
         self,

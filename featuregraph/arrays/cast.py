@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from featuregraph.arrays.column import Column, strict
-from featuregraph.arrays.exact import checked, to_float
+from featuregraph.arrays.column import Array, Column, strict
+from featuregraph.arrays.exact import by_block, checked, to_float
 from featuregraph.arrays.rows import by_row
 from featuregraph.arrays.text import per_value
 from featuregraph.ir import Node
@@ -46,19 +46,27 @@ def _cut(x: Column) -> Column:
 def _rounded(node: Node, x: Column, scale: int) -> Column:
     """Return doubles with SCALE digits after the point, the exact value rounded half-even.
 
-    The product with a power of ten is a double and a rest below half its last place: where the double lies
-    on the middle of two integers, the rest says which is nearer. Products without a fraction go by the scalar
-    kernel: money has so many digits only from 45 trillion on.
+    Products without a fraction go by the scalar kernel: money is so much only from 45 trillion on.
     """
     unit = float(10**scale)
-    product = x.values * unit
-    rest = residue(x.values, unit, product)
+    whole = by_block(lambda values: _nearest(values, unit), x.values)
+    sure = np.abs(whole) <= _SURE
+    result = strict(np.where(sure, whole, 0.0).astype(np.int64), x, valid=sure)
+    return by_row(node, [x], result, ~sure & (np.abs(x.values) < _WIDE))
+
+
+def _nearest(x: Array, unit: float) -> Array:
+    """Return the integer nearest to X * UNIT, of two the even one; NaN where the product has no fraction.
+
+    The product is a double and a rest below half its last place: where the double lies on the middle of two
+    integers, the rest says which is nearer.
+    """
+    product = x * unit
+    rest = residue(x, unit, product)
     whole = np.rint(product)
     beside = product - whole
     step = np.where((np.abs(beside) == 0.5) & (beside * rest > 0.0), np.sign(rest), 0.0)
-    sure = np.abs(product) < _SURE
-    result = strict(np.where(sure, whole + step, 0.0).astype(np.int64), x, valid=sure)
-    return by_row(node, [x], result, ~sure & (np.abs(x.values) < _WIDE))
+    return np.where(np.abs(product) < _SURE, whole + step, np.nan)
 
 
 def _digits(x: Column, source: Type, target: Type) -> Column:

@@ -27,7 +27,7 @@ Mask = npt.NDArray[np.bool_]
 
 
 class Words(tuple[str, ...]):  # noqa: SLOT001 - a tuple with room for what is found out
-    """The words of a dictionary that many columns share: what is found out of them is found once."""
+    """The words of a dictionary, which many columns share: what is found out of them is found once."""
 
     @cached_property
     def codes(self) -> dict[str, int]:
@@ -42,8 +42,7 @@ class Column:
     Args:
         values: the values; where a row is not known, anything.
         known: which rows have a value, None if all have.
-        words: of text, the words that codes stand for: each once, in any order, perhaps more than are used;
-            `Words` if many columns share them.
+        words: of text, the words that codes stand for: each once, in any order, perhaps more than are used.
         over: which rows overflow (never known ones), None if none does.
 
     A row that is neither known nor over is null.
@@ -51,7 +50,7 @@ class Column:
 
     values: Array
     known: Mask | None = None
-    words: tuple[str, ...] | None = None
+    words: Words | None = None
     over: Mask | None = None
 
     def __len__(self) -> int:
@@ -132,7 +131,7 @@ def column(type: Type, values: Iterable[Any]) -> Column:
     if type.is_text:
         codes: dict[str, int] = {}
         plain = [codes.setdefault(v, len(codes)) if v.__class__ is str else 0 for v in plain]
-        words = tuple(codes)
+        words = Words(codes)
     return made(Column(np.array(plain, dtype(type)), known, words, over))
 
 

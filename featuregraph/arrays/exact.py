@@ -14,6 +14,7 @@ from featuregraph.scalar.transcendental import residue
 from featuregraph.types import INT64_MAX, INT64_MIN, Type
 
 _EXACT: Final = 2**53  # integers up to here are doubles
+_BLOCK: Final = 4096  # doubles: some thirty arrays of so many stay in the processor's cache
 
 
 def ends(values: Array) -> tuple[int, int]:
@@ -78,3 +79,11 @@ def scaled(source: Type, target: Type) -> Promotion | None:
         return None
     factor: int = 10 ** (target.scale - source.scale)
     return lambda a: a * factor
+
+
+def by_block(function: Callable[[Array], Array], x: Array) -> Array:
+    """Return doubles, FUNCTION of X, block by block: for functions of many steps."""
+    result = np.empty(x.shape)
+    for start in range(0, len(x), _BLOCK):
+        result[start : start + _BLOCK] = function(x[start : start + _BLOCK])
+    return result

@@ -10,7 +10,7 @@ import numpy as np
 
 from featuregraph.arrays.column import Array, Column, Mask, either, made, strict
 from featuregraph.arrays.exact import checked, to_float
-from featuregraph.arrays.text import numbered, per_value
+from featuregraph.arrays.text import equal_codes, per_value, ranks
 from featuregraph.ir import Node, Op
 from featuregraph.scalar.promote import common
 from featuregraph.types import FLOAT64
@@ -46,7 +46,7 @@ def _comparable(node: Node, left: Column, right: Column) -> tuple[Array, Array]:
     """Return arrays that compare as the values of both sides do."""
     types = left_type, right_type = node.args[0].scalar, node.args[1].scalar
     if left_type.is_text:
-        return numbered(left, right, in_order=node.op not in (Op.EQ, Op.NE))
+        return (equal_codes if node.op in (Op.EQ, Op.NE) else ranks)(left, right)
     if common(*types) is FLOAT64:
         return to_float(left_type, left.values), to_float(right_type, right.values)
     digits = left_type.scale - right_type.scale

@@ -28,20 +28,21 @@ def per_value(node: Node, columns: Sequence[Column]) -> Column:
 # ---------------------------------------------------------------- two dictionaries
 
 
-def numbered(left: Column, right: Column, *, in_order: bool) -> tuple[Array, Array]:
-    """Return numbers that are equal where the texts of LEFT and RIGHT are, and IN_ORDER if asked for.
+def equal_codes(left: Column, right: Column) -> tuple[Array, Array]:
+    """Return numbers that are equal where the texts of both columns are."""
+    if left.words is right.words:
+        return left.values, right.values
+    many, few = sorted((left, right), key=lambda side: -len(side.words or ()))
+    return many.values, _codes_in(many.words or Words(), few)
+
+
+def ranks(left: Column, right: Column) -> tuple[Array, Array]:
+    """Return numbers in the order of the texts of both columns.
 
     Text compares by UTF-8 bytes: that is the order of code points, which is Python's.
     """
-    if not in_order and left.words is right.words:
-        return left.values, right.values
-    if not in_order:
-        for side, other in ((left, right), (right, left)):
-            if other.words is not None and len(other.words) == 1:  # a literal, most often: its code is enough
-                return side.values, np.full(len(other), _code(side.words or (), other.words[0]))
     sides = [_words(side) for side in (left, right)]
-    found = dict.fromkeys(word for words, _ in sides for word in words)
-    numbers = {word: number for number, word in enumerate(sorted(found) if in_order else found)}
+    numbers = {word: number for number, word in enumerate(sorted({*sides[0][0], *sides[1][0]}))}
     first, second = (np.array([numbers[word] for word in words])[places] for words, places in sides)
     return first, second
 
@@ -51,15 +52,21 @@ def one_dictionary(left: Column, right: Column) -> tuple[Column, Column]:
     assert left.words is not None
     if left.words is right.words:
         return left, right
-    words, places = _words(right)
-    known = (left.words if isinstance(left.words, Words) else Words(left.words)).codes
-    more = {word: len(known) + number for number, word in enumerate(w for w in words if w not in known)}
-    table = np.array([known[word] if word in known else more[word] for word in words], np.int32)
-    together = Words((*left.words, *more)) if more else left.words
+    known = left.words.codes
+    more = [word for word in _words(right)[0] if word not in known]
+    words = Words((*left.words, *more)) if more else left.words
+    codes = _codes_in(words, right).astype(np.int32)
     return (
-        Column(left.values, left.known, together, left.over),
-        Column(table[places], right.known, together, right.over),
+        Column(left.values, left.known, words, left.over),
+        Column(codes, right.known, words, right.over),
     )
+
+
+def _codes_in(words: Words, side: Column) -> Array:
+    """Return the code in WORDS of each row's text, -1 where it is none; anything where it is not known."""
+    found, places = _words(side)
+    codes: Array = np.array([words.codes.get(word, -1) for word in found])[places]
+    return codes
 
 
 def _words(side: Column) -> tuple[list[str], Array]:
@@ -70,10 +77,3 @@ def _words(side: Column) -> tuple[list[str], Array]:
     words = side.words or ("",)
     used, places = occurring(codes, len(words))
     return [words[code] for code in used.tolist()], places
-
-
-def _code(words: tuple[str, ...], word: str) -> int:
-    """Return the code of WORD in WORDS, -1 where it is none of them."""
-    if isinstance(words, Words):
-        return words.codes.get(word, -1)
-    return words.index(word) if word in words else -1

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
-
 import numpy as np
 
 from featuregraph.arrays.column import Array
+from featuregraph.arrays.exact import by_block
 from featuregraph.scalar.transcendental import (
     BEYOND,
     NEAREST,
@@ -18,26 +16,18 @@ from featuregraph.scalar.transcendental import (
     power_of,
 )
 
-_BLOCK: Final = 4096  # doubles: the thirty arrays of the steps stay in the processor's cache
 _HIGH, _LOW = (np.array(side) for side in zip(*POWERS, strict=True))
 
 
 def log1p(x: Array) -> Array:
     """Return log(1 + X) of doubles; where not X > -1, anything."""
-    return _by_block(_log1p, x)
+    return by_block(_log1p, x)
 
 
 def exp2(x: Array) -> Array:
     """Return 2**X of doubles, 0.0 below and infinity above the doubles."""
     with np.errstate(over="ignore", under="ignore"):
-        return _by_block(_exp2, x)
-
-
-def _by_block(function: Callable[[Array], Array], x: Array) -> Array:
-    result = np.empty(x.shape)
-    for start in range(0, len(x), _BLOCK):
-        result[start : start + _BLOCK] = function(x[start : start + _BLOCK])
-    return result
+        return by_block(_exp2, x)
 
 
 def _log1p(x: Array) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from featuregraph.graph import Graph
-from featuregraph.infix import infix, name_of
+from featuregraph.infix import infix, name_of, table_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,7 @@ class Change:
     added: tuple[Changed, ...]
     removed: tuple[Changed, ...]
     changed: tuple[Changed, ...]
+    tables: tuple[Changed, ...]  # what they are; a feature that looks into one of them changed with it
     unchanged: tuple[str, ...]
 
 
@@ -49,7 +50,17 @@ def change(old: Graph, new: Graph) -> Change:
         added=both(diff.added),
         removed=both(diff.removed),
         changed=both(diff.changed),
+        tables=_tables(old, new),
         unchanged=diff.unchanged,
+    )
+
+
+def _tables(old: Graph, new: Graph) -> tuple[Changed, ...]:
+    was, now = ({name: table_text(table) for name, table in graph.tables.items()} for graph in (old, new))
+    return tuple(
+        Changed(name, was.get(name), now.get(name))
+        for name in sorted({**was, **now})
+        if was.get(name) != now.get(name)
     )
 
 
@@ -71,6 +82,7 @@ def _lines(change: Change) -> Iterator[str]:
         ("added", change.added),
         ("removed", change.removed),
         ("changed", change.changed),
+        ("tables", change.tables),
     ):
         if ones:
             yield ""

@@ -12,7 +12,7 @@ from featuregraph.build import TS
 from featuregraph.explain.cost import Cost, Kept, cost_of, fields_of, kept_of
 from featuregraph.explain.load import Load
 from featuregraph.explain.moves import moves, range_text
-from featuregraph.infix import Writer, aggregate_text, events_text, infix
+from featuregraph.infix import Writer, aggregate_text, events_text, infix, table_text
 from featuregraph.ir import Node, Op, ahead_of, toposort
 from featuregraph.layout import lay_out
 from featuregraph.passes import PASSES
@@ -42,6 +42,7 @@ class FeatureLine:
     reach_ms: int | None
     lifetime: bool  # a stream in it reaches before every history
     windowless: bool  # there is no stream in it
+    looks_up: tuple[str, ...]  # tables
     ahead_ms: int | None  # how far it looks ahead: a label, computed in history only
     aggregates: tuple[int, ...]  # numbers in Description.aggregates
     events: tuple[str, ...]  # that it touches
@@ -106,6 +107,7 @@ class Description:
     key: str
     include_now: bool
     events: Mapping[str, Mapping[str, str]]
+    tables: Mapping[str, str]  # of each the key, whether it changes, and the fields
     requests: Mapping[str, str]
     candidates: Mapping[str, str]
     features: tuple[FeatureLine, ...]
@@ -152,6 +154,7 @@ def describe(plan: Plan, load: Load = ASSUMED) -> Description:
         key=", ".join(graph.key_columns),
         include_now=graph.include_now,
         events=events,
+        tables={name: table_text(table) for name, table in graph.tables.items()},
         requests=_types(graph.requests),
         candidates=_types(graph.candidates),
         features=_features(plan, last, aggregates, declared, load),
@@ -213,6 +216,7 @@ def _features(
                 reach_ms=plan.reach.get(name),
                 lifetime=plan.reach.get(name, NOWHERE) is LIFETIME,
                 windowless=name in plan.windowless,
+                looks_up=tuple(sorted({n["table"] for n in toposort([node]) if n.op is Op.TABLE})),
                 ahead_ms=ahead_of(node),
                 aggregates=aggregates[name],
                 events=tuple(sorted({event for agg, _ in asked for event in agg["events"]})),

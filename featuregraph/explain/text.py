@@ -31,6 +31,7 @@ def _header(about: Description) -> Iterator[str]:
         ("features", f"{len(about.features)} from {len(about.aggregates)} aggregates"),
         ("operators", f"{about.nodes_written} as written, {about.nodes} after the rewrites"),
         *((f"event {name_of(name)}", _fields(fields)) for name, fields in about.events.items()),
+        *((f"table {name_of(name)}", told) for name, told in about.tables.items()),
     ]
     for what, given in (("request", about.requests), ("candidate", about.candidates)):
         if given:
@@ -100,7 +101,7 @@ def _moves(about: Description) -> Iterator[str]:
 
 def _looks_back(line: FeatureLine) -> str:
     if line.windowless:
-        return "from the query alone"
+        return "from the query alone, and tables" if line.looks_up else "from the query alone"
     looks = []
     if line.ahead_ms is not None:
         looks.append(f"label, {window_text(line.ahead_ms)} ahead")

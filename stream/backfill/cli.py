@@ -72,7 +72,7 @@ def replay(
         typer.Option("--graph", "-g", metavar="GRAPH", help=f"{_GRAPH}; once for each graph."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="The Parquet file to write.")],
-    engine: Annotated[str, typer.Option(help="device or reference.")] = "device",
+    engine: Annotated[str, typer.Option(help="local, device or reference.")] = "device",
     mode: Annotated[str, typer.Option(help=f"Of the device engine: {', '.join(MODES)}.")] = "auto",
     table: TableOption = None,
     as_known: AsKnown = False,

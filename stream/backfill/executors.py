@@ -1,4 +1,4 @@
-"""Who can answer recorded queries: the reference, and the device engine in each of its modes.
+"""Who can answer recorded queries: the reference, replay over columns, and the device engine by its modes.
 
 Each gives exactly the same values; they differ in speed. A further executor is one more row of `executor`.
 """
@@ -6,17 +6,17 @@ Each gives exactly the same values; they differ in speed. A further executor is 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from featuregraph import CompileError, Graph, Plan
+from featuregraph import CompileError, FeatureOverflowError, Graph, Plan
 from featuregraph.answer import Outcome
 from stream.backfill.history import Recorded
-from stream.backfill.part import Executor
-from stream.backfill.rowwise import Rowwise, by_key, outcome
+from stream.backfill.part import Answers, Executor, Part
+from stream.backfill.rowwise import Rowwise, by_key, named, outcome
 from stream.engine import MODES, Engine, Mode
 from stream.errors import BackfillError
 from stream.log import EventLog
@@ -85,6 +85,44 @@ class Reference(Rowwise):
 
 
 @dataclass(frozen=True, slots=True)
+class Local:
+    """Replay over columns; plans among which one is not computed so go to the reference together."""
+
+    name: str = "local"
+    needs_log: bool = False
+    swell: int = 8  # columns, and what is computed of a block of them
+
+    def check(self, plan: Plan) -> None:
+        """Do nothing: the reference computes what columns do not."""
+
+    def answer(self, plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:
+        """Return the features of PLANS at the queries of PART."""
+        from stream.backfill.columnar import is_columnar
+        from stream.backfill.columnar.parts import answer
+
+        if all(is_columnar(plan.graph) for plan in plans):
+            return answer(plans, part, done)
+        return Reference().answer(plans, part, done)
+
+    def outcomes(
+        self, plan: Plan, events: Recorded, queries: Sequence[Query]
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Give each query's answer, in their order."""
+        from stream.backfill.columnar import is_columnar
+        from stream.backfill.columnar.rowwise import local_outcomes
+
+        if not is_columnar(plan.graph):
+            yield from Reference().outcomes(plan, events, queries)
+            return
+        rows = [row for rows in events.rows.values() for row in rows]
+        for place, found in enumerate(local_outcomes(plan, rows, queries)):
+            if isinstance(found, FeatureOverflowError):
+                yield place, named(found, queries[place], place)
+            else:
+                yield place, found
+
+
+@dataclass(frozen=True, slots=True)
 class Device(Rowwise):
     """The device engine in one mode, its time moving forward within each key."""
 
@@ -148,7 +186,7 @@ def _nobody(log: EventLog) -> str:
     return name
 
 
-EXECUTORS: tuple[RowExecutor, ...] = (Reference(), *(Device(mode) for mode in MODES))
+EXECUTORS: tuple[RowExecutor, ...] = (Reference(), Local(), *(Device(mode) for mode in MODES))
 
 
 def executor(engine: str, mode: str) -> Executor:
@@ -160,7 +198,5 @@ def executor(engine: str, mode: str) -> Executor:
             raise BackfillError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
         return Device(mode)
     if engine == "local":
-        raise BackfillError(
-            'expected engine "device" or "reference", found "local"; it comes with columnar replay'
-        )
-    raise BackfillError(f"expected an engine (device, reference), found {engine!r}; correct it")
+        return Local()
+    raise BackfillError(f"expected an engine (local, device, reference), found {engine!r}; correct it")

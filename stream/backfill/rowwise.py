@@ -94,11 +94,14 @@ def outcome(answer: Callable[[Query], Answered], query: Query, place: int) -> Ou
     try:
         return answer(query)
     except FeatureOverflowError as error:
-        return FeatureOverflowError(
-            error.feature, f"query {place + 1}, key {query['key']!r:.60} at {query['t']}"
-        )
+        return named(error, query, place)
     except RequestError as error:
         raise RequestError(f"query {place + 1}: {error}") from error
+
+
+def named(error: FeatureOverflowError, query: Query, place: int) -> FeatureOverflowError:
+    """Return ERROR with the QUERY of which it speaks."""
+    return FeatureOverflowError(error.feature, f"query {place + 1}, key {query['key']!r:.60} at {query['t']}")
 
 
 def by_key(queries: Sequence[Query]) -> Iterator[tuple[Key | None, list[int]]]:

@@ -21,6 +21,7 @@ from typing import Any, Final
 import lz4.block
 import msgspec
 
+from stream.blocks import splice
 from stream.blocks.column import Column, Form, pack_column, unpack_column
 from stream.errors import BlockError
 
@@ -54,13 +55,15 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Header).decode
 
 
-def write(columns: Mapping[str, list[Any]], note: list[tuple[int, list[int]]]) -> bytes:
-    """Return the block of COLUMNS, lists of scalars of one length."""
+def write(columns: Mapping[str, list[Any] | Column], note: list[tuple[int, list[int]]]) -> bytes:
+    """Return the block of COLUMNS, of scalars and of one length."""
     chunks, body = [], []
     count = 0
     for name, values in columns.items():
-        count = len(values)
-        form, whole = pack_column(values)
+        if isinstance(values, Column):
+            count, (form, whole) = values.count, splice.packed(values)
+        else:
+            count, (form, whole) = len(values), pack_column(values)
         packed = lz4.block.compress(whole, store_size=False) if whole else b""
         chunk = packed if len(packed) < len(whole) else whole
         chunks.append(Chunk(name, form, len(chunk), len(whole), zlib.crc32(chunk)))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stream.blocks import texts
-from stream.blocks.ints import Int64s, Ints, Take, pack, pack_flags, unpack
+from stream.blocks.ints import Int64s, Ints, Take, pack, pack_flags, pack_mask, unpack
 from stream.blocks.texts import KeyedTexts, NumberedTexts, PlainTexts
 from stream.errors import BlockError
 
@@ -136,6 +136,11 @@ class Column:
         before, inside = int(self.present[:first].sum()), int(self.present[first:last].sum())
         return Column(last - first, self.data.cut(before, before + inside), self.present[first:last])
 
+    @property
+    def is_null(self) -> bool:
+        """Tell whether all values are null."""
+        return self.present is not None and not self.present.any()
+
     def values(self) -> list[Any]:
         """Return the values, None for null."""
         return self.spread(self.data.values())
@@ -164,16 +169,17 @@ def pack_column(values: list[Any]) -> tuple[Form, bytes]:
     if not kinds - {type(None)}:
         return Form(0, None, None), b""
     if type(None) not in kinds:
-        kind, packed = _kind(values, kinds)
+        kind, packed = pack_values(values, kinds)
         return Form(len(values), None, kind), packed
     kinds.discard(type(None))
     flags, nulls = pack_flags([value is None for value in values])
     present = [value for value in values if value is not None]
-    kind, packed = _kind(present, kinds)
+    kind, packed = pack_values(present, kinds)
     return Form(len(present), flags, kind), nulls + packed
 
 
-def _kind(values: list[Any], kinds: set[type]) -> tuple[Kind, bytes]:
+def pack_values(values: list[Any], kinds: set[type]) -> tuple[Kind, bytes]:
+    """Return VALUES, scalars of these KINDS, as bytes and what they are."""
     if kinds == {str}:
         return texts.pack_texts(values)
     if kinds == {int}:
@@ -196,7 +202,19 @@ def _doubles(values: list[float]) -> tuple[Scaled | Double, bytes]:
     if scale is not None and (whole := _scaled(array, scale)) is not None:
         numbers, packed = pack(whole.tolist())
         return Scaled(scale, numbers), packed
-    return Double(), np.ascontiguousarray(array, "<f8").view(np.uint8).reshape(-1, 8).T.tobytes()
+    return Double(), _planes(array)
+
+
+def pack_array(array: NDArray[Any]) -> tuple[Double | Flag, bytes]:
+    """Return doubles or booleans as bytes and what they are."""
+    if array.dtype == np.bool_:
+        numbers, packed = pack_mask(array)
+        return Flag(numbers), packed
+    return Double(), _planes(array)
+
+
+def _planes(doubles: NDArray[np.float64]) -> bytes:
+    return np.ascontiguousarray(doubles, "<f8").view(np.uint8).reshape(-1, 8).T.tobytes()
 
 
 def _has_scale(value: float, scale: int) -> bool:

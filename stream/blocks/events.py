@@ -60,14 +60,7 @@ class Events:
 
     def numbers(self, name: str) -> Int64s:
         """Return a column of int64 that has no nulls."""
-        column = self.column(name)
-        if (
-            not isinstance(column.data, Numbers)
-            or column.data.scale is not None
-            or column.present is not None
-        ):
-            raise BlockError(f"expected int64 in the column {name!r}, found others")
-        return column.data.numbers
+        return numbers_of(self.column(name))
 
     def column(self, name: str) -> Column:
         """Return one of `COLUMNS`."""
@@ -121,6 +114,14 @@ class Events:
         """Read everything; raise BlockError if something is damaged."""
         self.block.check()
         self.rows()
+
+
+def numbers_of(column: Column) -> Int64s:
+    """Return a column of int64 that has no nulls."""
+    data = column.data
+    if not isinstance(data, Numbers) or data.scale is not None or column.present is not None:
+        raise BlockError("expected a column of int64, found others")
+    return data.numbers
 
 
 def _object(text: Any) -> dict[str, Any]:

@@ -41,15 +41,23 @@ def pack(values: Sequence[int]) -> tuple[Ints, bytes]:
     """Return VALUES in the narrower of both forms; OverflowError if one is no int64."""
     if not values or values.count(values[0]) == len(values):
         return Ints(0, _int64(values[0]) if values else 0), b""
-    low, high = min(values), max(values)
-    array = np.array(values, np.int64)
+    return _pack(np.array(values, np.int64), min(values), max(values))
+
+
+def pack_int64s(array: Int64s) -> tuple[Ints, bytes]:
+    """Return ARRAY, which is not empty, as `pack` does its values."""
+    low, high = int(array.min()), int(array.max())
+    return (Ints(0, low), b"") if low == high else _pack(array, low, high)
+
+
+def _pack(array: Int64s, low: int, high: int) -> tuple[Ints, bytes]:
     bits = _bits(high - low)
-    if bits > 1 and _steps_are_smaller(values[:_TRIED], high - low):
+    if bits > 1 and _steps_are_smaller(array[:_TRIED].tolist(), high - low):
         words = array.view(np.uint64)
         steps = (words[1:] - words[:-1]).view(np.int64)
         least, most = int(steps.min()), int(steps.max())
         if (narrow := _bits(most - least)) < bits:
-            return Ints(narrow, least, values[0]), _squeezed(steps, least, narrow)
+            return Ints(narrow, least, int(array[0])), _squeezed(steps, least, narrow)
     return Ints(bits, low), _squeezed(array, low, bits)
 
 
@@ -57,7 +65,18 @@ def pack_flags(flags: Sequence[bool]) -> tuple[Ints, bytes]:
     """Return FLAGS as `pack` does ones and zeros."""
     if not flags or flags.count(flags[0]) == len(flags):
         return Ints(0, int(flags[0]) if flags else 0), b""
-    return Ints(1, 0), np.packbits(np.array(flags, np.bool_), bitorder="little").tobytes()
+    return Ints(1, 0), _bits_of(np.array(flags, np.bool_))
+
+
+def pack_mask(flags: NDArray[np.bool_]) -> tuple[Ints, bytes]:
+    """Return FLAGS, which are not empty, as `pack_flags` does."""
+    if flags.all() or not flags.any():
+        return Ints(0, int(flags[0])), b""
+    return Ints(1, 0), _bits_of(flags)
+
+
+def _bits_of(flags: NDArray[np.bool_]) -> bytes:
+    return np.packbits(flags, bitorder="little").tobytes()
 
 
 def _int64(value: int) -> int:

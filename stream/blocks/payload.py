@@ -39,8 +39,7 @@ def split(events: Sequence[int], rows: Sequence[Fields], payloads: list[bytes]) 
     """
     orders = _orders(events, rows)
     names = list(dict.fromkeys(name for order in orders.values() for name in order))
-    few = _LEAST_VALUES * len(names) > sum(map(len, rows))
-    if not orders or few or 2 * len(names) + _OTHERS > MOST_COLUMNS or list(map(encode, rows)) != payloads:
+    if not orders or is_thin(len(names), sum(map(len, rows))) or list(map(encode, rows)) != payloads:
         return {WHOLE: [payload.decode() for payload in payloads]}, []
     places = {name: place for place, name in enumerate(names)}
     found, partly = _columns(names, events, orders, rows)
@@ -52,6 +51,11 @@ def split(events: Sequence[int], rows: Sequence[Fields], payloads: list[bytes]) 
         else:
             columns[f".{name}"] = values
     return columns, [(event, [places[name] for name in order]) for event, order in orders.items()]
+
+
+def is_thin(fields: int, values: int) -> bool:
+    """Tell whether FIELDS are too many for columns, or have too few VALUES in all."""
+    return _LEAST_VALUES * fields > values or 2 * fields + _OTHERS > MOST_COLUMNS
 
 
 def _columns(
@@ -107,8 +111,8 @@ def joined(block: Block, events: Sequence[int], first: int, last: int) -> list[b
     return list(map(encode, fields_of(block, events, first, last)))
 
 
-def fields_of(block: Block, events: Sequence[int], first: int, last: int) -> list[Fields]:
-    """Return the fields of the same rows, of a block that has them as columns."""
+def orders_of(block: Block, events: Iterable[int]) -> dict[int, list[str]]:
+    """Return the order of the fields of each event; raise BlockError if one of EVENTS has none."""
     names = [name[1:] for name in block.names if name.startswith(".")]
     orders: dict[int, list[str]] = {}
     for event, places in block.note:
@@ -116,12 +120,18 @@ def fields_of(block: Block, events: Sequence[int], first: int, last: int) -> lis
         if places and not (once and 0 <= min(places) <= max(places) < len(names)):
             raise BlockError("expected fields that are columns, found others")
         orders[event] = [names[place] for place in places]
+    if unknown := set(events) - set(orders):
+        raise BlockError(f"expected the fields of each event, found none of {unknown.pop()!r:.60}")
+    return orders
+
+
+def fields_of(block: Block, events: Sequence[int], first: int, last: int) -> list[Fields]:
+    """Return the fields of the same rows, of a block that has them as columns."""
+    orders = orders_of(block, events)
 
     def read(names: Iterable[str]) -> Columns:
         return {name: block.column(name).cut(first, last).values() for name in names if block.has(name)}
 
-    if unknown := set(events) - set(orders):
-        raise BlockError(f"expected the fields of each event, found none of {unknown.pop()!r:.60}")
     needed = dict.fromkeys(name for event in set(events) for name in orders[event])
     values, left_out = read(f".{name}" for name in needed), read(f"?{name}" for name in needed)
     found: list[Fields] = []

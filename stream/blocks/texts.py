@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 import numpy as np
 
-from stream.blocks.ints import Int64s, Ints, Take, pack, unpack
+from stream.blocks.ints import Int64s, Ints, Take, pack, pack_int64s, unpack
 from stream.errors import BlockError
 
 _UUID: Final = (8, 13, 18, 23)  # where the dashes stand
@@ -125,6 +125,28 @@ def pack_texts(texts: list[str]) -> tuple[Form, bytes]:
     distinct = {text: code for code, text in enumerate(distinct)}
     codes, packed = pack(list(map(distinct.__getitem__, texts)))
     return Keyed(entries, len(distinct), codes), written + packed
+
+
+def pack_keyed(texts: KeyedTexts) -> tuple[Form, bytes]:
+    """Return what `pack_texts` does of TEXTS, of which some entries may be no value."""
+    used, codes = np.unique(texts.codes, return_inverse=True)
+    if 2 * len(used) > len(codes):
+        return _direct(texts.values())
+    entries = texts.entries.values()
+    form, written = _direct([entries[code] for code in used.tolist()])
+    numbers, packed = pack_int64s(codes)
+    return Keyed(form, len(used), numbers), written + packed
+
+
+def pack_numbered(texts: NumberedTexts) -> tuple[Form, bytes]:
+    """Return what `pack_texts` does of TEXTS."""
+    distinct, codes = np.unique(texts.numbers, return_inverse=True)
+    if 2 * len(distinct) > len(codes):
+        form, packed = pack_int64s(texts.numbers)
+        return Numbered(texts.prefix, texts.scale, form), packed
+    form, written = pack_int64s(distinct)
+    numbers, packed = pack_int64s(codes)
+    return Keyed(Numbered(texts.prefix, texts.scale, form), len(distinct), numbers), written + packed
 
 
 def _direct(texts: list[str]) -> tuple[Direct, bytes]:

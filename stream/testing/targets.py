@@ -20,7 +20,7 @@ from featuregraph.types import FLOAT64, INT64, STRING
 from featuregraph.values import same
 from stream.codec import encode, full_decoder, typed_decoder
 from stream.engine import Engine
-from stream.errors import BlockError, EventFileError, LogError
+from stream.errors import BlockError, EventFileError, LogError, TableFileError
 from stream.log import EventLog
 from stream.served import Seen, Shape
 from stream.tables import read_events
@@ -45,6 +45,7 @@ from stream.testing.log_targets import (
     wal_seeds,
 )
 from stream.testing.mutation import mutated_json
+from stream.testing.table_targets import table_seeds, take_table
 
 _ALL_TIME: Final = FakeClock(2**62)  # nothing lies in its future
 
@@ -146,7 +147,10 @@ def _plain(values: list[Any]) -> list[Any]:
 @cache
 def _graphs() -> tuple[bytes, ...]:
     rng = Random(1)
-    forms = [random_graph(rng, World.any(rng), features=3, depth=2) for _ in range(40)]
+    forms = [random_graph(rng, World.any(rng), features=3, depth=2) for _ in range(30)]
+    forms += [
+        random_graph(rng, World.any(rng), features=3, depth=2, tables=True, labels=True) for _ in range(10)
+    ]
     return (*(json.dumps(form).encode() for form in forms), GRAPH.to_json().encode())
 
 
@@ -264,6 +268,7 @@ TARGETS: Final = (
     Target("runs", runs_seeds, take_runs, (LogError, ValueError, RecursionError), mutated_json),
     Target("state", _state_seeds, take_state, (ValueError,)),
     Target("snapshot", snapshot_seeds, take_snapshot, (ValueError, TypeError)),
+    Target("table", table_seeds, take_table, (TableFileError,)),
     Target("log", log_seeds, take_log, (LogError,)),
     Target("wal", wal_seeds, take_wal, (LogError,)),
 )

@@ -364,3 +364,40 @@ def test_what_the_file_says_of_a_block_is_compared(tmp_path: Path, column: str, 
         (found,) = log.check()
     assert found.what == "block"
     assert len(found.where + found.detail) < 300
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ("DELETE FROM known WHERE event IN (2, 3)", "block"),
+        ("UPDATE known SET hash = hash + 1 WHERE event = 2", "block"),
+        ("UPDATE meta SET value = 'no hex' WHERE name = 'salt'", "file"),
+        ("DELETE FROM meta WHERE name = 'salt'", "block"),
+    ],
+)
+def test_an_event_whose_id_is_not_known_is_found(tmp_path: Path, change: str, where: str) -> None:
+    """A copy of it would be taken once more; the event itself is there, and exported."""
+    path, sealing = tmp_path / "events.db", Sealing(most_tail=5, least_tail=1, own=3, most_events=6, join=2)
+    with EventLog(path, history_start_ms="all", limits=Limits(sealing=sealing)) as log:
+        for n in range(40):
+            log.append({"event": "e", "ts_ms": n, "user_id": "u", "event_id": f"e{n}"})
+        assert log.check() == []
+    with closing(sqlite3.connect(path)) as connection, connection:
+        assert connection.execute(change).rowcount
+    with EventLog(path, read_only=True) as log:
+        found = log.check()
+        assert {one.what for one in found} == {"known"}
+        assert found[0].where.startswith(where)
+        assert log.export(tmp_path / "out.jsonl") == 40
+
+
+def test_a_salt_that_is_none_is_damage(tmp_path: Path) -> None:
+    """No event with an id is taken: nobody could tell whether it is a copy."""
+    path, sealing = tmp_path / "events.db", Sealing(most_tail=5, least_tail=1, own=3, most_events=6, join=2)
+    event = {"event": "e", "ts_ms": 1, "user_id": "u", "event_id": "a"}
+    with EventLog(path, history_start_ms="all", limits=Limits(sealing=sealing)) as log:
+        log.append_many({**event, "ts_ms": n, "event_id": f"e{n}"} for n in range(40))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE meta SET value = 'no hex' WHERE name = 'salt'")
+    with EventLog(path) as log, pytest.raises(LogCorruptError, match="expected the salt of hashes"):
+        log.append(event)

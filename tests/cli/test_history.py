@@ -62,7 +62,7 @@ class Pair:
 USER, ITEM = fg.Graph("user", User), fg.Graph("item", Item, key="item_id")
 PAIR = fg.Graph("pair", Pair, key=("user_id", "item_id"))
 
-EVENTS = [
+EVENTS: list[dict[str, Any]] = [
     {"event": "view", "user_id": "u", "item_id": "i", "ts_ms": 0},
     {"event": "view", "user_id": "v", "item_id": "i", "ts_ms": 5},
     {"event": "view", "user_id": "u", "item_id": "j", "ts_ms": 10},
@@ -208,3 +208,31 @@ def test_why_shows_a_label(tmp_path: Path, run: Callable[..., Any]) -> None:
     assert "buys = 1\n" in run(*args, "--at", "11").out
     assert "buys = null, not known: it looks past the end of the log" in run(*args, "--at", "12").out
     assert "buys = 1\n" in run(*args, "--at", "12", "--end", 2 * DAY).out
+
+
+def test_verify_compares_look_ups_and_names_labels(tmp_path: Path, run: Callable[..., Any]) -> None:
+    """Every mode of the device against the reference, with the table as a file; labels are left out."""
+    for name, rows in (("e", EVENTS), ("q", QUERIES), ("price", PRICES)):
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "user.json").write_text(USER.to_json())
+    args = ["verify", tmp_path / "e.jsonl", tmp_path / "q.jsonl", "-g", tmp_path / "user.json"]
+    ran = run(*args, "--table", f"price={tmp_path / 'price.jsonl'}")
+    assert (ran.code, ran.err) == (0, "")
+    assert "cells equal (100 %): 3 queries, 2 features, " in ran.out
+    assert "not compared: the labels buys, items" in ran.out
+    assert "expected the rows of table 'price', found none" in run(*args).err
+
+
+def test_records_of_graphs_with_tables_are_counted(tmp_path: Path, run: Callable[..., Any]) -> None:
+    """Which version a device had read is not kept with its answer: it is not computed again, and told."""
+    from stream import Engine, EventLog, write_table
+
+    write_table(tmp_path / "price.table", Price.table, PRICES)
+    with EventLog(tmp_path / "events.db", history_start_ms="all") as log:
+        engine = Engine(log, "u", tables={"price": tmp_path / "price.table"})
+        plan = engine.install(USER.serving().compile())
+        engine.append(EVENTS[0])
+        engine.extract(plan, at_ms=11, record=True)
+    ran = run("verify", "--served", tmp_path / "events.db")
+    assert ran.code == 1
+    assert "1 record not computed again: they read tables, of which no version is kept with them" in ran.out

@@ -95,6 +95,28 @@ def test_forget_removes_by_one_measure(log: Path, capsys: pytest.CaptureFixture[
     assert "expected one of before, key, event_id" in capsys.readouterr().err
 
 
+def test_trim_bounds_a_log_by_time_or_by_bytes(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Old events go, but those with a name that stays; from when on the log is complete is told."""
+    capsys.readouterr()
+    assert main(["log", "trim", str(log), "--max-bytes", "1GiB", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"removed": 0, "history_start_ms": None}
+    assert main(["log", "trim", str(log), "--before", "3001", "--keep", "buy", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"removed": 2, "history_start_ms": 3001}
+    with EventLog(log, read_only=True) as opened:
+        assert [row.name for row in opened.rows_after(0)] == ["buy"]
+    assert main(["log", "trim", str(log), "--before", "1970-01-01T00:00:04Z"]) == 0
+    assert "1 events removed; complete from 1970-01-01" in capsys.readouterr().out
+
+
+def test_trim_takes_one_measure(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A time or a size, and names that stay only beside a time; else one line and code 2."""
+    capsys.readouterr()
+    for options in ([], ["--before", "1", "--max-bytes", "1KiB"], ["--max-bytes", "1KiB", "--keep", "view"]):
+        assert main(["log", "trim", str(log), *options]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "expected" in line
+
+
 @pytest.mark.parametrize("command", ["stats", "check", "export"])
 def test_a_file_that_is_no_log_is_one_line(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -17,12 +17,13 @@ import pytest
 from featuregraph.testing.conformance import Case, Executor, check_executor, load_cases
 from featuregraph.testing.executors import ReferenceExecutor
 from stream.testing import EXECUTORS as DEVICE
+from stream.testing import ColumnarExecutor
 
 pytestmark = pytest.mark.device
 
 HERE = Path(__file__).parent
 CASES = load_cases(HERE.parent / "golden" / "vectors")
-EXECUTORS: Sequence[Executor] = [ReferenceExecutor(), *DEVICE]
+EXECUTORS: Sequence[Executor] = [ReferenceExecutor(), ColumnarExecutor(), *DEVICE]
 LISTED = json.loads((HERE / "unsupported.json").read_text(encoding="utf-8"))
 UNSUPPORTED = {case: reason for reason, cases in LISTED["unsupported"].items() for case in cases}
 

@@ -1,6 +1,6 @@
 """Cut the power at every write, refuse every call, kill 1,000 processes: all of what tests/crash samples.
 
-    python tests/crash/run.py [power] [faults] [kill]     all three by default; some ten minutes
+    python tests/crash/run.py [power] [faults] [kill]     all three by default; about an hour on one core
 
 Prints what was done; ends with exit code 1 at the first log that is not what it must be.
 """

@@ -16,7 +16,7 @@ from stream.testing.survivors import power_cuts
 
 pytestmark = pytest.mark.device
 
-OPENED = 60  # contents, about, of each life
+OPENED = 30  # contents, about, of each life
 NAMED = [pytest.param(number, id=life.name) for number, life in enumerate(LIVES)]
 Recorded = Callable[[int], Sequence[Operation]]
 

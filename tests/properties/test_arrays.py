@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from featuregraph import build
-from featuregraph.arrays import KERNELS, Column, Space, apply, calendar, column, exp2, listed
+from featuregraph.arrays import KERNELS, Column, Space, Words, apply, calendar, column, exp2, listed
 from featuregraph.codegen import Source
 from featuregraph.convert import literal
 from featuregraph.graph import Graph
@@ -123,7 +123,7 @@ def dirty(rng: Random, column: Column) -> Column:
     """Return COLUMN with anything where it is not known, and words that nobody uses."""
     array, words = column.values.copy(), column.words
     if column.words is not None:
-        words = (*column.words, "unused")
+        words = Words((*column.words, "unused"))
     if column.known is not None:
         noise = {"f": (np.nan, np.inf, -1e308), "i": (INT64_MIN, INT64_MAX, 0), "b": (True, False)}
         if words is not None:

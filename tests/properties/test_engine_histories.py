@@ -2,7 +2,7 @@
 
 stream.testing.histories says what happens in a life, stream.testing.stage plays it: appends by any engine or
 behind their backs, late and duplicate events, forgetting, restarts, plans that come and go, queries that go
-back in time.
+back in time. `make soak ARGS=histories` plays them for ten minutes.
 """
 
 from __future__ import annotations
@@ -38,42 +38,42 @@ def played(history: History, pace: Pace = PACE) -> Played:
         return check(history, Path(folder), pace)
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(st.integers(0, 2**48))
 def test_random_histories(seed: int) -> None:
     """Every engine equals the reference at every query of a random history."""
     played(random_history(Random(seed)))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.integers(0, 2**48))
 def test_tight_histories(seed: int) -> None:
     """So it does where rows are trimmed and memory is looked at all the time."""
     played(random_history(Random(seed), events=60), TIGHT)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**48), tightly=st.booleans())
 def test_moving_histories(seed: int, tightly: bool) -> None:
     """So it does where windows move on and on, and events come in late."""
     played(moving_history(Random(seed)), TIGHT if tightly else PACE)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**48), tightly=st.booleans())
 def test_filtered_histories(seed: int, tightly: bool) -> None:
     """So it does where most events are dropped before they are decoded."""
     played(filtered_history(Random(seed)), TIGHT if tightly else PACE)
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**48), tightly=st.booleans())
 def test_changing_histories(seed: int, tightly: bool) -> None:
     """So it does where plans that share features come and go: what is kept of a key moves over."""
     played(changing_history(Random(seed)), TIGHT if tightly else PACE)
 
 
-@settings(max_examples=10)
+@settings(max_examples=6)
 @given(st.integers(0, 2**48))
 def test_long_histories(seed: int) -> None:
     """So they do where much has happened, and many windows have moved on."""

@@ -20,13 +20,14 @@ from featuregraph.testing.graphs import random_graph
 from featuregraph.testing.logs import Workload, random_workload
 from featuregraph.testing.values import World
 from featuregraph.values import json_value, same
-from stream.testing import EXECUTORS
+from stream.testing import EXECUTORS, ColumnarExecutor
 
 pytestmark = pytest.mark.device
 
 Json = Any
 SEEDS = st.integers(0, 2**48)
 REFERENCE = ReferenceExecutor()
+SYSTEMS: Sequence[Executor] = [*EXECUTORS, ColumnarExecutor()]
 
 
 def random_case(
@@ -70,7 +71,7 @@ def answerable(graph: Graph, work: Workload) -> Workload:
     return replace(work, queries=asked)
 
 
-@pytest.mark.parametrize("executor", EXECUTORS, ids=lambda executor: executor.name)
+@pytest.mark.parametrize("executor", SYSTEMS, ids=lambda executor: executor.name)
 @settings(max_examples=40)
 @given(seed=SEEDS, strict=st.sampled_from([False, False, False, True]))
 def test_every_executor_equals_the_reference(executor: Executor, seed: int, strict: bool) -> None:
@@ -177,7 +178,7 @@ NEEDS: dict[str, tuple[Json, Any]] = {
 }
 
 
-@pytest.mark.parametrize("executor", [REFERENCE, *EXECUTORS], ids=lambda executor: executor.name)
+@pytest.mark.parametrize("executor", [REFERENCE, *SYSTEMS], ids=lambda executor: executor.name)
 @pytest.mark.parametrize("case", NEEDS)
 def test_only_what_is_needed_overflows(executor: Executor, case: str) -> None:
     """An overflow is an error if and only if the value needs it."""
@@ -186,7 +187,7 @@ def test_only_what_is_needed_overflows(executor: Executor, case: str) -> None:
     assert same(found, ("overflow", "f") if expected == "overflow" else [[{"f": expected}, []]])
 
 
-@pytest.mark.parametrize("executor", [REFERENCE, *EXECUTORS], ids=lambda executor: executor.name)
+@pytest.mark.parametrize("executor", [REFERENCE, *SYSTEMS], ids=lambda executor: executor.name)
 @pytest.mark.parametrize("swapped", [False, True])
 def test_the_first_feature_that_overflows_is_named(executor: Executor, swapped: bool) -> None:
     """Features are made in the order of their names, those with a value per candidate too."""
@@ -196,7 +197,7 @@ def test_the_first_feature_that_overflows_is_named(executor: Executor, swapped: 
     assert outcome(executor, graph_of(features), Workload(VIEWS, asked)) == ("overflow", "a")
 
 
-@pytest.mark.parametrize("executor", [REFERENCE, *EXECUTORS], ids=lambda executor: executor.name)
+@pytest.mark.parametrize("executor", [REFERENCE, *SYSTEMS], ids=lambda executor: executor.name)
 @pytest.mark.parametrize("far", [True, False])
 def test_an_age_beyond_int64_overflows(executor: Executor, far: bool) -> None:
     """age() is checked like every int64, in items, in x and in filters; one ms less still fits."""
@@ -228,7 +229,7 @@ def at_the_end(queries: Sequence[Any]) -> list[Any]:
     return [{name: value for name, value in query.items() if name != "after"} for query in queries]
 
 
-@pytest.mark.parametrize("executor", [REFERENCE, *EXECUTORS], ids=lambda executor: executor.name)
+@pytest.mark.parametrize("executor", [REFERENCE, *SYSTEMS], ids=lambda executor: executor.name)
 @settings(max_examples=25)
 @given(seed=SEEDS)
 def test_the_order_of_arrival_changes_nothing(executor: Executor, seed: int) -> None:

@@ -1,20 +1,27 @@
-"""Long use, in full: 10 million events, 30 days, five threads for a minute.
+"""Long use, in full: 10 million events, 30 days, five threads for a minute, ten minutes of histories.
 
-    python tests/soak/run.py [append] [days] [threads]     all three by default; some fifteen minutes
+    python tests/soak/run.py [append] [days] [threads] [histories]     all by default; about half an hour
 
 Prints what the processes and files came to; ends with exit code 1 where a value is not the reference's.
 """
 
 from __future__ import annotations
 
+import random
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+from stream.pace import PACE
 from stream.testing.endurance import endured
+from stream.testing.histories import changing_history, filtered_history, moving_history, random_history
+from stream.testing.lives import TIGHT
+from stream.testing.stage import check
 
-EVENTS, DAYS, SECONDS = 10_000_000, 30, 60
+EVENTS, DAYS, SECONDS, HISTORIES_S = 10_000_000, 30, 60, 600
+KINDS = (random_history, moving_history, filtered_history, changing_history)
 
 
 def append(folder: Path) -> str:
@@ -45,7 +52,26 @@ def threads(folder: Path) -> str:
     )
 
 
-PARTS: dict[str, Callable[[Path], str]] = {"append": append, "days": days, "threads": threads}
+def histories(folder: Path) -> str:
+    """Play lives of a log by chance, with engines of every mode, for ten minutes."""
+    end, count, cells = time.monotonic() + HISTORIES_S, 0, 0
+    while time.monotonic() < end:
+        seed, kind, pace = random.randrange(2**48), KINDS[count % len(KINDS)], random.choice((PACE, TIGHT))
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            try:
+                cells += check(kind(random.Random(seed)), Path(place), pace).cells
+            except AssertionError as error:
+                raise AssertionError(f"{kind.__name__}({seed}), {pace}: {error}") from error
+        count += 1
+    return f"{count} histories, {cells} values equal to the reference"
+
+
+PARTS: dict[str, Callable[[Path], str]] = {
+    "append": append,
+    "days": days,
+    "threads": threads,
+    "histories": histories,
+}
 
 
 def _all(figures: list[float]) -> str:

@@ -42,6 +42,13 @@ class Item(fg.Candidate):
     category = fg.category()
 
 
+class Price(fg.Table, key=fg.identifier, changing=True):
+    """A table, whose rows are taken by their key."""
+
+    price = fg.decimal(2)
+    band = fg.category()
+
+
 Click = fg.Event.of("click", {"item_id": fg.identifier(), "count": "int64"})
 
 assert_type(Purchase.quantity, fg.Field)
@@ -65,6 +72,14 @@ assert_type((Purchase.quantity > 0) & ~Purchase.gift | Purchase.weight.is_null()
 assert_type(fg.where(Purchase.gift, 0, Purchase.quantity), fg.Expr)
 assert_type(fg.cross(View.category, View.item_id).hash(1_000, seed=7), fg.Expr)
 assert_type(fg.hour_of_day("Europe/London"), fg.Expr)
+
+assert_type(Price[Purchase.item_id].price, fg.Field)
+assert_type(Price["tea"].band, fg.Field)
+assert_type(rows.sum(Price[Purchase.item_id].price), fg.Expr)
+assert_type(fg.Table.of("rate", {"r": "float64"}, key="int64", changing=True), type[fg.Table])
+assert_type(rows.ahead("24h"), fg.Rows)
+assert_type(rows.ahead(["1h", "24h"]).count(), fg.Windows)
+assert_type(fg.rows(Purchase, ahead="24h").last(3).count(), fg.Expr)
 
 # A list of windows gives one value each, and every word goes on to all of them.
 each = rows.over(["1h", "7d"])

@@ -10,6 +10,7 @@ import pytest
 
 import featuregraph as fg
 from featuregraph import reference
+from featuregraph.explain import change, change_text
 
 pytestmark = pytest.mark.device
 
@@ -148,3 +149,18 @@ def test_a_table_needs_its_key() -> None:
 
         class Lost(fg.Table):
             brand = fg.category()
+
+
+def test_explain_tells_tables(app: Any) -> None:
+    """What a plan looks up in, and what of a table changes when one graph takes another's place."""
+    looked = fg.rows(app.View).count(Product[app.View.item_id].brand)
+    graph = fg.Graph("g", {"n": looked, "seven": Product[7].brand})
+    text = graph.explain()
+    assert "table product  key identifier: brand category, price decimal(2)" in text
+    assert "= count(product[item_id].brand) of view" in text
+    assert "seven: category; from the query alone, and tables" in text
+    other = fg.Table.of("product", {"brand": fg.category}, key=fg.identifier, changing=True)
+    changing = fg.Graph("g", {"n": fg.rows(app.View).count(other[app.View.item_id]["brand"])})
+    told = change_text(change(graph, changing))
+    assert "tables\n  - product = key identifier: brand category, price decimal(2)\n" in told
+    assert "  + product = key identifier, changing: brand category\n" in told

@@ -1,0 +1,158 @@
+"""Events of some keys in total order, key after key, and where the windows of queries begin and end there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from featuregraph.arrays.column import Array, Column, Mask
+from featuregraph.ir import Node
+from featuregraph.types import INT64_MAX, INT64_MIN
+from featuregraph.windows import Window
+from stream.backfill.columnar.asked import Asked
+from stream.backfill.columnar.coding import WordOrders
+from stream.backfill.columnar.kernels.extremes import reduced
+
+_ROOM = 2**62  # a key and a time are searched as one number below it
+
+
+class Block:
+    """Events sorted by (key, ts_ms, seq, tie).
+
+    starts: where each key's events begin, and where the last one's end. names: the number of each event's
+    name, NUMBERS says whose it is. known: the known_ms of each, INT64_MIN for null; None if there are none.
+    field: the values of a field's node in each event.
+    """
+
+    def __init__(
+        self,
+        ts: Array,
+        starts: Array,
+        names: Array,
+        numbers: Mapping[str, int],
+        known: Array | None,
+        field: Callable[[Node], Column],
+        orders: WordOrders,
+    ) -> None:
+        self.ts = ts
+        self.starts = starts
+        self.names = names
+        self.numbers = numbers
+        self.known = known
+        self.orders = orders
+        self._field = field
+        self._fields: dict[Node, Column] = {}
+
+    def __len__(self) -> int:
+        return len(self.ts)
+
+    def field(self, node: Node) -> Column:
+        """Return the values of the field NODE in each event, read once."""
+        if node not in self._fields:
+            self._fields[node] = self._field(node)
+        return self._fields[node]
+
+    def of_events(self, events: Sequence[str]) -> Mask:
+        """Return which events have a name of EVENTS."""
+        chosen = np.zeros(len(self.numbers) + 1, np.bool_)
+        chosen[[self.numbers[event] for event in events if event in self.numbers]] = True
+        found: Mask = chosen[self.names]
+        return found
+
+    # ---- times as numbers that tell keys apart
+
+    @cached_property
+    def _dense(self) -> Array | None:
+        """Return the different times, where times themselves are too far apart; else None."""
+        if not len(self.ts):
+            return None
+        span = int(self.ts.max()) - int(self.ts.min()) + 2
+        return None if span * len(self.starts) < _ROOM else np.unique(self.ts)
+
+    @cached_property
+    def _first(self) -> int:
+        return int(self.ts.min()) if len(self.ts) else 0
+
+    @cached_property
+    def _span(self) -> int:
+        if self._dense is not None:
+            return len(self._dense) + 1
+        return int(self.ts.max()) - self._first + 2 if len(self.ts) else 1
+
+    @cached_property
+    def _packed(self) -> Array:
+        ranks = self.ts - self._first if self._dense is None else np.searchsorted(self._dense, self.ts)
+        keys = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        packed: Array = keys * self._span + ranks
+        return packed
+
+    def _rank(self, bound: Array, side: str) -> Array:
+        """Return how many of the times there may be are below BOUND, or up to it where SIDE is right."""
+        if self._dense is not None:
+            return np.searchsorted(self._dense, bound, side="right" if side == "right" else "left")
+        last = self._first + self._span - 2
+        inside = np.clip(bound, self._first, last) - self._first
+        if side == "right":
+            return np.where(bound < self._first, 0, inside + 1)
+        return np.where(bound > last, self._span - 1, inside)
+
+    def before(self, asked: Asked, bound: Array, side: str = "left") -> Array:
+        """Return the number of the first event of each query's key with ts_ms >= BOUND; right: after it."""
+        if not len(self):
+            return np.zeros(len(asked), np.int64)
+        wanted = np.maximum(asked.key, 0) * self._span + self._rank(bound, side)
+        return np.where(asked.key < 0, 0, np.searchsorted(self._packed, wanted))
+
+
+class Edges:
+    """Where the windows of ASKED begin and end in BLOCK, each edge found once for all windows."""
+
+    def __init__(self, block: Block, asked: Asked) -> None:
+        self._block = block
+        self._asked = asked
+        self._begins: dict[int | None, Array] = {}
+        self._ends: dict[int, Array] = {}
+        self._late: dict[Window, Mask | None] = {}
+
+    def of(self, window: Window) -> tuple[Array, Array]:
+        """Return (first event, event behind the last one) of WINDOW at each query."""
+        if window.lo not in self._begins:
+            self._begins[window.lo] = self._begin(window.lo)
+        if window.hi not in self._ends:
+            self._ends[window.hi] = self._end(window.hi)
+        begins, ends = self._begins[window.lo], self._ends[window.hi]
+        return np.minimum(begins, ends), ends
+
+    def _begin(self, lo: int | None) -> Array:
+        asked = self._asked
+        bound = np.full(len(asked), INT64_MIN) if lo is None else shifted(asked.t, lo)[0]
+        return self._block.before(asked, np.maximum(bound, asked.begin))
+
+    def _end(self, hi: int) -> Array:
+        bound, below = shifted(self._asked.t, hi - 1)
+        found = self._block.before(self._asked, bound, "right")
+        return np.where(below, self._block.before(self._asked, bound), found)
+
+    def hidden(self, window: Window) -> Mask | None:
+        """Return which queries find events in WINDOW that came to be known after them; None if none does."""
+        if window not in self._late:
+            self._late[window] = self._hidden(window)
+        return self._late[window]
+
+    def _hidden(self, window: Window) -> Mask | None:
+        known, asked = self._block.known, self._asked
+        if known is None or not asked.as_known.any():
+            return None
+        lo, hi = self.of(window)
+        latest = reduced(np.maximum, known, lo, hi)
+        late: Mask = asked.as_known & (hi > lo) & (latest > asked.t)
+        return late if late.any() else None
+
+
+def shifted(t: Array, by: int) -> tuple[Array, Mask]:
+    """Return T + BY (BY <= 0), the least int64 where it is below; and where it is."""
+    assert by <= 0 <= INT64_MAX + by
+    below: Mask = t < INT64_MIN - by
+    return np.where(below, INT64_MIN, t + by), below

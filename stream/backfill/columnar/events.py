@@ -1,0 +1,160 @@
+"""Which events are known, and in which order (SEMANTICS section 1): over whole columns.
+
+source (in the order of arrival)
+-> event, ts_ms, seq, key, user_id, event_id, known_ms      converted; what is not of its type is refused
+-> without events that have no key, and later ones of an event_id                          1.1, 1.3
+-> a seq for those that have none                                                          1.2
+-> sorted by (key, ts_ms, seq, user_id)                                                    1.2, 1.4
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from featuregraph.arrays.column import Array, Column, Mask
+from featuregraph.errors import EventError
+from featuregraph.types import IDENTIFIER, INT64, INT64_MIN, TIMESTAMP, Type
+from stream.backfill.columnar.coding import WordOrders
+from stream.backfill.columnar.order import group_starts, sorted_order
+from stream.backfill.columnar.seqs import TakenError, given_seqs
+from stream.backfill.columnar.source import Source
+
+Declared = Mapping[str, Mapping[str, Type]]  # event -> field -> type
+
+
+@dataclass(slots=True)
+class Events:
+    """All events that are known, by the numbers of their arrival.
+
+    key: the number of each event's key, -1 for one that is not known; KEYS are the keys by number.
+    name: the number of its name; NAMES are the names by number. seq: None where it counts arrivals only.
+    rows: the numbers of those that are known, in the order of arrival.
+    """
+
+    source: Source
+    keys: tuple[str, ...]
+    key: Array
+    names: tuple[str, ...]
+    name: Array
+    ts: Array
+    seq: Array | None
+    tie: Array | None
+    known: Array | None
+    rows: Array
+    orders: WordOrders = field(default_factory=WordOrders)
+    duplicate: int = 0
+    keyless: int = 0
+
+    def sorted(self, rows: Array) -> Array:
+        """Return ROWS by (key, ts_ms, seq, user_id)."""
+        columns = [self.key[rows], self.ts[rows]]
+        columns += [column[rows] for column in (self.seq, self.tie) if column is not None]
+        order = sorted_order(columns, len(rows))
+        return rows[order]
+
+
+def known_events(source: Source, key: str, *, with_seq: bool = False, strict: bool = False) -> Events:
+    """Return the events of SOURCE that are known, by the column KEY.
+
+    with_seq: somebody asks for the seq of events. strict: an unparsable key or id refuses its event.
+
+    Raises:
+        EventError: an event has no name or time, or its position is taken; names its row.
+    """
+    name, ts = _required(source, "event", IDENTIFIER), _required(source, "ts_ms", TIMESTAMP)
+    seq = source.read("seq", INT64)
+    if seq.bad is not None:
+        raise _refused(int(np.flatnonzero(seq.bad)[0]), "int64 as seq", "correct it or leave it out")
+    owner = _identity(source, key, strict=strict)
+    user = owner if key == "user_id" else _identity(source, "user_id", strict=strict)
+    has_key = np.ones(source.count, np.bool_) if owner.known is None else owner.known
+    rows = np.flatnonzero(has_key)
+    again = _duplicates(owner, _identity(source, "event_id", strict=strict), rows)
+    kept = rows if again is None else rows[~again]
+    by_user = key == "user_id"
+    users = user.values if user.known is None else np.where(user.known, user.values, -1)
+    orders = WordOrders()
+    try:
+        given = given_seqs(users, ts.values, seq.column, kept, needed=with_seq or not by_user)
+    except TakenError as taken:
+        owner_of_it = None if users[taken.row] < 0 else (user.words or ())[users[taken.row]]
+        raise EventError(
+            "expected a free position (user_id, ts_ms, seq), found"
+            f" {(owner_of_it, int(ts.values[taken.row]), taken.seq)!r:.200} taken;"
+            " give the event another seq, or an event_id if it is a copy"
+        ) from taken
+    return Events(
+        source,
+        owner.words or (),
+        np.where(has_key, owner.values, -1),
+        name.words or (),
+        name.values,
+        ts.values,
+        given,
+        None if by_user else _ties(user, orders),
+        _known(source, strict=strict),
+        kept,
+        orders,
+        duplicate=len(rows) - len(kept),
+        keyless=source.count - len(rows),
+    )
+
+
+def _required(source: Source, name: str, type: Type) -> Column:
+    found = source.read(name, type).column
+    if found.known is not None and not found.known.all():
+        row = int(np.flatnonzero(~found.known)[0])
+        raise _refused(row, f"{type} as {name}", f"give it a {name}")
+    return found
+
+
+def _identity(source: Source, name: str, *, strict: bool) -> Column:
+    found = source.read(name, IDENTIFIER)
+    if strict and found.bad is not None:
+        raise _refused(
+            int(np.flatnonzero(found.bad)[0]), f"an identifier as {name}", "mend it or lift strict"
+        )
+    return found.column
+
+
+def _known(source: Source, *, strict: bool) -> Array | None:
+    """Return when each event came to be known, INT64_MIN for always; None if all were."""
+    found = source.read("known_ms", TIMESTAMP)
+    if strict and found.bad is not None:
+        raise _refused(int(np.flatnonzero(found.bad)[0]), "int64 as known_ms", "mend it or lift strict")
+    known = found.column.known
+    if known is None:
+        return found.column.values
+    return np.where(known, found.column.values, INT64_MIN) if known.any() else None
+
+
+def _refused(row: int, expected: str, step: str) -> EventError:
+    return EventError(f"events, row {row + 1}: expected {expected}, found none or another value; {step}")
+
+
+def _duplicates(owner: Column, ids: Column, rows: Array) -> Mask | None:
+    """Return which of ROWS have an event_id that an earlier one of their key has; None if none has."""
+    with_id = np.arange(len(rows)) if ids.known is None else np.flatnonzero(ids.known[rows])
+    carried = len(ids) if ids.known is None else int(ids.known.sum())
+    if not len(with_id) or len(ids.words or ()) == carried:
+        return None  # as many ids as events that have one
+    chosen = rows[with_id]
+    columns = [owner.values[chosen], ids.values[chosen]]
+    order = sorted_order(columns, len(chosen))
+    first = np.zeros(len(chosen), np.bool_)
+    first[group_starts([column[order] for column in columns])] = True
+    if first.all():
+        return None
+    found = np.zeros(len(rows), np.bool_)
+    found[with_id[order[~first]]] = True
+    return found
+
+
+def _ties(user: Column, orders: WordOrders) -> Array:
+    """Return numbers that ascend as users do by UTF-8 bytes, null first."""
+    ranks = orders.of(user.words or ())[1]
+    found = ranks[user.values] if len(ranks) else np.zeros(len(user), np.int64)
+    return found if user.known is None else np.where(user.known, found, -1)

@@ -1,0 +1,103 @@
+"""Lists, maps and records of a column: where each row's members begin, and the members as columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from featuregraph.arrays.column import Array, Column, Mask, Words
+from stream.backfill.columnar.expansion import expanded
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Nested:
+    """Members of row i: OFFSETS[i] to before OFFSETS[i + 1] of each of PARTS; over: rows that overflow.
+
+    A list has the part "item", a map "key" and "value", a record one for each of its names.
+    """
+
+    offsets: Array
+    parts: Mapping[str, Column]
+    over: Mask | None = None
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def take(self, rows: Array) -> Nested:
+        """Return the rows of the numbers ROWS, in their order."""
+        lo, hi = self.offsets[rows], self.offsets[rows + 1]
+        _, members = expanded(lo, hi)
+        parts = {name: part.take(members) for name, part in self.parts.items()}
+        return Nested(offsets_of(hi - lo), parts, None if self.over is None else self.over[rows])
+
+    def but_over(self, over: Mask | None) -> Nested:
+        """Return this with the rows of OVER overflowing."""
+        if over is None or not over.any():
+            return self
+        return Nested(self.offsets, self.parts, over if self.over is None else self.over | over)
+
+
+Values = Column | Nested
+
+
+def offsets_of(counts: Array) -> Array:
+    """Return where members begin, and end, of COUNTS of them in each row."""
+    offsets = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=offsets[1:])
+    return offsets
+
+
+def joined(pieces: Sequence[Values]) -> Values:
+    """Return PIECES of one type one after the other."""
+    if len(pieces) == 1:
+        return pieces[0]
+    columns = [piece for piece in pieces if isinstance(piece, Column)]
+    if columns:
+        return concatenated(columns)
+    nested = [piece for piece in pieces if isinstance(piece, Nested)]
+    parts = {name: concatenated([piece.parts[name] for piece in nested]) for name in nested[0].parts}
+    over = None
+    if any(piece.over is not None for piece in nested):
+        over = np.concatenate([np.zeros(len(p), np.bool_) if p.over is None else p.over for p in nested])
+    return Nested(offsets_of(np.concatenate([np.diff(piece.offsets) for piece in nested])), parts, over)
+
+
+# ---------------------------------------------------------------- columns end to end
+
+
+def between(column: Column, start: int, end: int) -> Column:
+    """Return the rows of COLUMN from START to before END; nothing is copied."""
+    known, over = (None if mask is None else mask[start:end] for mask in (column.known, column.over))
+    return Column(column.values[start:end], known, column.words, over)
+
+
+def concatenated(columns: Sequence[Column]) -> Column:
+    """Return COLUMNS of one type one after the other; of text, with words of their own where they differ."""
+    if len(columns) == 1:
+        return columns[0]
+    columns, words = _of_one_vocabulary(columns)
+    known, over = None, None
+    if any(c.known is not None for c in columns):
+        known = np.concatenate([_mask(c.known, len(c), empty=True) for c in columns])
+    if any(c.over is not None for c in columns):
+        over = np.concatenate([_mask(c.over, len(c), empty=False) for c in columns])
+    return Column(np.concatenate([c.values for c in columns]), known, words, over)
+
+
+def _mask(mask: Mask | None, length: int, *, empty: bool) -> Mask:
+    return np.full(length, empty) if mask is None else mask
+
+
+def _of_one_vocabulary(columns: Sequence[Column]) -> tuple[Sequence[Column], Words | None]:
+    words = columns[0].words
+    if words is None or all(c.words is words for c in columns):
+        return columns, words
+    numbers: dict[str, int] = {}
+    recoded = []
+    for one in columns:
+        codes = [numbers.setdefault(word, len(numbers)) for word in one.words or ()]
+        values = np.array(codes or [0], np.int32)[one.values if codes else np.zeros(len(one), np.intp)]
+        recoded.append(replace(one, values=values))
+    return recoded, Words(numbers)

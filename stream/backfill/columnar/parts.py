@@ -1,0 +1,88 @@
+"""A part of a run over columns: flat Arrow tables in, a table of features out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from featuregraph import FeatureOverflowError, Plan
+from featuregraph.types import ListType, RecordType
+from stream.backfill.columnar.arrow import arrays_of
+from stream.backfill.columnar.events import Events, known_events
+from stream.backfill.columnar.nested import Nested, Values
+from stream.backfill.columnar.queries import of_table
+from stream.backfill.columnar.replay import Fields, answered, asks_for_seq
+from stream.backfill.columnar.source import Flat
+from stream.backfill.part import Answers, Counts, Part
+from stream.errors import BackfillError
+
+
+def answer(plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:
+    """Return the features of PLANS, which are of one key, at the queries of PART."""
+    source = Flat(part.events)
+    events = known_events(source, str(plans[0].graph.key), with_seq=asks_for_seq(plans))
+    known = part.given.as_known
+    asked = [of_table(plan, part.queries, events.keys, part.places, as_known=known) for plan in plans]
+    fields = Fields(events)
+    found = answered(plans, events, asked, fields, done)
+    for plan, values in zip(plans, found, strict=True):
+        _check_overflow(plan, values, part)
+    features = [_table(plan, values) for plan, values in zip(plans, found, strict=True)]
+    return Answers(features, Counts(events.duplicate, 0, _unparsable(plans, source, events, fields)))
+
+
+def _check_overflow(plan: Plan, values: Mapping[str, Values], part: Part) -> None:
+    """Raise FeatureOverflowError for the first query with an overflow, and its first feature that has one."""
+    first = {
+        name: int(np.flatnonzero(found.over)[0])
+        for name, found in values.items()
+        if found.over is not None and found.over.any()
+    }
+    if first:
+        name = min(first, key=lambda one: (first[one], one))
+        row = first[name]
+        key, t = (part.queries.column(column)[row].as_py() for column in (str(plan.graph.key), "ts_ms"))
+        raise FeatureOverflowError(name, f"query {part.places[row] + 1}, key {key!r:.60} at {t}")
+
+
+def _table(plan: Plan, values: Mapping[str, Values]) -> pa.Table:
+    try:
+        return pa.table(_columns(plan, values))
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowCapacityError) as error:
+        said = str(error).splitlines()[0]
+        raise BackfillError(
+            f"graph {plan.graph.name!r}: expected values that Arrow can hold, found: {said}; shorten the text"
+        ) from error
+
+
+def _columns(plan: Plan, values: Mapping[str, Values]) -> dict[str, pa.ChunkedArray]:
+    columns: dict[str, pa.ChunkedArray] = {}
+    for name, node in plan.graph.features.items():
+        found = values[name]
+        if isinstance(node.type, RecordType):
+            assert isinstance(found, Nested)
+            for item, type in node.type.items:
+                part = Nested(found.offsets, {"item": found.parts[item]})
+                columns[f"{name}.{item}"] = arrays_of(ListType(type), part)
+        else:
+            columns[name] = arrays_of(node.type, found, per_candidate=node.per_candidate)
+    return columns
+
+
+def _unparsable(plans: Sequence[Plan], source: Flat, events: Events, fields: Fields) -> Counter[str]:
+    """Count the values that are not of their declared type (SEMANTICS 2.2), by EVENT.FIELD."""
+    counts: Counter[str] = Counter()
+    for plan in plans:
+        for event, declared in plan.graph.events.items():
+            if event not in events.names:
+                continue
+            for name, type in declared.items():
+                if source.is_sound(name, type):
+                    continue
+                bad = fields.read(name, type).bad
+                if bad is not None and (n := int((bad & (events.name == events.names.index(event))).sum())):
+                    counts[f"{event}.{name}"] += n
+    return counts

@@ -1,0 +1,159 @@
+"""Features of recorded queries over known events, block by block: the columnar executor itself.
+
+events, queries
+-> the events that a feature reads, of keys that are asked for, sorted
+-> blocks of whole keys, small enough that what is computed of one stays in the processor's cache
+-> tracks, edges and cells of a block; the features of its queries
+-> the values of all blocks, in the order of the queries
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from featuregraph import Graph, Plan
+from featuregraph.arrays.column import Array, Column
+from featuregraph.ir import Node, Op, toposort
+from featuregraph.layout import Layout, lay_out
+from featuregraph.types import Type
+from stream.backfill.columnar.asked import Asked
+from stream.backfill.columnar.block import Block
+from stream.backfill.columnar.events import Events
+from stream.backfill.columnar.features import Features, Shared
+from stream.backfill.columnar.nested import Values, joined
+from stream.backfill.columnar.source import Read
+from stream.backfill.columnar.values import converted
+
+BLOCK_ROWS = 1 << 19  # events of a block; a key with more is a block of its own
+BLOCK_QUERIES = 1 << 16
+
+Found = Mapping[str, Values]  # by feature
+
+
+def is_columnar(graph: Graph) -> bool:
+    """Tell whether GRAPH is computed over columns; labels, tables and keys of several columns are not yet."""
+    return not graph.labels and not graph.tables and len(graph.key_columns) == 1
+
+
+def asks_for_seq(plans: Sequence[Plan]) -> bool:
+    """Tell whether a feature of PLANS reads the seq of events."""
+    return any(node.op is Op.FIELD and node["name"] == "seq" for node in _nodes(plans))
+
+
+def _nodes(plans: Sequence[Plan]) -> list[Node]:
+    return toposort(node for plan in plans for node in plan.features.values())
+
+
+def answered(
+    plans: Sequence[Plan],
+    events: Events,
+    asked: Sequence[Asked],
+    fields: Fields,
+    done: Callable[[int], object] = lambda queries: None,
+) -> list[Found]:
+    """Return the features of each of PLANS at its queries, which differ in what they bring only."""
+    layout = lay_out(demand for plan in plans for demand in plan.demands)
+    found: list[list[Found]] = [[] for _ in plans]
+    places = []
+    for block, queries in _blocks(layout, events, fields, asked[0]):
+        shared = Shared(layout, block.block, _within(asked[0].take(queries), block.first_key))
+        for plan, whole, values in zip(plans, asked, found, strict=True):
+            mine = shared.asked if whole is asked[0] else _within(whole.take(queries), block.first_key)
+            values.append(Features(plan, shared, mine).values())
+        places.append(queries)
+        done(len(queries))
+    order = np.concatenate(places)
+    back = np.empty_like(order)
+    back[order] = np.arange(len(order))
+    is_placed = bool((np.diff(order) == 1).all())
+    return [_together(values, None if is_placed else back) for values in found]
+
+
+def _together(pieces: Sequence[Found], back: Array | None) -> Found:
+    whole = {}
+    for name in pieces[0]:
+        values = joined([piece[name] for piece in pieces])
+        whole[name] = values if back is None else values.take(back)
+    return whole
+
+
+def _within(asked: Asked, first_key: int) -> Asked:
+    key = np.where(asked.key < 0, -1, asked.key - first_key)
+    return Asked(key, asked.t, asked.as_known, asked.history, asked.requests, asked.candidates)
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """A block, and the number of its first key."""
+
+    block: Block
+    first_key: int
+
+
+def _blocks(layout: Layout, events: Events, fields: Fields, asked: Asked) -> Iterator[tuple[Keyed, Array]]:
+    """Give the blocks, each with the numbers of its queries by key and time; one at least."""
+    wanted = np.zeros(len(events.keys) + 1, np.bool_)
+    wanted[asked.key] = True  # -1 stands for no key: the last place
+    named = np.array([name in layout.scans for name in events.names] or [False])
+    rows = events.rows
+    chosen = wanted[events.key[rows]] & named[events.name[rows]]
+    rows = events.sorted(rows if chosen.all() else rows[chosen])
+    begins = np.searchsorted(events.key[rows], np.arange(len(events.keys) + 1))
+    queries = np.lexsort((asked.t, asked.key))
+    asks = np.searchsorted(asked.key[queries], np.arange(len(events.keys) + 1))
+    start, first_query = 0, 0
+    while True:
+        end = _end(begins, asks, start)
+        mine = rows[begins[start] : begins[end]]
+        block = Block(
+            events.ts[mine],
+            begins[start : end + 1] - begins[start],
+            events.name[mine],
+            {name: number for number, name in enumerate(events.names)},
+            None if events.known is None else events.known[mine],
+            fields.of(mine),
+            events.orders,
+        )
+        yield Keyed(block, start), queries[first_query : asks[end]]
+        start, first_query = end, int(asks[end])
+        if start >= len(events.keys):
+            return
+
+
+def _end(begins: Array, asks: Array, start: int) -> int:
+    """Return the key before which a block ends that begins at START."""
+    last = len(begins) - 1
+    if start >= last:
+        return last
+    by_rows = int(np.searchsorted(begins, begins[start] + BLOCK_ROWS, side="right")) - 1
+    by_queries = int(np.searchsorted(asks, asks[start] + BLOCK_QUERIES, side="right")) - 1
+    return min(max(start + 1, min(by_rows, by_queries)), last)
+
+
+class Fields:
+    """The fields of EVENTS, each read once."""
+
+    def __init__(self, events: Events) -> None:
+        self._events = events
+        self._read: dict[tuple[str, Type], Read] = {}
+
+    def of(self, rows: Array) -> Callable[[Node], Column]:
+        """Return the function from a field's node to its values in ROWS."""
+        return lambda node: self._column(node["name"], node.scalar, rows)
+
+    def _column(self, name: str, type: Type, rows: Array) -> Column:
+        if name == "seq":
+            assert self._events.seq is not None
+            numbers, places = np.unique(self._events.seq[rows], return_inverse=True)
+            return converted(type, numbers.tolist() or [None])[0].take(places)
+        return self.read(name, type).column.take(rows)
+
+    def read(self, name: str, type: Type) -> Read:
+        """Return the field NAME of all events as TYPE."""
+        key = name, type
+        if key not in self._read:
+            self._read[key] = self._events.source.read(name, type)
+        return self._read[key]
