@@ -40,6 +40,7 @@ class Source:
         places: the text of each node that is given from outside (fields, states).
         names: the names of another source that will stand in the same function.
         as_of: the text of the time as of which tables are looked up: the query's, or the row's.
+        tables: what is asked for them; `q` holds it where it is None.
     """
 
     def __init__(
@@ -48,10 +49,12 @@ class Source:
         names: dict[str, Any] | None = None,
         *,
         as_of: str = "t",
+        tables: object = None,
     ) -> None:
         self.lines: list[str] = []
         self.globals: dict[str, Any] = {} if names is None else names
         self._as_of = as_of
+        self._tables = tables
         self._text: dict[Node, str] = dict(places)
 
     def add(self, roots: Sequence[Node]) -> list[str]:
@@ -98,7 +101,8 @@ class Source:
     def _one(self, node: Node, args: list[str]) -> str:
         if node.op is Op.TABLE:
             until = f"{self._as_of} + 1" if node.get("include_now") else self._as_of
-            return f"q[{TABLES!r}].look_up({node['table']!r}, {node['field']!r}, {args[0]}, {until})"
+            asked = f"q[{TABLES!r}]" if self._tables is None else self.bind(self._tables, "w")
+            return f"{asked}.look_up({node['table']!r}, {node['field']!r}, {args[0]}, {until})"
         if node.op is Op.BUCKETIZE:
             x = args[0] if args[0].isidentifier() else self.assign(args[0])
             edges, found = self.bind(sorted(node["edges"]), "c"), self.bind(bisect_right)

@@ -75,9 +75,8 @@ _INTERNING = Lock()
 
 ROW_LEAVES = frozenset({Op.FIELD, Op.EVENT_NAME, Op.TS, Op.AGE})
 LEAVES = ROW_LEAVES | {Op.LIT, Op.NOW, Op.HOUR_OF_DAY, Op.DAY_OF_WEEK, Op.REQUEST, Op.CANDIDATE}
-# What only a query knows: whatever holds one of them is another value at each query. A table too: it may be
-# another version by then.
-OF_THE_QUERY = frozenset({Op.AGE, Op.NOW, Op.HOUR_OF_DAY, Op.DAY_OF_WEEK, Op.REQUEST, Op.CANDIDATE, Op.TABLE})
+# What only a query knows: whatever holds one of them is another value at each query.
+OF_THE_QUERY = frozenset({Op.AGE, Op.NOW, Op.HOUR_OF_DAY, Op.DAY_OF_WEEK, Op.REQUEST, Op.CANDIDATE})
 ITEM = "item:"  # what the role of a sequence's item begins with; its name follows
 # Operators whose value does not wait for all their arguments (SEMANTICS 4.1).
 LAZY = frozenset({Op.AND, Op.OR, Op.FILL, Op.WHERE})

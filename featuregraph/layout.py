@@ -176,7 +176,10 @@ def _is_scanned(agg: Node) -> bool:
     if not all(is_static(roles[role]) for role in _FOLDED_ROLES if role in roles):
         return True
     # What a state's items are read with is the time alone.
-    return any(n.op in (Op.REQUEST, Op.TABLE) for n in toposort(item for _, item in agg.items))
+    return any(
+        n.op is Op.REQUEST or (n.op is Op.TABLE and not is_static(n))
+        for n in toposort(item for _, item in agg.items)
+    )
 
 
 def _scans(

@@ -151,11 +151,14 @@ def sections(features: Mapping[str, Node]) -> list[Section]:
 
 
 def is_settled(node: Node) -> bool:
-    """Tell whether NODE's value changes only with the rows in its windows."""
+    """Tell whether NODE's value changes only with the rows in its windows.
+
+    What a changing table says of a key changes with t, but for a row's key, where it is as of the row.
+    """
     return not any(
         inner.op in OF_THE_QUERY or (inner.op is Op.AGG and CATALOGUE[inner["agg"]].drifts)
         for inner in toposort([node])
-    )
+    ) and not any(inner.op is Op.TABLE and inner["changing"] for inner in _operators(node))
 
 
 def _sharing(features: Mapping[str, Node]) -> Iterable[list[str]]:

@@ -1,8 +1,9 @@
 """The tables of an engine: which version stands for each name, and what compiled functions ask of them.
 
 1. A look-up asks the version that stands when it is computed; replacing a version is one assignment.
-2. No look-up is kept between queries: whatever was answered stays as it was, whatever is asked anew is as if
-   the version of now had always been there (SEMANTICS 10.3).
+2. Rows and states hold what was looked up for them: whoever replaces a version lets go of all of them, and
+   none are saved in the log. So what was answered stays as it was, and what is asked anew is as if the
+   version of now had always been there (SEMANTICS 10.3).
 """
 
 from __future__ import annotations
@@ -80,3 +81,6 @@ def _check(graph: Graph, name: str, file: TableFile) -> None:
                 f"{file.path}: expected table {name!r} with {field} {type}, as graph {graph.name!r} declares "
                 f"it, found {there.get(field) or 'none'}; write it anew"
             )
+
+
+NO_TABLES = Tables({})

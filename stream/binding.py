@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from featuregraph.build import TS
-from featuregraph.ir import Node
+from featuregraph.ir import Node, Op, toposort
 from featuregraph.layout import Layout
 from featuregraph.steps import row_parts, static_parts
+from stream.asof import NO_TABLES, Tables
 from stream.cells import CellKernel
 from stream.decode import Decoder, Taker, Unparsable
 from stream.event import Row
@@ -51,6 +52,7 @@ class Binding:
         unparsable: Unparsable,
         pace: Pace = PACE,
         before: Binding | None = None,
+        tables: Tables = NO_TABLES,
     ) -> None:
         self.layout = layout
         self.pace = pace
@@ -72,9 +74,14 @@ class Binding:
         self.kept = {number: self._kept_of(number) for number in layout.tracks}
         made = {} if before is None else {r.decoder.scan: r.decoder for r in before.readings.values()}
         self.readings: dict[str, Reading] = {
-            event: Reading(made.get(scan) or Decoder(scan, key, unparsable), self._takers(event))
+            event: Reading(made.get(scan) or Decoder(scan, key, unparsable, tables), self._takers(event))
             for event, scan in layout.scans.items()
         }
+
+    @cached_property
+    def looks_up(self) -> bool:
+        """Tell whether rows and states hold what tables said of them."""
+        return any(n.op is Op.TABLE for n in toposort(cell.agg for cell in self.layout.cells.values()))
 
     def _kernel(self, number: int, before: Binding | None) -> CellKernel:
         layout, cell = self.layout, self.layout.cells[number]

@@ -23,6 +23,7 @@ from featuregraph.ir import Node, Op, toposort
 from featuregraph.layout import FIRST_SLOT, Scan
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
+from stream.asof import NO_TABLES, Tables
 from stream.blocks.runs import Found, Run, Stored
 from stream.codec import column_value, typed_decoder
 from stream.event import COLUMNS, RAW_COLUMNS, Row
@@ -95,8 +96,9 @@ class _Made(NamedTuple):
 class Decoder:
     """Reads one event: which columns to ask for, and the function from them to a row."""
 
-    def __init__(self, scan: Scan, key: str, unparsable: Unparsable) -> None:
+    def __init__(self, scan: Scan, key: str, unparsable: Unparsable, tables: Tables = NO_TABLES) -> None:
         self.scan = scan
+        self._tables = tables
         self.event = scan.event
         self.reach = scan.reach
         self._fields = scan.fields
@@ -181,7 +183,7 @@ class Decoder:
         CONVERT adds the statements that bring fields to their internal form.
         """
         scan = self._scan
-        source = Source({})
+        source = Source({}, as_of=at[0], tables=self._tables)
         self._place(source, at[0])
         steps = [scan.early, scan.wheres] if scan.early != scan.wheres else [scan.wheres]
         left = dict.fromkeys(self._fields)  # not yet in their internal form
@@ -292,7 +294,8 @@ class Decoder:
     @cached_property
     def _zipped(self) -> Callable[..., Iterable[EventRow]] | None:
         """Return the function to rows of whole columns, None where a row is more than what stands there."""
-        source = Source(dict(zip(self._fields, self._parameters, strict=True)))
+        given = dict(zip(self._fields, self._parameters, strict=True))
+        source = Source(given, as_of="ts", tables=self._tables)
         self._place(source, "ts")
         slots = self._slots(source)
         if source.lines or self._scan.wheres:

@@ -82,7 +82,7 @@ class Engine:
         self._unknown = Unknown(log.limits.max_counted)
         self._kept = Kept(parse_size(memory_budget))
         self._follower = Follower(log, self._kept, self._unparsable, pace)
-        together = Together((), log.key, self._unparsable, pace)
+        together = Together((), log.key, self._unparsable, pace, tables=self._tables)
         self._answerer = Answerer(
             log, self._kept, self._follower, together, mode=mode, pace=pace, chooser=chooser
         )
@@ -118,7 +118,7 @@ class Engine:
             return plan.id
 
     def _take(self, plan: Plan) -> None:
-        self._plans[plan.id] = Installed(plan, self._unparsable)
+        self._plans[plan.id] = Installed(plan, self._unparsable, self._tables)
         self._unknown.drop(plan.graph)
 
     def _check(self, plan: object) -> None:
@@ -150,6 +150,7 @@ class Engine:
         """
         with self._lock:
             self._tables.use(name, file, {i: plan.graph for i, plan in self.plans.items()})
+            self._kept.clear()
 
     @property
     def tables(self) -> dict[str, str]:

@@ -16,7 +16,9 @@ from featuregraph import Plan
 from featuregraph.compiler import reader
 from featuregraph.ir import Op, toposort
 from featuregraph.layout import lay_out
+from featuregraph.steps import Demand
 from stream.answers import Asked
+from stream.asof import NO_TABLES, Tables
 from stream.binding import Binding
 from stream.choice import STATES, Choice
 from stream.declared import Declared
@@ -30,14 +32,17 @@ _MOST_SERVINGS: Final = 8  # choices whose functions are held
 class Installed:
     """One plan with the bindings that scans use."""
 
-    def __init__(self, plan: Plan, unparsable: Unparsable) -> None:
+    def __init__(self, plan: Plan, unparsable: Unparsable, tables: Tables = NO_TABLES) -> None:
         self.plan = plan
+        self._tables = tables
         self._unparsable = unparsable
 
     @cached_property
     def alone(self) -> Binding:
         """Return the plan's own binding, for scans."""
-        return Binding(lay_out(self.plan.demands), self.plan.graph.key_columns[0], self._unparsable)
+        return Binding(
+            lay_out(self.plan.demands), self.plan.graph.key_columns[0], self._unparsable, tables=self._tables
+        )
 
     @cached_property
     def features(self) -> list[tuple[list[Binding], Any]]:
@@ -46,12 +51,13 @@ class Installed:
         found = []
         for name, node in self.plan.features.items():
             aggregates = [n for n in toposort([node]) if n.op is Op.AGG]
-            bindings = [
-                Binding(lay_out([(agg, include_now)]), self.plan.graph.key_columns[0], self._unparsable)
-                for agg in aggregates
-            ]
+            bindings = [self._bound([(agg, include_now)]) for agg in aggregates]
             found.append((bindings, reader({name: node}, aggregates)))
         return found
+
+    def _bound(self, demands: Iterable[Demand]) -> Binding:
+        (key,) = self.plan.graph.key_columns
+        return Binding(lay_out(demands), key, self._unparsable, tables=self._tables)
 
 
 class Serving(NamedTuple):
@@ -73,7 +79,9 @@ class Together:
         pace: Pace,
         before: Binding | None = None,
         asked: Mapping[str, Asked] = _NOBODY,
+        tables: Tables = NO_TABLES,
     ) -> None:
+        self._tables = tables
         self._plans = tuple(plans)
         self._key = key
         self._unparsable = unparsable
@@ -86,7 +94,7 @@ class Together:
         """Return PLANS together, bound so that what means the same now and then stays where it is."""
         made: Mapping[str, Any] = vars(self)  # what nobody asked for is not made for this either
         binding, asked = made.get("binding", self._before), made.get("asked", self._asked_before)
-        return Together(plans, self._key, self._unparsable, self._pace, binding, asked)
+        return Together(plans, self._key, self._unparsable, self._pace, binding, asked, self._tables)
 
     @cached_property
     def binding(self) -> Binding:
@@ -96,7 +104,7 @@ class Together:
             (demand for plan in self._plans for demand in plan.demands),
             None if before is None else before.layout,
         )
-        return Binding(layout, self._key, self._unparsable, self._pace, before)
+        return Binding(layout, self._key, self._unparsable, self._pace, before, self._tables)
 
     @cached_property
     def asked(self) -> Mapping[str, Asked]:
@@ -129,9 +137,9 @@ class Together:
             if demand in choice.folded
         }
         layout = replace(layout, cells=dict(layout.cells) | cells)
-        binding = Binding(layout, self._key, self._unparsable, self._pace, self.binding)
+        binding = Binding(layout, self._key, self._unparsable, self._pace, self.binding, self._tables)
         logs = {
-            plan.id: Binding(lay_out(found), self._key, self._unparsable)
+            plan.id: Binding(lay_out(found), self._key, self._unparsable, tables=self._tables)
             for plan in self._plans
             if (found := [d for d in plan.demands if d in choice.logged])
         }

@@ -21,6 +21,8 @@ def save(log: EventLog, key: str, kept: KeyCache, whole: Binding, follower: Foll
     kept.unsaved = 0
     if not isinstance(kept, KeyState) or kept.binding is not whole or kept.stale or log.read_only:
         return
+    if whole.looks_up:  # by the next start a table may be another version
+        return
     if cells := kept.saved():
         found = Snapshot(FORMAT, follower.generation, follower.cursor, kept.t, cells)
         with suppress(LogError, UnicodeEncodeError):

@@ -144,7 +144,7 @@ class Device(Rowwise):
             if found:
                 raise CompileError(
                     f"graph {graph.name!r}: expected what a device computes, found {found}; "
-                    'take engine "reference"'
+                    'take engine "local"'
                 )
 
     def outcomes(

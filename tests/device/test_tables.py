@@ -17,6 +17,7 @@ from featuregraph.testing.values import World
 from featuregraph.types import INT64_MAX, INT64_MIN, Type
 from stream import Engine, EventLog, TableFile, TableFileError, write_table
 from stream.engine import MODES
+from stream.pace import PACE
 
 pytestmark = pytest.mark.device
 
@@ -204,3 +205,44 @@ def test_a_key_that_overflows_is_an_overflow(mode: Any, tmp_path: Path) -> None:
     assert engine.extract(plan, at_ms=T0 + 20, request={"n": 1}).values == {"r": None, "seen": 28}
     with pytest.raises(fg.FeatureOverflowError, match="feature 'r'"):
         engine.extract(plan, at_ms=T0 + 20, request={"n": 2**62})
+
+
+def test_a_row_is_looked_up_once(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a row says of a table is in states: a query costs the look-ups of the rows that came."""
+    engine = _engine(tmp_path, mode="incremental", tables={"price": file})
+    views = fg.rows(View)
+    price = Price[View.item_id].price
+    graph = fg.Graph(
+        "g", {"sum": views.sum(price), "dear": views.where(price > fg.lit("1", fg.decimal(0))).count()}
+    )
+    plan = engine.install(graph.compile())
+    asked: list[Any] = []
+    look_up = TableFile.look_up
+
+    def counted(self: TableFile, field: str, key: Any, until: int) -> Any:
+        asked.append(key)
+        return look_up(self, field, key, until)
+
+    monkeypatch.setattr(TableFile, "look_up", counted)
+    assert engine.extract(plan, at_ms=T0 + 20)["dear"] == 2
+    assert sorted(asked) == ["i", "i", "j", "z"]
+    engine.append({"event": "view", "item_id": "j", "ts_ms": T0 + 21})
+    assert engine.extract(plan, at_ms=T0 + 30)["dear"] == 3
+    assert asked[4:] == ["j"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_restart_with_another_version_reads_that_one(mode: Any, tmp_path: Path, file: Path) -> None:
+    """No state that a table made is saved in the log: by the next start it may be another version."""
+    soon = PACE._replace(least_marked=1, most_unsaved=1)
+    life = fg.Graph("life", {"sum": fg.rows(View).sum(Price[View.item_id].price)})
+    engine = _engine(tmp_path, mode=mode, tables={"price": file}, pace=soon)
+    plan = engine.install(life.compile())
+    assert engine.extract(plan, at_ms=T0 + 20)["sum"] == Decimal("8.00")
+    engine.save()
+    engine.log.close()
+    write_table(file, Price.table, [{"key": "j", "ts_ms": T0, "price": "7.00"}])
+    with EventLog(tmp_path / "events.db") as log:
+        engine = Engine(log, "u", mode=mode, tables={"price": file}, pace=soon)
+        engine.install(life.compile())
+        assert engine.extract(plan, at_ms=T0 + 20)["sum"] == Decimal("7.00")
