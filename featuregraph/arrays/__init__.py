@@ -1,10 +1,10 @@
 """Scalar expressions over whole columns: the values of featuregraph.scalar, bit for bit, in NumPy arrays."""
 
-from featuregraph.arrays.column import Column, Words, column, dtype, listed
+from featuregraph.arrays.column import Column, Words, column, listed
 from featuregraph.arrays.kernels import KERNELS, apply
 from featuregraph.arrays.space import Space
 from featuregraph.arrays.time import calendar
-from featuregraph.arrays.transcendental import exp2, log1p
+from featuregraph.arrays.transcendental import exp2
 
 __all__ = [
     "KERNELS",
@@ -14,8 +14,6 @@ __all__ = [
     "apply",
     "calendar",
     "column",
-    "dtype",
     "exp2",
     "listed",
-    "log1p",
 ]

@@ -60,10 +60,6 @@ class Column:
         """Return the values at ROWS (their numbers, or a mask of them)."""
         return self._each(lambda array: array[rows])
 
-    def repeat(self, counts: Array) -> Column:
-        """Return the value of row i COUNTS[i] times; a column of one row stays one, as it stands for all."""
-        return self if len(self) == 1 else self._each(lambda array: np.repeat(array, counts))
-
     def spread(self, length: int) -> Column:
         """Return the column with LENGTH rows: what stands for all rows in each of them."""
         return self if len(self) == length else self._each(lambda array: np.broadcast_to(array, length))

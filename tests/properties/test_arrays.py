@@ -261,7 +261,7 @@ def over_columns(
 
     def of_candidate(node: Node) -> Column | None:
         if not node.per_candidate:
-            return queries.narrow(node).repeat(counts)
+            return queries.column(node).take(np.repeat(np.arange(rows), counts))
         return inputs.get(node)
 
     queries, candidates = Space(rows, of_query), Space(int(counts.sum()), of_candidate)
