@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from featuregraph.arrays.column import Array, Column
+from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.arrays.exact import ends
 from featuregraph.scalar import OVERFLOW
 
@@ -18,16 +18,20 @@ def distinct(argument: Column) -> tuple[list[Any], Array]:
     """Return values, null and overflow among them, and the place of each row's; a few may be no row's."""
     if argument.words is None and argument.values.dtype != np.bool_:
         return _of_numbers(argument)
-    values: list[Any] = [False, True] if argument.words is None else list(argument.words)
+    words: tuple[Any, ...] = (False, True) if argument.words is None else argument.words
     codes = argument.values.astype(np.int8) if argument.words is None else argument.values
-    if argument.known is not None:
-        codes = np.where(argument.known, codes, len(values))
-        values.append(None)
-    if argument.over is not None:
-        codes = np.where(argument.over, len(values), codes)
-        values.append(OVERFLOW)
-    used, places = occurring(codes, len(values))
-    return [values[code] for code in used.tolist()], places
+    beside: list[Any] = []
+    for rows, value in ((_nulls(argument), None), (argument.over, OVERFLOW)):
+        if rows is not None:
+            codes = np.where(rows, len(words) + len(beside), codes)
+            beside.append(value)
+    used, places = occurring(codes, len(words) + len(beside))
+    values = [words[c] if c < len(words) else beside[c - len(words)] for c in used.tolist()]
+    return values, places
+
+
+def _nulls(argument: Column) -> Mask | None:
+    return None if argument.known is None else ~argument.known
 
 
 def _of_numbers(argument: Column) -> tuple[list[Any], Array]:

@@ -14,7 +14,7 @@ from featuregraph.testing.conformance import NO_TABLES, Tables
 from stream.engine import MODES, Engine, Mode
 from stream.log import EventLog
 from stream.query import ask
-from stream.tablefile import write_table
+from stream.testing.table_files import TableFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class DeviceExecutor:
             tempfile.TemporaryDirectory() as folder,
             EventLog(Path(folder) / "log.db", key=graph.key, clock=clock, history_start_ms="all") as log,
         ):
-            files = _Files(Path(folder), graph, tables, strict=strict)
+            files = TableFiles(Path(folder), graph, tables, strict=strict)
             engine = Engine(log, mode=self.mode, strict=strict, tables=files.paths)
             graph_id = engine.install(plan)
             for count in range(len(arrivals) + 1):
@@ -70,27 +70,7 @@ class DeviceExecutor:
         return [found[i] for i in range(len(queries))]
 
 
-class _Files:
-    """The files of a graph's tables; rows that become known later make another version."""
-
-    def __init__(self, folder: Path, graph: Graph, tables: Tables, *, strict: bool) -> None:
-        self._schemas = graph.tables
-        self._strict = strict
-        self._rows = {name: list(rows) for name, rows in tables.items() if name in graph.tables}
-        self.paths = {name: folder / f"{number}.table" for number, name in enumerate(self._rows)}
-        for name in self._rows:
-            self._write(name)
-
-    def add(self, name: str, rows: Sequence[Mapping[str, Any]]) -> Path:
-        self._rows[name] += rows
-        self._write(name)
-        return self.paths[name]
-
-    def _write(self, name: str) -> None:
-        write_table(self.paths[name], self._schemas[name], self._rows[name], strict=self._strict)
-
-
-def _arrive(engine: Engine, clock: FakeClock, files: _Files, arrival: Mapping[str, Any]) -> None:
+def _arrive(engine: Engine, clock: FakeClock, files: TableFiles, arrival: Mapping[str, Any]) -> None:
     if "rows" in arrival and "event" not in arrival:
         if (name := arrival["table"]) in files.paths:
             engine.use_table(name, files.add(name, arrival["rows"]))

@@ -6,13 +6,14 @@ A `History` holds graphs, and steps that append, forget, restart, install and as
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, NamedTuple
 
 from featuregraph.graph import Graph
 from featuregraph.layout import Layout
 from featuregraph.steps import Demand
+from featuregraph.testing.conformance import Tables
 from featuregraph.testing.graphs import random_graph
 from featuregraph.testing.logs import random_workload
 from featuregraph.testing.values import World, choose
@@ -127,21 +128,24 @@ class History:
 
     Steps: {"append": [EVENT, ...], "by": ENGINE | None}, {"clock": MS},
     {"forget": {...}, "by": ENGINE | None}, {"ask": QUERY, "graph": N}, {"restart": true}, {"remove": N},
-    {"crash": true}, {"install": N}, {"upgrade": [N, M]}; ENGINE is a place in `ENGINES`, None the log itself.
+    {"crash": true}, {"install": N}, {"upgrade": [N, M]},
+    {"table": NAME, "rows": [ROW, ...]}; ENGINE is a place in `ENGINES`, None the log itself.
     """
 
     graphs: Sequence[Json]
     steps: Sequence[Json]
     history_start_ms: int | None = None  # from when on the log holds all events; None: it always did
+    tables: Tables = field(default_factory=dict)  # their rows at the beginning
 
 
-def random_history(rng: Random, *, events: int = 30, queries: int = 12) -> History:
-    """Return a random history."""
+def random_history(rng: Random, *, events: int = 30, queries: int = 12, tables: bool = False) -> History:
+    """Return a random history; with TABLES of one graph that looks up, in versions that come and go."""
     world = World.any(rng)
     # Bare aggregates tell more of rows that come and go, deep expressions more of everything else.
     deep = rng.random() < 0.5
-    forms = [random_graph(rng, world, features=6 if deep else 14, depth=3 if deep else 0)]
-    for _ in range(choose(rng, {0: 7, 1: 2, 2: 1})):
+    size, depth = (6, 3) if deep else (14, 0)
+    forms = [random_graph(rng, world, features=size, depth=depth, tables=tables)]
+    for _ in range(0 if tables else choose(rng, {0: 7, 1: 2, 2: 1})):
         forms.append(random_graph(rng, world, features=3, key=forms[0].get("key", "user_id")))
     graphs = [Graph.from_json(form) for form in forms]
     work = random_workload(rng, world, graphs, events=events, queries=queries)
@@ -159,7 +163,7 @@ def random_history(rng: Random, *, events: int = 30, queries: int = 12) -> Histo
         steps.insert(rng.randint(removed, len(steps)), {"install": 1})
         steps.insert(removed, {"remove": 1})
     start = world.time(rng) if rng.random() < 0.1 else None
-    return History(forms, _batched(rng, steps), start)
+    return History(forms, _batched(rng, steps), start, work.tables)
 
 
 def moving_history(rng: Random, *, events: int = 60) -> History:
@@ -300,7 +304,7 @@ def _arrival(rng: Random, entry: Json) -> Json:
     by = rng.choice((None, *range(len(ENGINES))))
     if "forget" in entry:
         return entry | {"by": by}
-    return entry if "clock" in entry else {"append": [entry], "by": by}
+    return entry if "clock" in entry or "rows" in entry else {"append": [entry], "by": by}
 
 
 def _batched(rng: Random, steps: list[Json]) -> list[Json]:

@@ -15,7 +15,7 @@ from typing import Any
 from featuregraph.errors import EventError, FeatureGraphError
 from featuregraph.graph import Graph
 from featuregraph.ir import Node, Op, toposort
-from featuregraph.reference import Log, answers
+from featuregraph.reference import Log, Table, answers, opened
 from featuregraph.reference.rows import is_partial
 from featuregraph.testing.clock import FakeClock
 from featuregraph.testing.exact import near
@@ -29,6 +29,7 @@ from stream.pace import PACE, Pace
 from stream.query import ask
 from stream.testing.histories import CHOOSERS, ENGINES, History
 from stream.testing.lives import SOON
+from stream.testing.table_files import TableFiles
 
 Json = Any
 TOLERANCE = 1e-12  # of decayed_sum, of the sum of the absolute terms (SEMANTICS 4.2)
@@ -53,6 +54,8 @@ class _Stage:
     clock: FakeClock
     graphs: list[Graph]
     known: list[Log]  # by graph
+    tables: list[dict[str, Table]]  # by graph, those of the reference
+    files: TableFiles  # of the first graph
     installed: set[int]
     played: Played = field(default_factory=Played)
     log: EventLog | None = None
@@ -75,6 +78,7 @@ class _Stage:
                 memory_budget=setup.budget,
                 pace=self.pace,
                 chooser=CHOOSERS.get(setup.ways),
+                tables=self.files.paths,
             )
             for setup in ENGINES
         ]
@@ -99,6 +103,13 @@ class _Stage:
         for one in self.engines:
             one.upgrade(self.graphs[old].id, self.graphs[new].compile())
 
+    def add_rows(self, name: str, rows: list[Json]) -> None:
+        """Let ROWS of the table NAME become known: to engines as another version of its file."""
+        self.tables[0][name].add(rows)
+        path = self.files.add(name, rows)
+        for one in self.engines:
+            one.use_table(name, path)
+
     def close(self) -> None:
         """Close the log."""
         if self.log is not None:
@@ -119,6 +130,8 @@ def check(history: History, folder: Path, pace: Pace = PACE) -> Played:
         FakeClock(INT64_MAX),  # no clock has been told: nothing lies in the future
         graphs,
         [Log(graph.key, graph.events) for graph in graphs],
+        [opened(graph.tables, history.tables) for graph in graphs],
+        TableFiles(folder, graphs[0], history.tables, strict=False),
         set(range(len(graphs))),
     )
     stage.open()
@@ -140,6 +153,8 @@ def _play(stage: _Stage, step: Json) -> None:
         case {"clock": ms}:
             stage.clock.set(ms)
             _tell(stage, step)
+        case {"table": name, "rows": rows}:
+            stage.add_rows(name, rows)
         case {"restart": _}:
             stage.close()
             stage.open()
@@ -190,7 +205,7 @@ def _is_refused_by_reference(stage: _Stage, event: Json) -> bool:
 
 def _ask(stage: _Stage, number: int, query: Json) -> None:
     graph = stage.graphs[number]
-    expected = _outcome(lambda: answers.ask(graph, stage.known[number], query))
+    expected = _outcome(lambda: answers.ask(graph, stage.known[number], query, tables=stage.tables[number]))
     late: list[str] = []
     if not isinstance(expected, FeatureGraphError):
         start = _start(stage.history.history_start_ms, query)
@@ -275,7 +290,7 @@ def _slack(stage: _Stage, number: int, node: Node, query: Json) -> float | None:
     graph = Graph.from_json(stage.history.graphs[number])
     graph.features = {"size": Node(Op.AGG, aggregate.type, parts, **dict(aggregate.attrs))}
     with suppress(FeatureGraphError):
-        total = answers.ask(graph, stage.known[number], query).values["size"]
+        total = answers.ask(graph, stage.known[number], query, tables=stage.tables[number]).values["size"]
         terms = total.values() if isinstance(total, dict) else [total]
         return TOLERANCE * max(terms, default=0.0)
     return None

@@ -167,7 +167,7 @@ MUTANTS = [
     Mutant("featuregraph/arrays/cast.py", "(rest == middle) & (whole & 1 == 1)", "(rest == middle)", "a column of decimals rounded half up"),
     Mutant("featuregraph/arrays/text.py", "sorted({*sides[0][0], *sides[1][0]})", "dict.fromkeys([*sides[0][0], *sides[1][0]])", "text compared by when it occurred"),
     Mutant("featuregraph/arrays/text.py", "words.codes.get(word, -1)", "words.codes.get(word, 0)", "a word that only one side has taken as another"),
-    Mutant("featuregraph/arrays/distinct.py", "codes = np.where(argument.over, len(values), codes)", "codes = np.where(argument.over, len(values) - 1, codes)", "an overflow taken as null by what goes by value"),
+    Mutant("featuregraph/arrays/distinct.py", "(argument.over, OVERFLOW)", "(argument.over, None)", "an overflow taken as null by what goes by value"),
     Mutant("featuregraph/arrays/time.py", "[a != b for a, b in ends]", "[False for a, b in ends]", "the clocks of a whole day turn at its begin"),
     Mutant("featuregraph/arrays/time.py", "(local // _DAY + 3) % 7", "(local // _DAY + 4) % 7", "Monday is 1 in a column"),
     Mutant("featuregraph/arrays/transcendental.py", "e - small", "e", "log1p off by log(2) where the mantissa is small"),

@@ -52,6 +52,13 @@ def test_tight_histories(seed: int) -> None:
     played(random_history(Random(seed), events=60), TIGHT)
 
 
+@settings(max_examples=8)
+@given(seed=st.integers(0, 2**48), tightly=st.booleans())
+def test_histories_with_tables(seed: int, tightly: bool) -> None:
+    """So it does where rows are looked up in tables of which versions come and go, over restarts too."""
+    played(random_history(Random(seed), events=40, tables=True), TIGHT if tightly else PACE)
+
+
 @settings(max_examples=25)
 @given(seed=st.integers(0, 2**48), tightly=st.booleans())
 def test_moving_histories(seed: int, tightly: bool) -> None:

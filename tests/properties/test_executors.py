@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from featuregraph import Graph
 from featuregraph.errors import FeatureGraphError
 from featuregraph.ir import Op, toposort
+from featuregraph.reference.rows import is_partial
 from featuregraph.testing.conformance import Executor
 from featuregraph.testing.executors import ReferenceExecutor
 from featuregraph.testing.graphs import random_graph
@@ -99,6 +100,13 @@ def test_labels_change_no_feature(seed: int) -> None:
     """The serving graph gives what the graph with its labels gives, under one id; JSON keeps both."""
     graph, work = random_case(Random(seed), tables=True, labels=True)
     assert Graph.from_json(graph.to_json()) == graph
+    plan = graph.compile()
+    for query in work.queries:
+        t, start = query["t"], query.get("history_start_ms", query["t"])
+        told = [
+            n for n, f in graph.features.items() if is_partial(f, t, start, include_now=graph.include_now)
+        ]
+        assert list(plan.partial(t, start)) == told
     if not graph.labels or len(graph.labels) == len(graph.features):
         return
     serving = graph.serving()

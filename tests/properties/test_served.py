@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import astuple, replace
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,7 +30,7 @@ Modes = st.sampled_from(MODES)
 
 def alike(left: FeatureVector, right: FeatureVector) -> bool:
     """Tell whether two vectors are the same to the bit, in types and orders too."""
-    return same(list(astuple(left)), list(astuple(right)))
+    return same(list(msgspec.structs.astuple(left)), list(msgspec.structs.astuple(right)))
 
 
 def proved(history: History, mode: Mode) -> tuple[int, int]:
