@@ -61,8 +61,8 @@ class Threads(msgspec.Struct):
     """What one writing and four reading threads did."""
 
     written: int
-    extracted: int
-    compared: int  # vectors held against the reference
+    extracted: int  # each held against what one thread alone is told
+    compared: int  # times at which that was held against the reference
 
 
 def appended(count: int, folder: Path) -> Appended:
@@ -181,9 +181,10 @@ def _view(number: int) -> dict[str, Any]:
 
 
 def threads(seconds: float, folder: Path, compared: int = 150) -> Threads:
-    """Let one thread append and four extract for SECONDS; hold a sample of the vectors against the reference.
+    """Let one thread append and four extract for SECONDS; each vector is what one thread alone is told.
 
-    A reader asks for times that the writer has passed, so that the answer does not depend on who was faster.
+    And that is the reference's, at COMPARED of the times. A reader asks for times that the writer has passed,
+    so that the answer does not depend on who was faster.
     """
     with EventLog(folder / "events.db", clock=FakeClock(2**62), history_start_ms="all") as log:
         engine = Engine(log, "u")
@@ -206,12 +207,22 @@ def threads(seconds: float, folder: Path, compared: int = 150) -> Threads:
 
         _run([write, *_readers(read, taken)], stop, seconds)
         every = [one for found in taken for one in found]
-        sample = every[:: max(1, len(every) // compared)]
-        queries = [{"key": "u", "t": t} for t, _ in sample]
+        alone = _told_alone(log, sorted({t for t, _ in every}))
+        for t, values in every:
+            assert same(values, alone[t]), f"at {t}: expected {alone[t]}, found {values}"
+        sample = list(alone)[:: max(1, len(alone) // compared)]
+        queries = [{"key": "u", "t": t} for t in sample]
         told = answer(SHARED, [_view(n) for n in range(written[0])], queries)
-        for (t, values), expected in zip(sample, told, strict=True):
-            assert same(values, expected.values), f"at {t}: expected {expected.values}, found {values}"
+        for t, expected in zip(sample, told, strict=True):
+            assert same(alone[t], expected.values), f"at {t}: expected {expected.values}, found {alone[t]}"
         return Threads(written[0], len(every), len(sample))
+
+
+def _told_alone(log: EventLog, times: Iterable[int]) -> dict[int, dict[str, object]]:
+    """Return what an engine of its own says at TIMES, which ascend."""
+    engine = Engine(log, "u")
+    engine.install(SHARED.compile())
+    return {t: dict(engine.extract(SHARED.id, at_ms=t).values) for t in times}
 
 
 def _readers(read: Callable[..., None], taken: list[Any]) -> Iterator[Callable[[], None]]:

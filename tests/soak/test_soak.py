@@ -37,6 +37,6 @@ def test_a_month_of_use(tmp_path: Path) -> None:
 def test_one_writes_and_four_extract(tmp_path: Path) -> None:
     """Whatever the threads do to each other, each vector is the reference's."""
     found = endured("threads", 2.0, tmp_path)
-    assert found.written > 50
-    assert found.extracted > 100
-    assert found.compared > 50
+    assert found.written > 10
+    assert found.extracted > 20
+    assert found.compared > 3
