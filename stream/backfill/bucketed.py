@@ -70,7 +70,7 @@ class Buckets:
 
 
 def spill(
-    first: Sequence[pa.RecordBatch],
+    first: list[pa.RecordBatch],
     rest: Iterator[pa.RecordBatch],
     folder: Path,
     key: Sequence[str],
@@ -80,7 +80,7 @@ def spill(
     """Bring events to FOLDER.
 
     Args:
-        first: those that are held already.
+        first: those that are held already; it is emptied.
         rest: those to come.
         folder: where their files go.
         key: the columns of the key.
@@ -88,12 +88,19 @@ def spill(
         share: tells which share of all events has been read, None where nothing tells.
     """
     if not first:
-        first = list(islice(rest, 1))
+        first.extend(islice(rest, 1))
     part = share()
     size = sum(batch.nbytes for batch in first)
     count = budget.buckets(size / part if part else None)
-    spilled = Spill(folder, key, count, budget.chunk).take(chain(first, rest))
+    spilled = Spill(folder, key, count, budget.chunk).take(chain(_drained(first), rest))
     return Buckets(spilled, budget.parts(spilled.sizes))
+
+
+def _drained(batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Give BATCHES, each of which is let go of as the next one is asked for."""
+    batches.reverse()
+    while batches:
+        yield batches.pop()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from stream.errors import BackfillError
 
 MIB = 1 << 20
-BASE = 160 * MIB  # a process with its libraries, before it reads anything
-LEAST = 16 * MIB  # in which anything can be done
+BASE = 184 * MIB  # a process with its libraries, before it reads anything
+LEAST = 8 * MIB  # in which anything can be done
 MOST_BUCKETS = 256  # as many files are open at once
 _FINE = 4  # buckets to a part: keys differ in size, and neighbours join
 _WAYS = 8  # parts to a worker where memory does not matter, so that all end at about one time

@@ -83,7 +83,6 @@ class Keyed:
             self.read = Read(**corner.started["read"])
         else:
             buckets = bucketed.spill(first, rest, corner.folder, self._needs.key, self._budget, self._share)
-            first.clear()
             corner.note({"buckets": buckets.to_json(), "read": asdict(self.read)})
         pieces, self.counts = self._pieces(buckets, done)
         schemas = [output.feature_table(plan.graph, []).schema for plan in self.plans]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,8 @@ def compute(work: Work, unit: Unit, done: Done) -> None:
     plans = [Plan.from_bytes(data) for data in work.plans]
     part = Part(work.name, work.spilled.read(unit.buckets), unit.queries, unit.places, work.given)
     write_piece(unit.path, unit.places, work.by.answer(plans, part, done), work.pieces)
+    del part
+    gc.collect()  # what is left of a part, in cycles, is as large as the next one
     pa.default_memory_pool().release_unused()
 
 

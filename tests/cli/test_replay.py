@@ -233,7 +233,7 @@ def test_ctrl_c_leaves_nothing_behind(
         (["--engine", "spark"], "expected an engine (local, device, reference), found 'spark'"),
         (["--mode", "quick"], "expected a mode (naive, fused, cached, incremental, auto), found 'quick'"),
         (["--workers", "0"], "Input should be greater than or equal to 1"),
-        (["--memory", "1MiB"], "expected a memory of at least 176MiB for 1 processes, found 1MiB"),
+        (["--memory", "1MiB"], "expected a memory of at least 192MiB for 1 processes, found 1MiB"),
         (["--memory", "much"], "expected a size such as '2MiB'"),
         (["--table", "t"], "--table: expected NAME=PATH, found 't'"),
         (["--table", "t=x"], "expected a table of the graphs, found 't'; none is declared"),

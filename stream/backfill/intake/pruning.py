@@ -24,7 +24,9 @@ def columns_of(group: Group, needs: Needs, *, seqs: Seqs) -> Collection[str]:
     if any(_meets(group, span) for span in _spans(group, needs)):
         return _with_attrs(group, needs.columns)
     silent = needs.is_silent(seqs) and not _has_values(group, "event_id")
-    if silent and _bounds(group, "ts_ms") is not None:
+    # An event without a name or a time is refused, seen or not.
+    sound = _has_all(group, "event") and _has_all(group, "ts_ms") and _bounds(group, "ts_ms") is not None
+    if silent and sound:
         return ()
     return _with_attrs(group, needs.identity)
 
@@ -78,7 +80,7 @@ def _bounds(group: Group, column: str) -> tuple[Any, Any] | None:
     about = group.statistics(column)
     if about is None or not about.has_min_max:
         return None
-    if column == "ts_ms" and not (isinstance(about.min, int) and isinstance(about.max, int)):
+    if column == "ts_ms" and not (type(about.min) is int and type(about.max) is int):
         return None
     return about.min, about.max
 
