@@ -138,6 +138,14 @@ MUTANTS = [
     Mutant("stream/decode.py", "(t - r[0] if t - r[0] <= {INT64_MAX} else {overflow})", "(t - r[0])", "age() beyond int64 given"),
     Mutant("featuregraph/scalar/arithmetic.py", "return strict1(lambda a: min(a, hi))", "return strict1(lambda a: max(a, hi))", "an upper bound of clip that is a lower one"),
     Mutant("featuregraph/scalar/time.py", "lambda t: local(t).weekday()", "lambda t: local(t).isoweekday()", "Monday is 1"),
+    # ---- replay over columns (SEMANTICS 1, 3 and 4, in stream/backfill/columnar)
+    Mutant("stream/backfill/columnar/block.py", "shifted(self._asked.t, hi - 1)", "shifted(self._asked.t, hi)", "an event at t itself is visible in a column"),
+    Mutant("stream/backfill/columnar/cells.py", "first = np.maximum(first, behind - self._span.last)", "first = np.maximum(first, behind - self._span.last - 1)", "last N keeps one row too many in a column"),
+    Mutant("stream/backfill/columnar/cells.py", "(track.known[rows] <= asked.t[query])", "(track.known[rows] < asked.t[query])", "an event known at t hidden in a column"),
+    Mutant("stream/backfill/columnar/partition.py", "first = np.maximum(ended, begun[before + 1])", "first = ended", "a value counted twice in one window"),
+    Mutant("stream/backfill/columnar/kernels/groups.py", "(~chosen, ~sortable(", "(chosen, ~sortable(", "ties of top by the earliest row"),
+    Mutant("stream/backfill/columnar/exact.py", "(whole + (more - slack) == result) & (whole + (more + slack) == result)", "(whole == whole)", "a quotient near the middle rounded twice"),
+    Mutant("stream/backfill/columnar/events.py", "kept = rows if again is None else rows[~again]", "kept = rows", "duplicates counted in a column"),
     # ---- operators by column (SEMANTICS 5, in arrays)
     Mutant("featuregraph/arrays/exact.py", "return wrapped, np.abs(about - wrapped) >= 2.0**62", "return wrapped, None", "int64 wraps in a column"),
     Mutant("featuregraph/arrays/exact.py", "if min(corners) >= INT64_MIN and max(corners) <= INT64_MAX:", "if corners[0] >= INT64_MIN and corners[-1] <= INT64_MAX:", "a product of negative factors taken as small"),
