@@ -6,13 +6,14 @@ statements keep any depth of expression within the parser's limits, and a node u
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from types import CodeType
-from typing import Any
+from typing import Any, Final
 
 from featuregraph.ir import LEAVES, Node, Op
-from featuregraph.scalar import day_of_week, hour_of_day, kernel
+from featuregraph.scalar import OVERFLOW, day_of_week, hour_of_day, kernel
 
 # Leaves that a query brings; all but the row's. `t` is the query's time, `q` its converted request values.
 _QUERY_LEAVES: Mapping[Op, str] = {
@@ -25,6 +26,11 @@ _QUERY_LEAVES: Mapping[Op, str] = {
 
 # In `q` under a name that no request has: what answers look_up(table, field, key, until), until in ms.
 TABLES = ""
+
+
+# Operators that cost more than a look into a table of the values met before.
+_MOST_INLINE: Final = 8  # statements; Python nests no more than some 20 blocks
+_COSTLY: Final = frozenset({Op.HASH})
 
 
 class Source:
@@ -85,6 +91,8 @@ class Source:
         one = self._one(node, names)
         if not over:
             return one
+        if node.op in _COSTLY and len(over) == len(args) == 1:
+            return f"{self.bind(each)}({self.bind(kernel(node))}, {args[0]})"
         if len(over) == 1:
             return f"[{one} for e{over[0]} in {args[over[0]]}]"
         lists = ", ".join(args[i] for i in over)
@@ -95,6 +103,10 @@ class Source:
             until = f"{self._as_of} + 1" if node.get("include_now") else self._as_of
             asked = f"q[{TABLES!r}]" if self._tables is None else self.bind(self._tables, "w")
             return f"{asked}.look_up({node['table']!r}, {node['field']!r}, {args[0]}, {until})"
+        if node.op is Op.BUCKETIZE:
+            x = args[0] if args[0].isidentifier() else self.assign(args[0])
+            edges, found = self.bind(sorted(node["edges"]), "c"), self.bind(bisect_right)
+            return f"({x} if {x} is None or {x} is {self.bind(OVERFLOW, 'o')} else {found}({edges}, {x}))"
         if node.op is Op.FILL and all(a.type is node.type for a in node.args):
             return f"({args[1]} if {args[0]} is None else {args[0]})"
         return f"{self.bind(kernel(node))}({', '.join(args)})"
@@ -105,6 +117,17 @@ class Source:
         self.lines.append(f"{name} = {text}")
         return name
 
+    def lister(self, node: Node, parameters: str, one: str, many: str) -> Callable[..., list[Any]]:
+        """Return the function of PARAMETERS that lists NODE's values for each ONE of MANY, both names."""
+        (text,) = self.add([node])
+        # Python runs `for v in [x]` as the assignment v = x, where a call for each value costs most.
+        steps = "".join(f" for {line.replace(' = ', ' in [', 1)}]" for line in self.lines)
+        if len(self.lines) > _MOST_INLINE:
+            call = self.bind(self.function(f"{one}, {parameters}", text))
+            text, steps = f"{call}({one}, {parameters})", ""
+        names = dict(self.globals)
+        return compiled(parameters, [f"return [{text} for {one} in {many}{steps}]"], names)
+
     def function(self, parameters: str, result: str) -> Callable[..., Any]:
         """Return the function of PARAMETERS that runs the statements and returns RESULT."""
         return compiled(parameters, [*self.lines, f"return {result}"], dict(self.globals))
@@ -113,6 +136,18 @@ class Source:
         """Return the function of PARAMETERS that calls FUNCTION with ARGUMENTS."""
         assert not self.lines, "there are statements"
         return compiled(parameters, [f"call({arguments})"], {**self.globals, "call": function})
+
+
+def each(kernel: Callable[[Any], Any], values: Sequence[Any]) -> list[Any]:
+    """Return KERNEL of each of VALUES, which are of one type; of those that come often, once.
+
+    One type, so that values that are equal are the same: 1, 1.0 and True never meet.
+    """
+    distinct = set(values)
+    if 2 * len(distinct) > len(values):
+        return list(map(kernel, values))
+    found = {value: kernel(value) for value in distinct}
+    return list(map(found.__getitem__, values))
 
 
 def compiled(parameters: str, lines: Sequence[str], names: dict[str, Any]) -> Callable[..., Any]:

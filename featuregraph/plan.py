@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from featuregraph import jsonform
-from featuregraph.convert import BAD
+from featuregraph.convert import BAD, converted
 from featuregraph.errors import CompileError, FeatureOverflowError, RequestError
 from featuregraph.graph import Graph
 from featuregraph.ir import Node
@@ -102,9 +102,9 @@ class Plan:
             value = self.given[name](request.get(name))
             found[name] = None if value is BAD else value
         lengths: dict[str, int] = {}
-        for name in self.graph.candidates:
-            values = list(map(self.given[name], _values(name, candidates.get(name, request.get(name)))))
-            found[name] = [None if v is BAD else v for v in values] if BAD in values else values
+        for name, type in self.graph.candidates.items():
+            values = _values(name, candidates.get(name, request.get(name)))
+            found[name] = converted(type, values)
             lengths[name] = len(values)
         if len(set(lengths.values())) > 1:
             missing = _without(self.graph, request, candidates)

@@ -18,6 +18,9 @@ import numpy as np
 from inference.backend import Array
 from inference.contract import FLOATS, TensorSpec
 
+# What the methods max() and all() of an array call, two Python calls later.
+_largest, _all = np.maximum.reduce, np.logical_and.reduce
+
 ALIGN = 64  # bytes between the starts of two tensors: what a runtime's vector loads like
 
 
@@ -49,8 +52,10 @@ class Arena:
         if not self._checked:
             return True
         if self._ids is not None:
-            return bool(np.less(self._ids, self._limits, out=self._scratch).all())
-        return bool(np.isfinite(self._flat, out=self._scratch).all())
+            np.less(self._ids, self._limits, out=self._scratch)
+        else:
+            np.isfinite(self._flat, out=self._scratch)
+        return bool(_all(self._scratch))
 
 
 def arenas(specs: Sequence[TensorSpec]) -> list[Arena]:
@@ -65,5 +70,5 @@ def rows_sound(spec: TensorSpec, rows: Array) -> bool:
     """Tell whether the candidates' ids lie in their vocabulary, or their floats are finite."""
     if spec.vocab is not None:
         # a negative id is a huge unsigned number: one comparison for both ends
-        return int(rows.view(f"u{rows.itemsize}").max()) < spec.vocab
-    return spec.datatype not in FLOATS or bool(np.isfinite(rows).all())
+        return int(_largest(rows.view(f"u{rows.itemsize}"), None)) < spec.vocab
+    return spec.datatype not in FLOATS or bool(_all(np.isfinite(rows), None))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import partial
 from time import perf_counter_ns
 from typing import cast, overload
 
+import msgspec
 import numpy as np
 
 from featuregraph.errors import RequestError
@@ -18,9 +18,10 @@ from inference.backend import Array
 from inference.errors import ContractError, ScoreError
 from inference.session import Model, Session, Timings
 
+_FEW = 512  # scores that are sorted in less time than it takes to leave some out
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
+
+class Ranking(msgspec.Struct, frozen=True):
     """The best candidates, best first, with what they were computed from."""
 
     items: tuple[int, ...]  # positions in the lists that were given
@@ -120,7 +121,7 @@ class Ranker:
             graph_id=result.graph_id,
             model=result.model,
             partial=result.partial,
-            timings=replace(result.timings, extraction_ns=extraction_ns),
+            timings=Timings(extraction_ns, result.timings.binding_ns, result.timings.model_ns),
         )
 
     def _extractor(self, request_id: str | None) -> Callable[..., FeatureVector]:
@@ -167,7 +168,7 @@ class Ranker:
 def best_first(scores: Array, k: int) -> list[int]:
     """Return the positions of the K largest of SCORES, largest first, ties in ascending position."""
     falling = -scores
-    if k < len(scores):
+    if k < len(scores) > _FEW:
         # Everything up to the k-th value, ties with it included, then one stable sort of those few.
         positions = np.flatnonzero(falling <= np.partition(falling, k - 1)[k - 1])
     else:

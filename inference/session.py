@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 
+import msgspec
 import numpy as np
 
 from featuregraph.graph import Graph
@@ -33,8 +34,7 @@ class Model:
         return self.spec.graph_id
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(msgspec.Struct, frozen=True):
     """Where one request's time went, in nanoseconds of wall time."""
 
     extraction_ns: int = 0
@@ -42,8 +42,7 @@ class Timings:
     model_ns: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """A model's outputs for one vector, with what they were computed from."""
 
     outputs: dict[str, Array]

@@ -2,8 +2,10 @@
 
 1. What is admitted takes no more than the budget.
 2. What an admitted item needs is admitted too.
-3. Where no item needs another, what is admitted is worth at least half of the best choice: by density alone a
-   small bargain could keep out the one large thing that matters, so the best single item is compared.
+3. Where no item needs another or stands for another, what is admitted is worth at least half of the best
+   choice: by density alone a small bargain could keep out the one large thing that matters, so the best
+   single item is compared.
+4. Of items that stand for one thing the best counts; what only the others need is not admitted with it.
 
 Pure: it knows neither rows nor states.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final, Generic, TypeVar
 
 Name = TypeVar("Name", bound=Hashable)
@@ -27,20 +30,38 @@ class Item(Generic[Name]):
     gain: float
     bytes: int
     needs: frozenset[Name] = frozenset()
+    saves: Name | None = None  # the one thing that it saves, where others may save it too
+
+
+Known = Mapping[Name, Item[Name]]
 
 
 def admit(items: Iterable[Item[Name]], budget: int) -> frozenset[Name]:
     """Return the names of those ITEMS to keep in BUDGET bytes."""
     known = {item.name: item for item in items}
-    if _bytes(known, known) <= budget:
-        return frozenset(known)
+    whole = _used(known, frozenset(known))
+    if _bytes(known, whole) <= budget:
+        return whole
     greedy = _greedy(known, budget)
+    first = _greedy({name: known[name] for name in whole}, budget)  # with no second choice
     single = max(
         (whole for name in known if _bytes(known, whole := _closure(known, name)) <= budget),
         key=lambda whole: _gain(known, whole),
         default=frozenset[Name](),
     )
-    return max(greedy, single, key=lambda names: _gain(known, names))
+    return max(greedy, first, single, key=lambda names: _gain(known, names))
+
+
+def worth(items: Iterable[Item[Name]]) -> float:
+    """Return what ITEMS save per query (ns): of those that save one thing, the best."""
+    alone = 0.0
+    best: dict[Name, float] = {}
+    for item in items:
+        if item.saves is None:
+            alone += item.gain
+        else:
+            best[item.saves] = max(best.get(item.saves, 0.0), item.gain)
+    return alone + sum(best.values())
 
 
 def readmit(items: Iterable[Item[Name]], budget: int, held: frozenset[Name]) -> frozenset[Name]:
@@ -53,22 +74,59 @@ def readmit(items: Iterable[Item[Name]], budget: int, held: frozenset[Name]) -> 
     return found if worth or not fits else still
 
 
-def _greedy(known: Mapping[Name, Item[Name]], budget: int) -> frozenset[Name]:
+def _greedy(known: Known[Name], budget: int) -> frozenset[Name]:
     """Return what fits, the densest first; one that does not fit is passed by, and others follow."""
     taken: frozenset[Name] = frozenset()
     wholes = {name: _closure(known, name) for name in known}
-    room = budget
     while True:
+        room, saved = budget - _bytes(known, taken), _saved(known, taken)
         added = [whole - taken for name, whole in wholes.items() if name not in taken]
-        useful = [some for some in added if _bytes(known, some) <= room and _gain(known, some) > 0]
+        sized = [(some, _bytes(known, some)) for some in added]
+        useful = [
+            (gain / max(1, size), some)
+            for some, size in sized
+            if size <= room and (gain := _adds(known, saved, some)) > 0
+        ]
         if not useful:
             return taken
-        best = max(useful, key=lambda some: _density(known, some))  # of equal ones, the first
-        room -= _bytes(known, best)
-        taken |= best
+        taken = _used(known, taken | max(useful, key=itemgetter(0))[1])  # of equal ones, the first
 
 
-def _closure(known: Mapping[Name, Item[Name]], name: Name) -> frozenset[Name]:
+def _saved(known: Known[Name], names: Iterable[Name]) -> dict[Name, float]:
+    """Return by thing what NAMES save of it."""
+    found: dict[Name, float] = {}
+    for item in (known[name] for name in names):
+        if item.saves is not None:
+            found[item.saves] = max(found.get(item.saves, 0.0), item.gain)
+    return found
+
+
+def _adds(known: Known[Name], saved: Mapping[Name, float], names: frozenset[Name]) -> float:
+    """Return what NAMES save beside what is SAVED."""
+    alone = sum(known[name].gain for name in names if known[name].saves is None)
+    both = _saved(known, names)
+    return alone + sum(max(0.0, gain - saved.get(thing, 0.0)) for thing, gain in both.items())
+
+
+def _used(known: Known[Name], names: frozenset[Name]) -> frozenset[Name]:
+    """Return NAMES without those that save what others save better, and what only they need."""
+    best: dict[Name, Name] = {}
+    for name in known:  # in order: of equal ones, the first
+        thing = known[name].saves
+        if name in names and thing is not None:
+            held = best.get(thing)
+            if held is None or known[name].gain > known[held].gain:
+                best[thing] = name
+    beaten = {n for n in names if (thing := known[n].saves) is not None and best[thing] != n}
+    if not beaten:
+        return names
+    left = names - beaten
+    needed = frozenset().union(*(known[name].needs for name in left))
+    only = frozenset().union(*(known[name].needs for name in beaten)) - needed
+    return left - {name for name in only if known[name].gain <= 0}
+
+
+def _closure(known: Known[Name], name: Name) -> frozenset[Name]:
     """Return NAME with all that it needs, and they need."""
     found: set[Name] = set()
     left = [name]
@@ -80,13 +138,9 @@ def _closure(known: Mapping[Name, Item[Name]], name: Name) -> frozenset[Name]:
     return frozenset(found)
 
 
-def _density(known: Mapping[Name, Item[Name]], names: frozenset[Name]) -> float:
-    return _gain(known, names) / max(1, _bytes(known, names))
+def _gain(known: Known[Name], names: Iterable[Name]) -> float:
+    return worth(known[name] for name in names)
 
 
-def _gain(known: Mapping[Name, Item[Name]], names: Iterable[Name]) -> float:
-    return sum(known[name].gain for name in names)
-
-
-def _bytes(known: Mapping[Name, Item[Name]], names: Iterable[Name]) -> int:
+def _bytes(known: Known[Name], names: Iterable[Name]) -> int:
     return sum(known[name].bytes for name in names)

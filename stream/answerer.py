@@ -17,13 +17,13 @@ from stream.decode import EventRow
 from stream.event_rows import EventRows
 from stream.follower import Follower
 from stream.installed import Installed, Together
-from stream.key_cache import KeyCache
+from stream.key_cache import KeyCache, Read
 from stream.key_rows import KeyRows, read_rows
 from stream.key_state import KeyState
 from stream.log import EventLog
 from stream.mode import KEEPING, RUNNING, Mode
 from stream.pace import Pace
-from stream.reads import decoding, known, reached, scan
+from stream.reads import decoding, from_then, known, reached, scan
 from stream.restart import resumed, save
 
 
@@ -71,7 +71,7 @@ class Answerer:
         if not isinstance(kept, KeyState) or kept.stale or t < kept.t:
             return None
         serving = self.together.serving(kept.choice)
-        if kept.binding is not serving.binding or plan.id in serving.logs:
+        if kept.binding is not serving.binding or serving.asked[plan.id].logged:
             return None
         values = self._answered(kept, serving.asked[plan.id], key, t, q, _nowhere)
         return FeatureVector(values, plan.id, t, now.known_ms, plan.partial(t, now.history_start_ms))
@@ -93,15 +93,13 @@ class Answerer:
             return _folded(plan, self._scan(key, installed.alone, t), t, q)
         serving = self.together.serving(kept.choice)
 
-        def scanned() -> KeyRows:
-            return self._scan(key, serving.logs[plan.id], t)
-
-        def decoded(reading: Reading) -> list[EventRow]:
+        def decoded(reading: Reading, since: int | None) -> list[EventRow]:
             with decoding(self._log):
-                return read_rows(reading, reached(self._log, key, t))
+                if since is None:
+                    return read_rows(reading, reached(self._log, key, t))
+                return reading.decoder.load(from_then(self._log, key)(reading.decoder, since))
 
-        source = decoded if isinstance(kept, EventRows) else scanned
-        return self._answered(kept, serving.asked[plan.id], key, t, q, source)
+        return self._answered(kept, serving.asked[plan.id], key, t, q, decoded)
 
     def _naive(self, installed: Installed, key: str, t: int, q: Mapping[str, Any]) -> dict[str, Any]:
         raw: list[Any] = []
@@ -114,10 +112,10 @@ class Answerer:
         return scan(self._log, binding, reached(self._log, key, t, t + 1), t)
 
     def _answered(
-        self, kept: KeyCache, asked: Asked, key: str, t: int, q: Mapping[str, Any], source: Any
+        self, kept: KeyCache, asked: Asked, key: str, t: int, q: Mapping[str, Any], read: Read
     ) -> dict[str, Any]:
         """Return what KEPT of KEY answers; see to it that it is saved and weighed when that is due."""
-        values = kept.answer(asked, t, q, source)
+        values = kept.answer(asked, t, q, read)
         if kept.unsaved >= self._pace.most_unsaved:
             self._save(key, kept)
         if kept.unweighed > WEIGH_EVERY:
@@ -188,5 +186,5 @@ def _folded(plan: Plan, rows: KeyRows, t: int, q: Mapping[str, Any]) -> dict[str
     return plan.publish(plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q))
 
 
-def _nowhere() -> KeyRows:
+def _nowhere(_: Reading, __: int | None) -> list[EventRow]:
     raise AssertionError("all that is read is held, so that nothing is read from the log")

@@ -14,12 +14,10 @@ from typing import Any
 
 from featuregraph import FeatureOverflowError, Plan
 from featuregraph.aggregates.weight import weigh
-from featuregraph.ir import toposort
 from featuregraph.layout import Layout
 from featuregraph.refresh import ANY, NEVER_READ, Copier, Place, Refresher, copier, is_settled, refresher
 from stream.cells import Readable
 
-LOGGED = -1  # the span, after all others, of what is read from the log: it moves at each query, as no other
 _VALUE_BYTES = 24
 
 Fold = Callable[[int, int, Mapping[str, Any]], Readable]
@@ -29,16 +27,18 @@ class Asked:
     """A plan on a layout: what its queries read.
 
     `numbers` are those of its aggregates' cells; that of one that is on the log is below zero, and ~number is
-    its cell on the layout LOGGED.
+    its cell on the layout LOGGED, whose spans are numbered after those of LAYOUT.
     """
 
     def __init__(self, plan: Plan, layout: Layout, logged: Layout | None = None) -> None:
         self.plan = plan
         self._layout = layout
+        self._on_log = logged
         self.numbers = [
             ~logged.index[demand] if logged is not None and demand in logged.index else layout.index[demand]
             for demand in plan.demands
         ]
+        self.logged = [~number for number in self.numbers if number < 0]
 
     @cached_property
     def refresher(self) -> Refresher:
@@ -48,23 +48,26 @@ class Asked:
 
     def _place(self, number: int) -> Place:
         if number < 0:
-            return Place(number, LOGGED, scanned=True)
+            assert self._on_log is not None, "it has a number there"
+            span = first_logged(self._layout) + self._on_log.cells[~number].span
+            return Place(number, span, scanned=True)
         cell = self._layout.cells[number]
         return Place(number, cell.span, cell.scanned)
 
     @cached_property
     def passing(self) -> Mapping[str, None]:
         """Return nothing for each feature that every query reads again: its value is not held until then."""
-        logged = {agg for agg, number in zip(self.plan.aggregates, self.numbers, strict=True) if number < 0}
-        features = self.plan.features.items()
-        return dict.fromkeys(
-            name for name, node in features if not is_settled(node) or not logged.isdisjoint(toposort([node]))
-        )
+        return dict.fromkeys(name for name, node in self.plan.features.items() if not is_settled(node))
 
     @cached_property
     def copier(self) -> Copier:
         """Return what copies the values, so that none that stands from query to query can be changed."""
         return copier({name: node for name, node in self.plan.features.items() if is_settled(node)})
+
+
+def first_logged(layout: Layout) -> int:
+    """Return the number among all spans of span 0 of what is on the log, beside the spans of LAYOUT."""
+    return 1 + max(layout.spans, default=-1)
 
 
 class Answers:

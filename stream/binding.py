@@ -53,8 +53,11 @@ class Binding:
         pace: Pace = PACE,
         before: Binding | None = None,
         tables: Tables = NO_TABLES,
+        log: Binding | None = None,
     ) -> None:
+        """Compile LAYOUT; LOG is what each query reads from the log, or builds of events that are held."""
         self.layout = layout
+        self.log = log
         self.pace = pace
         self.kernels = {number: self._kernel(number, before) for number in layout.cells}
         self.by_span: dict[int, list[int]] = {number: [] for number in layout.spans}

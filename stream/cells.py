@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from featuregraph.aggregates import NO_KEY, Grouped, aggregate_for
 from featuregraph.aggregates.sequence import LatestRows
 from featuregraph.build import TS
-from featuregraph.codegen import Source
 from featuregraph.ir import Node, Op
 from featuregraph.layout import Cell
 from featuregraph.scalar import OVERFLOW
@@ -307,11 +306,7 @@ class Items:
         self._computed = [n for n, node in agg.items if node.op not in (Op.FIELD, Op.TS, Op.EVENT_NAME)]
         for name, node in agg.items:
             source = row_source([node], places)
-            (text,) = source.add([node])
-            if source.lines:
-                one, source = source.function("r, t, q", text), Source({})
-                text = f"{source.bind(one)}(r, t, q)"
-            self.lists.append((name, source.function("rows, t, q", f"[{text} for r in rows]")))
+            self.lists.append((name, source.lister(node, "rows, t, q", "r", "rows")))
 
     def read(self, rows: Sequence[EventRow], t: int, q: Mapping[str, Any]) -> Any:
         """Return {item: list}, or OVERFLOW."""

@@ -65,7 +65,6 @@ class Serving(NamedTuple):
 
     binding: Binding  # of what is kept of a key
     asked: Mapping[str, Asked]  # by plan
-    logs: Mapping[str, Binding]  # by plan: of what is read from the log at each query
 
 
 class Together:
@@ -115,12 +114,13 @@ class Together:
 
     @cached_property
     def _all(self) -> Serving:
-        return Serving(self.binding, self.asked, {})
+        return Serving(self.binding, self.asked)
 
     def serving(self, choice: Choice) -> Serving:
         """Return the plans served in the ways of CHOICE."""
         if choice is STATES or choice == STATES:
             return self._all
+        choice = choice.ways
         found = self._servings.get(choice)
         if found is None:
             while len(self._servings) >= _MOST_SERVINGS:
@@ -137,17 +137,12 @@ class Together:
             if demand in choice.folded
         }
         layout = replace(layout, cells=dict(layout.cells) | cells)
-        binding = Binding(layout, self._key, self._unparsable, self._pace, self.binding, self._tables)
-        logs = {
-            plan.id: Binding(lay_out(found), self._key, self._unparsable, tables=self._tables)
-            for plan in self._plans
-            if (found := [d for d in plan.demands if d in choice.logged])
-        }
-        asked = {
-            plan.id: Asked(plan, layout, logs[plan.id].layout if plan.id in logs else None)
-            for plan in self._plans
-        }
-        return Serving(binding, asked, logs)
+        logged = lay_out((d for d in demands if d in choice.logged), self.binding.layout)
+        log = None
+        if logged.cells:
+            log = Binding(logged, self._key, self._unparsable, before=self.binding, tables=self._tables)
+        binding = Binding(layout, self._key, self._unparsable, self._pace, self.binding, self._tables, log)
+        return Serving(binding, {plan.id: Asked(plan, layout, logged) for plan in self._plans})
 
     @cached_property
     def declared(self) -> Declared:

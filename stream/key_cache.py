@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from featuregraph.aggregates.weight import weigh
 from featuregraph.layout import TS_PLACE
 from featuregraph.scalar import OVERFLOW
+from featuregraph.steps import widest
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import Asked
 from stream.binding import Binding, Reading
@@ -18,9 +19,12 @@ from stream.choice import STATES
 from stream.columns import Dictionary
 from stream.decode import EventRow
 from stream.event import Row
+from stream.held_events import HELD_BYTES, HeldEvents
 from stream.key_rows import Fetch, KeyRows, fill, read_rows
 from stream.migration import between
-from stream.rows import KeptRows
+from stream.rows import KeptRows, ScannedRows
+
+Read = Callable[[Reading, int | None], list[EventRow]]  # since when; None: as far as anybody reaches
 
 
 class KeyCache(KeyRows, ABC):
@@ -33,6 +37,7 @@ class KeyCache(KeyRows, ABC):
     def __init__(self, binding: Binding, t: int) -> None:
         super().__init__(binding)
         self._dictionary = Dictionary()
+        self.held = HeldEvents(self._dictionary, has_ties=binding.has_ties)
         self.t = t  # the latest query: rows that only earlier ones need may be gone
         self.stale = False
         self.unweighed = INT64_MAX  # rows pushed since `bytes` was last asked for
@@ -42,6 +47,45 @@ class KeyCache(KeyRows, ABC):
         self._taken: Mapping[int, KeptRows] | None = None  # the tracks that `_takes` appends to
         self._takes: Mapping[str, Callable[[Row], bool | None]] = {}  # by event
         self._latest = INT64_MIN  # no row that is held, or was dropped, is later
+
+    @property
+    def _kept_rows(self) -> Iterable[KeptRows]:
+        """Return all rows that are held, which share a dictionary."""
+        return chain(self.tracks.values(), self.held.rows)
+
+    def _built(
+        self,
+        binding: Binding,
+        reaches: Mapping[int, int | None],
+        wanted: Container[str],
+        read: Read,
+        t: int,
+    ) -> KeyRows:
+        """Return tracks of BINDING, each as far back from T as it REACHES, of rows that are held or READ.
+
+        Of the events that are WANTED the rows are held from now on.
+        """
+        layout, found = binding.layout, KeyRows(binding)
+        found.tracks = {number: ScannedRows(layout.tracks[number]) for number in reaches}
+        far: dict[str, list[int | None]] = {}
+        for number, reach in reaches.items():
+            for event in layout.tracks[number].events:
+                far.setdefault(event, []).append(reach)
+        begins = {event: None if (ms := widest(far[event])) is None else t - ms for event in sorted(far)}
+        fill(binding, found.tracks, self._rows_since(binding, begins, wanted, read), t)
+        return found
+
+    def _rows_since(
+        self, binding: Binding, begins: Mapping[str, int | None], wanted: Container[str], read: Read
+    ) -> Iterator[tuple[str, list[EventRow]]]:
+        for event, begin in begins.items():
+            rows = self.held.since(event, begin)
+            if rows is None and event in wanted:
+                whole = read(binding.readings[event], None)
+                self.held.keep(binding.readings[event], whole)
+                self.unweighed = INT64_MAX
+                rows = self.held.since(event, begin)
+            yield event, read(binding.readings[event], begin) if rows is None else rows
 
     def move(self, binding: Binding, fetch: Fetch) -> None:
         """Serve BINDING from now on, and keep what still means the same.
@@ -129,10 +173,10 @@ class KeyCache(KeyRows, ABC):
         self.tracks[number].insert(row)
 
     @abstractmethod
-    def answer(self, asked: Asked, t: int, q: Mapping[str, Any], source: Any) -> dict[str, Any]:
+    def answer(self, asked: Asked, t: int, q: Mapping[str, Any], read: Read) -> dict[str, Any]:
         """Return the public values of the plan ASKED at T, which is not before an earlier query's.
 
-        SOURCE reads from the log what is not kept.
+        READ gives the rows of an event, read from the log: of what is not kept.
 
         Raises:
             FeatureOverflowError: a value lies outside its type.
@@ -157,8 +201,8 @@ class KeyCache(KeyRows, ABC):
     @property
     def bytes(self) -> int:
         """Return about how many bytes of memory are held."""
-        rows = sum(rows.bytes for rows in self.tracks.values())
-        return rows + self.shared_bytes
+        events = HELD_BYTES * len(self.held.events)
+        return sum(rows.bytes for rows in self._kept_rows) + events + self.shared_bytes
 
     def fit(self, room: int) -> bool:
         """Keep less, so that it takes ROOM bytes at most; return False if it can not."""
@@ -171,18 +215,18 @@ class KeyCache(KeyRows, ABC):
         """Put rows into columns, once they may be many: those of all tracks, which share them."""
         if self._loose > self.binding.pace.most_loose:
             self._loose = 0
-            for rows in self.tracks.values():
+            for rows in self._kept_rows:
                 rows.put_away()
 
     def tidy(self, *, now: bool = False) -> None:
         """Forget values that no row holds any more, once they may be many, or NOW."""
         self._put_away()
         if now or self._dictionary.is_due:
-            self._dictionary.sweep(column for rows in self.tracks.values() for column in rows.columns)
+            self._dictionary.sweep(column for rows in self._kept_rows for column in rows.columns)
 
     @property
     def shared_bytes(self) -> int:
         """Return about how many bytes is held that tracks share: texts, and rows as they came."""
         return self._dictionary.bytes + weigh(
-            {id(row): row for rows in self.tracks.values() for row in rows.loose}.values()
+            {id(row): row for rows in self._kept_rows for row in rows.loose}.values()
         )

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from featuregraph.layout import FIRST_SLOT
 from featuregraph.refresh import ANY
 from featuregraph.types import INT64_MIN
-from stream.answers import LOGGED, Answers, Asked
+from stream.answers import Answers, Asked, first_logged
 from stream.binding import Binding, same_rows
 from stream.blocks.runs import Found
 from stream.cells import Readable
 from stream.choice import STATES, Choice, Costs
 from stream.columns import Dictionary
 from stream.decode import Decoder, EventRow
-from stream.key_cache import KeyCache
+from stream.event import Row
+from stream.held_events import HeldEvents
+from stream.key_cache import KeyCache, Read
 from stream.key_rows import Fetch, FetchSince, KeyRows, fill
 from stream.migration import between
+from stream.on_log import OnLog
 from stream.rows import Rows
 from stream.since import event_since, tracks_since
 from stream.sizing import CELL_BYTES, SPAN_BYTES, Sizes
 from stream.snapshot import SavedCell, Snapshot, fitted, places_of
 from stream.span import NEVER, RunningSpan
 
-Scan = Callable[[], "KeyRows"]
 Serve = Callable[[Choice], Binding]
 _INTERVALS = 8  # of which the mean is taken
 _TRIES = 4
+_RESTS = 4
 
 
 class KeyState(KeyCache):
@@ -42,6 +45,9 @@ class KeyState(KeyCache):
         self.choice = choice  # from the next query on
         self._serve = serve
         self._sizes = Sizes()
+        self._room = -1  # in which it was made to fit last
+        self._rests = 0  # how often what is kept stays as it is, since a change did not fit
+        self._margin = 0  # bytes of it that a choice leaves, since with less the latest one did not fit
         self.states: list[Any] = []  # by cell
         self.spans: dict[int, RunningSpan] = {}
         self._by_track: dict[int, list[tuple[int, RunningSpan]]] = {}
@@ -50,11 +56,11 @@ class KeyState(KeyCache):
         self._wake = INT64_MIN  # the least of these
         self._trims: dict[int, int] = {}  # by track: with more rows than these, some may be trimmed
         self._age = 0  # how often spans were brought on
-        self._moved: list[int] = []  # by span, LOGGED and ANY: at which age its rows changed last
+        self._moved: list[int] = []  # at which age its rows changed last, by span, kept or on the log; of ANY
         self._answers: dict[str, Answers] = {}  # by plan
         self.interval_ms = 0.0  # between queries, the latest few counting most
-        self._scan: Scan = lambda: KeyRows(binding)  # of the latest query
-        self._scanned: KeyRows | None = None
+        self._asking: tuple[Asked, Read] | None = None  # of the latest query
+        self._on_log: OnLog | None = None
 
     def load(self, fetch: Fetch, t: int) -> None:
         """Take all rows that a query from T on can see."""
@@ -130,6 +136,7 @@ class KeyState(KeyCache):
         self._bring(self.t)
         before = self.binding
         super().move(binding, fetch)
+        self.held.serve({} if binding.log is None else binding.log.readings)
         self._open(before)
 
     def _open(self, before: Binding) -> None:
@@ -159,8 +166,17 @@ class KeyState(KeyCache):
         self._wakes = dict.fromkeys(layout.tracks, INT64_MIN)
         self._trims = dict.fromkeys(layout.tracks, binding.pace.least_trim)
         self._wake = INT64_MIN
-        self._moved = [self._age] * (1 + max(layout.spans, default=-1) - min(LOGGED, ANY))
+        logged = 0 if binding.log is None else first_logged(binding.log.layout)
+        self._moved = [self._age] * (first_logged(layout) + logged - ANY)
+        self._on_log = None if binding.log is None else OnLog(binding.log)
         self._answers = {}
+
+    def push(self, rows: Sequence[Row]) -> None:
+        """Take more events, each early or late."""
+        super().push(rows)
+        if self._on_log is not None and self.binding.log is not None and not self.stale:
+            self._on_log.push(rows)
+            self.held.push(self.binding.log.readings, rows)
 
     def _insert(self, number: int, row: EventRow) -> None:
         rows, spans = self.tracks[number], self._by_track[number]
@@ -179,17 +195,17 @@ class KeyState(KeyCache):
         if not all(running.take_gone(row) for _, running in self._by_track[number]):
             self.stale = True
 
-    def answer(self, asked: Asked, t: int, q: Mapping[str, Any], source: Scan) -> dict[str, Any]:
+    def answer(self, asked: Asked, t: int, q: Mapping[str, Any], read: Read) -> dict[str, Any]:
         """Return the public values of the plan ASKED at T, which is not before an earlier query's.
 
-        SOURCE gives the rows of what is read from the log.
+        READ gives the rows of an event, read from the log: of what is not kept.
 
         Raises:
             FeatureOverflowError: a value lies outside its type.
         """
         self.interval_ms += (t - self.t - self.interval_ms) / _INTERVALS
         self.t = t
-        self._scan, self._scanned = source, None
+        self._asking = asked, read
         self._bring(t)
         self._put_away()
         for rows in self._filtered:
@@ -203,7 +219,10 @@ class KeyState(KeyCache):
     def _bring(self, t: int) -> None:
         """Bring all spans to T."""
         self._age += 1
-        self._moved[LOGGED] = self._age
+        if self._on_log is not None:
+            first = first_logged(self.binding.layout)
+            for number in self._on_log.due(t):
+                self._moved[first + number] = self._moved[ANY] = self._age
         if t < self._wake and not self._came:
             return
         for event in self._came:
@@ -217,9 +236,17 @@ class KeyState(KeyCache):
     def _fold_one(self, number: int, t: int, q: Mapping[str, Any]) -> Readable:
         if number >= 0:
             return self.fold([number], t, q)[0]
-        if self._scanned is None:
-            self._scanned = self._scan()
-        return self._scanned.fold([~number], t, q)[0]
+        assert self._on_log is not None, "something is on the log"
+        assert self._asking is not None, "a query asks"
+        return self._on_log.fold(~number, self._asking[0], t, q, self._build)
+
+    def _build(self, reaches: Mapping[int, int | None]) -> KeyRows:
+        """Return tracks of what is on the log, each as far back as it REACHES."""
+        assert self._asking is not None, "a query asks"
+        assert self.binding.log is not None, "something is on the log"
+        self.held.only(self.choice.held)
+        self.held.trim(self.t, self.binding.pace.least_trim)
+        return self._built(self.binding.log, reaches, self.choice.held, self._asking[1], self.t)
 
     def _move(self, number: int, t: int) -> int:
         """Bring the spans of a track to T; return when one of them moves again."""
@@ -288,14 +315,18 @@ class KeyState(KeyCache):
 
     def reconsider(self, room: int) -> None:
         """Choose anew how nodes are kept, in ROOM bytes; the next query moves over."""
-        if self._serve is not None and self.choice != STATES:
-            self.choice = self.costs(self._serve(STATES)).chosen(room)
+        if room <= self._room and self._rests > 0:
+            self._rests -= 1
+        elif self._serve is not None and self.choice != STATES:
+            self._margin -= self._margin // _TRIES  # what did not fit is tried again, ever more rarely
+            self.choice = self.costs(self._serve(STATES)).chosen(room - self._margin)
 
     def fit(self, room: int) -> bool:
         """Keep less, so that it takes ROOM bytes at most; return False if it can not."""
         if self._serve is None:
             return False
-        target = room
+        self._take_margin(room)
+        target = room - self._margin
         for _ in range(_TRIES):
             self.choice = self.choice.narrowed(self.costs(self._serve(STATES)).chosen(target, kept_only=True))
             binding = self._serve(self.choice)
@@ -304,18 +335,32 @@ class KeyState(KeyCache):
                 self._shed()  # rows that states have taken are folded from now on
                 return True
             self.move(binding, _nothing)
+            self.held.only(self.choice.held)
             self.tidy(now=True)
             excess = self.bytes - room
             if excess <= 0:
                 return True
             target -= excess + excess // 4
-        return False
+        self.choice = Choice(logged=frozenset(self._serve(STATES).layout.index))
+        self.move(self._serve(self.choice), _nothing)
+        self.held.only(())
+        self.tidy(now=True)
+        return self.bytes <= room
+
+    def _take_margin(self, room: int) -> None:
+        """Leave more of ROOM than before, if what was chosen in it takes more than was thought."""
+        excess = self.bytes - room
+        again = room == self._room
+        self._room = room
+        self._rests = _RESTS if again else 0
+        self._margin = min(room // 2, self._margin + excess + excess // 4) if again else 0
 
     def _shed(self) -> None:
         """Keep nothing but the choice; the next query begins anew with it."""
         self.tracks, self.spans, self.states, self._by_track, self._filtered = {}, {}, [], {}, []
-        self._wakes, self._moved, self._answers = {}, [self._age], {}
+        self._wakes, self._moved, self._answers, self._on_log = {}, [self._age], {}, None
         self._dictionary = Dictionary()
+        self.held = HeldEvents(self._dictionary, has_ties=self.binding.has_ties)
         self.stale = True
 
 

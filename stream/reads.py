@@ -25,6 +25,13 @@ def reached(log: EventLog, key: str, t: int, hi: int = END) -> Fetch:
     return fetch
 
 
+def from_then(log: EventLog, key: str) -> FetchSince:
+    """Return the function that reads the rows of KEY from a time on."""
+    return lambda decoder, since: log.scan_runs(
+        key, decoder.event, max(since, INT64_MIN), END, decoder.columns
+    )
+
+
 def known(log: EventLog, key: str, t: int, start: int) -> Fetch:
     """Return what reads the rows up to T without those not known then or before START (SEMANTICS 3.5)."""
 

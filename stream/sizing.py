@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from featuregraph.ir import Node
 from stream.binding import Binding
 from stream.choice import Costs, EventCost, SpanCost, SpanName, TrackCost, TrackName, span_name, track_name
+from stream.held_events import HELD_BYTES
 
 if TYPE_CHECKING:
     from stream.key_state import KeyState
@@ -13,6 +16,8 @@ if TYPE_CHECKING:
 SPAN_BYTES: Final = 500  # of the objects around a window, measured on CPython 3.11
 CELL_BYTES: Final = 1600  # of the objects and functions around a state
 _STATE_BYTES: Final = 200  # of a state that was never seen
+ORDER_BYTES: Final = 12  # of the time and the number of a row in columns
+_FLOAT_BYTES, _OTHER_BYTES = 8, 3  # of a value of a row in columns, before any was seen
 
 
 class Sizes:
@@ -21,18 +26,25 @@ class Sizes:
     def __init__(self) -> None:
         self._tracks: dict[TrackName, tuple[int, int]] = {}  # rows, bytes
         self._spans: dict[SpanName, tuple[int, int]] = {}
+        self._events: dict[str, float] = {}  # of those that were held: bytes a row
 
     def costs(self, full: Binding, key: KeyState) -> Costs:
         """Return what is known of the nodes of FULL for KEY, which keeps all or some of them."""
         self._look(key)
-        events = tuple(
-            EventCost(event, reading.decoder.read_rows or self._even(full, event), reading.decoder.row_ns)
-            for event, reading in full.readings.items()
-        )
+        events = tuple(self._event(full, key, event) for event in full.readings)
         tracks = tuple(self._track(full, key, number) for number in full.layout.tracks)
         spans = tuple(self._span(full, key, number) for number in full.layout.spans)
-        kept = sum(track.bytes for track in tracks if track.kept) + sum(s.bytes for s in spans if s.kept)
-        return Costs(key.interval_ms, events, tracks, spans, max(0, key.bytes - kept))
+        known = Costs(key.interval_ms, events, tracks, spans)
+        return replace(known, around=max(0, key.bytes - known.bytes))
+
+    def _event(self, full: Binding, key: KeyState, event: str) -> EventCost:
+        decoder = full.readings[event].decoder
+        rows = decoder.read_rows or self._even(full, event)
+        a_row = self._events.get(event)
+        if a_row is None:
+            a_row = ORDER_BYTES + sum(_width(node) for node in decoder.scan.slots if node is not None)
+        size = HELD_BYTES + int(rows * a_row)
+        return EventCost(event, rows, decoder.row_ns, size, event in key.held.events)
 
     def _even(self, full: Binding, event: str) -> int:
         """Return how many rows EVENT has, as if those of its widest track were of all its events evenly."""
@@ -43,7 +55,11 @@ class Sizes:
     def _look(self, key: KeyState) -> None:
         """Take note of the sizes of what is kept now."""
         columns = {number: rows.bytes for number, rows in key.tracks.items()}
-        shared = key.shared_bytes / max(1, sum(columns.values()))  # texts and loose rows, by size
+        held = key.held.sizes()
+        every = sum(columns.values()) + sum(size for _, size in held.values())
+        shared = key.shared_bytes / max(1, every)  # texts and loose rows, by size
+        for event, (count, size) in held.items():
+            self._events[event] = size * (1 + shared) / max(1, count)
         for number, rows in key.tracks.items():
             windows = SPAN_BYTES * len(key.binding.by_track[number])
             found = len(rows.ts), int(columns[number] * (1 + shared)) + windows
@@ -88,3 +104,7 @@ class Sizes:
             tuple(demands[n] for n in cells if full.kernels[n].scanned),
             kept=running is not None and bool(running.kernels),
         )
+
+
+def _width(node: Node) -> int:
+    return _FLOAT_BYTES if getattr(node.type, "kind", "") == "float64" else _OTHER_BYTES

@@ -8,12 +8,13 @@ here is asked once per type; the function it returns is called per value.
 from featuregraph.convert.literal import literal
 from featuregraph.convert.numeric import BAD, Bad
 from featuregraph.convert.public import changeable, is_public, owned, text_of, to_json_value, to_public
-from featuregraph.convert.raw import converter
+from featuregraph.convert.raw import converted, converter
 
 __all__ = [
     "BAD",
     "Bad",
     "changeable",
+    "converted",
     "converter",
     "is_public",
     "literal",

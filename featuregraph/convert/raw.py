@@ -10,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from functools import cache
 from math import isfinite
+from operator import attrgetter
 from struct import Struct
 from typing import Any, Final, TypeVar
 
@@ -51,6 +52,19 @@ def converter(type: Type) -> Converter:
             return _to_identifier
         case _:
             return _to_text
+
+
+def converted(type: Type, values: list[object]) -> list[Any]:
+    """Return VALUES, of which this takes possession, as those of TYPE; null where one has no form."""
+    # Lists of text come with each request of a ranker.
+    if type.is_text and set(map(_class, values)) == _TEXT and "".join(values).isascii():  # type: ignore[arg-type]
+        return values
+    found = list(map(converter(type), values))
+    return [None if value is BAD else value for value in found] if BAD in found else found
+
+
+_class: Final = attrgetter("__class__")
+_TEXT: Final = {str}
 
 
 def _to_int64(raw: object) -> int | Bad | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
+from struct import Struct
 from typing import Any
 
 from featuregraph.convert import text_of
@@ -20,16 +21,20 @@ def cross(node: Node) -> Kernel:
 
 def hash_row(node: Node) -> Kernel:
     """Return the kernel of hash: an embedding's row from 1 to buckets - 1, row 0 for null."""
-    text = text_of(node.args[0].scalar)
-    rows = node["buckets"] - 1
+    type = node.args[0].scalar
+    text, rows = text_of(type), node["buckets"] - 1
     # Copying a keyed state is cheaper than keying it anew.
-    keyed = blake2b(digest_size=8, key=node["seed"].to_bytes(8, "little"))
+    keyed = blake2b(digest_size=8, key=node["seed"].to_bytes(8, "little")).copy
+    number = Struct("<Q").unpack
 
-    def kernel(a: Any) -> Any:
+    def of_text(a: Any) -> Any:
         if a is None or a is OVERFLOW:
             return 0 if a is None else a
-        state = keyed.copy()
-        state.update(text(a).encode())
-        return int.from_bytes(state.digest(), "little") % rows + 1
+        state = keyed()
+        state.update(a.encode())
+        return number(state.digest())[0] % rows + 1
 
-    return kernel
+    def of_other(a: Any) -> Any:
+        return of_text(a if a is None or a is OVERFLOW else text(a))
+
+    return of_text if type.is_text else of_other

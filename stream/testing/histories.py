@@ -36,7 +36,16 @@ class Setup(NamedTuple):
 
 def _every(way: str) -> Chooser:
     """Return the chooser that keeps all aggregates in one way."""
-    return lambda layout: Choice(**{way: frozenset(layout.index)})
+
+    def choose(layout: Layout) -> Choice:
+        every, events = frozenset(layout.index), frozenset(layout.scans)
+        return {
+            "folded": Choice(folded=every),
+            "logged": Choice(logged=every),
+            "held": Choice(logged=every, held=events),
+        }[way]
+
+    return choose
 
 
 def _mixed(seed: int) -> Chooser:
@@ -46,7 +55,8 @@ def _mixed(seed: int) -> Chooser:
         ways: dict[int, set[Demand]] = {0: set(), 1: set(), 2: set()}
         for agg, include_now in layout.index:
             ways[Random(f"{seed} {agg.id}").randrange(3)].add((agg, include_now))
-        return Choice(frozenset(ways[1]), frozenset(ways[2]))
+        held = frozenset(event for event in layout.scans if Random(f"{seed} {event}").randrange(2))
+        return Choice(frozenset(ways[1]), frozenset(ways[2]), held)
 
     return choose
 
@@ -54,6 +64,7 @@ def _mixed(seed: int) -> Chooser:
 CHOOSERS: Mapping[str, Chooser] = {
     "folded": _every("folded"),
     "logged": _every("logged"),
+    "held": _every("held"),
     **{f"mixed {seed}": _mixed(seed) for seed in range(3)},
 }
 

@@ -89,9 +89,10 @@ def _ask(graph: fg.Graph | list[fg.Graph], **options: Any) -> Any:
     return replay(plans, EVENTS, QUERIES, **{"engine": "reference", "tables": given, **options})
 
 
-def test_labels_stand_beside_features() -> None:
+@pytest.mark.parametrize("engine", ["reference", "local"])
+def test_labels_stand_beside_features(engine: str) -> None:
     """What looks past the end of all events, of any key and name, is null in each of its columns."""
-    found = _ask(USER)
+    found = _ask(USER, engine=engine)
     assert found.column("views").to_pylist() == [2, 1, 2]
     assert found.column("buys").to_pylist() == [1, 0, None]
     assert found.column("items.item").to_pylist() == [["j"], [], None]

@@ -1,6 +1,7 @@
 """Cut the power at every write, refuse every call, kill 1,000 processes: all of what tests/crash samples.
 
     python tests/crash/run.py [power] [faults] [kill]     all three by default; about an hour on one core
+    python tests/crash/run.py power:sealed                the lives alone whose names begin with this
 
 Prints what was done; ends with exit code 1 at the first log that is not what it must be.
 """
@@ -37,9 +38,11 @@ def recorded(life: int, folder: Path) -> Sequence[Operation]:
     return record(command, log, folder / "trace")
 
 
-def power(folder: Path) -> None:
-    """Open every content that the disk may hold at every boundary of every life."""
+def power(folder: Path, named: str) -> None:
+    """Open every content that the disk may hold at every boundary of every life that is NAMED so."""
     for number, life in enumerate(LIVES):
+        if not life.name.startswith(named):
+            continue
         with tempfile.TemporaryDirectory(dir=folder) as place:
             operations = recorded(number, Path(place))
             survey = power_cuts(life, operations, Path(place) / "log")
@@ -49,9 +52,11 @@ def power(folder: Path) -> None:
         )
 
 
-def faults(folder: Path) -> None:
+def faults(folder: Path, named: str) -> None:
     """Refuse each call of two lives, and some of one that saves states, once and for good."""
     for number, most in ((0, None), (1, None), (SAVING, SOME_FAULTS)):
+        if not LIVES[number].name.startswith(named):
+            continue
         with tempfile.TemporaryDirectory(dir=folder) as place:
             tried = possible(recorded(number, Path(place)))
             tried = tried if most is None else Random().sample(tried, most)
@@ -63,7 +68,7 @@ def faults(folder: Path) -> None:
         )
 
 
-def kill(folder: Path) -> None:
+def kill(folder: Path, _: str) -> None:
     """Kill 1,000 writing processes, half of them with each `sync`."""
     for sync in SYNCS:
         with tempfile.TemporaryDirectory(dir=folder) as place:
@@ -77,7 +82,7 @@ def kill(folder: Path) -> None:
         )
 
 
-PARTS: dict[str, Callable[[Path], None]] = {"power": power, "faults": faults, "kill": kill}
+PARTS: dict[str, Callable[[Path, str], None]] = {"power": power, "faults": faults, "kill": kill}
 
 
 def say(line: str) -> None:
@@ -88,14 +93,15 @@ def say(line: str) -> None:
 
 def main() -> int:
     """Run the parts that are named; return the exit code."""
-    for name in sys.argv[1:] or PARTS:
+    for part in sys.argv[1:] or PARTS:
+        name, _, named = part.partition(":")
         if name != "kill" and strace() is None:
             say(f"{name}: skipped, strace is not installed or may not trace here")
             continue
         began = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             try:
-                PARTS[name](Path(folder))
+                PARTS[name](Path(folder), named)
             except AssertionError as error:
                 say(f"{name}: FAILED: {error}")
                 return 1

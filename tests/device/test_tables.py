@@ -37,6 +37,12 @@ class Price(fg.Table, key=fg.identifier, changing=True):
     brand = fg.category()
 
 
+class Rate(fg.Table, key=fg.int64, changing=True):
+    """Another, by numbers."""
+
+    r = fg.int64()
+
+
 class Shop:
     """Look-ups inside streams and at the query."""
 
@@ -246,3 +252,23 @@ def test_a_restart_with_another_version_reads_that_one(mode: Any, tmp_path: Path
         engine = Engine(log, "u", mode=mode, tables={"price": file}, pace=soon)
         engine.install(life.compile())
         assert engine.extract(plan, at_ms=T0 + 20)["sum"] == Decimal("7.00")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_look_up_may_wait_for_the_query(mode: Any, tmp_path: Path) -> None:
+    """By the age of a row, which is another at each query, as of the row: in an item, a filter and a sum."""
+    rows = [{"key": age, "ts_ms": T0, "r": 10 * age} for age in (3, 4, 5, 6)]
+    later = [{"key": age, "ts_ms": T0 + 18, "r": 999} for age in (3, 4, 5, 6)]
+    write_table(tmp_path / "rate", Rate.table, rows + later)
+    by_age = Rate[fg.age()].r
+    views = fg.rows(View)
+    features = {
+        "items": views.sequence(2, {"r": by_age}),
+        "some": views.where(by_age > 30).count(),
+        "sum": views.sum(by_age),
+    }
+    engine = _engine(tmp_path, mode=mode, tables={"rate": tmp_path / "rate"})
+    plan = engine.install(fg.Graph("g", features).compile())
+    for t, items, some, total in ((20, [40, 30], 2, 120), (21, [50, 40], 3, 150), (30, [None, None], 0, 0)):
+        found = engine.extract(plan, at_ms=T0 + t).values
+        assert found == {"items": {"r": items}, "some": some, "sum": total}

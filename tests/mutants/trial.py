@@ -42,6 +42,8 @@ LAWS = (
     "properties/admission",
     "properties/executors",
     "properties/served",
+    "columnar/kernels",
+    "columnar/parts",
 )
 LAW_FILES = tuple(law.replace("/", "/test_") + ".py" for law in LAWS)
 BROKEN = 3  # of the trial itself: it tells nothing of the mutant
@@ -62,14 +64,15 @@ def histories(seeds: range) -> None:
 
 
 def golden() -> None:
-    """Run the golden cases that are built in every mode of the engine."""
-    from featuregraph.testing.conformance import check_executor, load_cases
-    from stream.testing import EXECUTORS
+    """Run the golden cases that are built in every mode of the engine, and over columns."""
+    from featuregraph.testing.conformance import Executor, check_executor, load_cases
+    from stream.testing import EXECUTORS, ColumnarExecutor
 
+    executors: list[Executor] = [*EXECUTORS, ColumnarExecutor()]
     listed = json.loads(Path("tests/conformance/unsupported.json").read_text(encoding="utf-8"))
     unbuilt = {case for cases in listed["unsupported"].values() for case in cases}
     for case in load_cases(Path("tests/golden/vectors")):
-        for executor in EXECUTORS:
+        for executor in executors:
             if case.id not in unbuilt:
                 check_executor(executor, case)
 

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from featuregraph.convert import BAD, converter, literal, text_of, to_json_value, to_public
+from featuregraph.codegen import each
+from featuregraph.convert import BAD, converted, converter, literal, text_of, to_json_value, to_public
 from featuregraph.errors import CompileError
 from featuregraph.types import (
     BOOLEAN,
@@ -408,3 +409,28 @@ def test_forms_share_nothing_with_the_inside(form: Callable[[Any], Callable[[Any
     inside = {"a": [1]}
     form(RecordType((("a", INT64),)))(inside)["a"].append(2)
     assert inside == {"a": [1]}
+
+
+@pytest.mark.parametrize("type", ALL_TYPES, ids=str)
+@given(
+    values=st.lists(st.sampled_from([1, 1.0, True, "1", "a", "\ud800", "ä", Decimal(1), None, [1, 2], 2**70]))
+)
+def test_a_list_is_converted_as_its_values_are(type: Type, values: list[object]) -> None:
+    """Also where all of it is text, which needs no look at each value; what has no form is null."""
+    one = converter(type)
+    expected = [None if (made := one(value)) is BAD else made for value in values]
+    found = converted(type, list(values))
+    assert [(x.__class__, x) for x in found] == [(x.__class__, x) for x in expected]
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", None])))
+def test_a_costly_kernel_runs_once_for_what_comes_often(values: list[object]) -> None:
+    """Each value gets what the kernel says of it, in its place."""
+    calls: list[object] = []
+
+    def kernel(value: object) -> object:
+        calls.append(value)
+        return (value,)
+
+    assert each(kernel, values) == [(value,) for value in values]
+    assert len(calls) < 2 * len(set(values)) or not values

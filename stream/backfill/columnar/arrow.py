@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featuregraph.arrays.column import Array, Column, Mask
+from featuregraph.arrays.column import Array, Column, Mask, Words
 from featuregraph.types import AnyType, ListType, MapType, Type
 from stream.backfill.columnar.nested import Nested, Values, between
 from stream.backfill.columnar.values import converted
@@ -40,12 +40,14 @@ def _as_it_stands(array: pa.Array, type: Type) -> tuple[Column, Mask | None] | N
     integral = pa.types.is_integer(kind) and kind != pa.uint64()
     if type.kind == "boolean" and pa.types.is_boolean(kind):
         return Column(pc.fill_null(array, False).to_numpy(zero_copy_only=False), known), None
+    if known is not None and (integral or pa.types.is_floating(kind)):
+        array = pc.fill_null(array, 0)
     if type.is_integral and integral:
-        return Column(pc.fill_null(array, 0).to_numpy().astype(np.int64, copy=False), known), None
+        return Column(array.to_numpy().astype(np.int64, copy=False), known), None
     if type.kind == "float64" and integral:
-        return Column(pc.fill_null(array, 0).to_numpy().astype(np.float64), known), None
+        return Column(array.to_numpy().astype(np.float64), known), None
     if type.kind == "float64" and pa.types.is_floating(kind):
-        values = pc.fill_null(array, 0.0).to_numpy().astype(np.float64, copy=False) + 0.0  # no -0.0
+        values = array.to_numpy().astype(np.float64, copy=False) + 0.0  # no -0.0
         finite = np.isfinite(values)
         if finite.all():
             return Column(values, known), None
@@ -63,17 +65,39 @@ def _by_value(array: pa.Array, type: Type) -> tuple[Column, Mask | None]:
             array = array.dictionary_encode()
         except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
             return converted(type, array.to_pylist())
-    values, bad = converted(type, array.dictionary.to_pylist() or [None])
+    values, bad = _words(array.dictionary, type) or converted(type, array.dictionary.to_pylist() or [None])
     codes = array.indices
     known = codes.is_valid().to_numpy(zero_copy_only=False) if codes.null_count else None
-    codes = codes.fill_null(0).to_numpy()
-    found = values.take(codes)
+    codes = (codes.fill_null(0) if codes.null_count else codes).to_numpy()
+    if values.words is not None and len(values.words) == len(values):  # each code stands for its own word
+        found = Column(codes.astype(np.int32, copy=False), None, values.words)
+    else:
+        found = values.take(codes)
     if known is not None:
         found = Column(found.values, known if found.known is None else found.known & known, found.words)
     if bad is None:
         return found, None
     spread = bad[codes]
     return found, spread if known is None else spread & known
+
+
+def _words(dictionary: pa.Array, type: Type) -> tuple[Column, None] | None:
+    """Return text, or integers as text, as they stand; None where they need converting, or stand twice."""
+    kind = dictionary.type
+    if not type.is_text or not len(dictionary) or dictionary.null_count or not _has_text(kind):
+        return None
+    words = Words(map(str, dictionary.to_pylist()))
+    if len(set(words)) < len(words):
+        return None
+    return Column(np.arange(len(words), dtype=np.int32), None, words), None
+
+
+def _has_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_signed_integer(kind)
+    )
 
 
 def always_of(kind: pa.DataType, type: Type) -> bool:

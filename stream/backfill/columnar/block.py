@@ -23,7 +23,7 @@ class Block:
 
     starts: where each key's events begin, and where the last one's end. names: the number of each event's
     name, NUMBERS says whose it is. known: the known_ms of each, INT64_MIN for null; None if there are none.
-    field: the values of a field's node in each event.
+    field: the values in each event of a node that stands on one field; None for a node that does not.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Block:
         names: Array,
         numbers: Mapping[str, int],
         known: Array | None,
-        field: Callable[[Node], Column],
+        field: Callable[[Node], Column | None],
         orders: WordOrders,
     ) -> None:
         self.ts = ts
@@ -43,13 +43,13 @@ class Block:
         self.known = known
         self.orders = orders
         self._field = field
-        self._fields: dict[Node, Column] = {}
+        self._fields: dict[Node, Column | None] = {}
 
     def __len__(self) -> int:
         return len(self.ts)
 
-    def field(self, node: Node) -> Column:
-        """Return the values of the field NODE in each event, read once."""
+    def field(self, node: Node) -> Column | None:
+        """Return the values in each event of NODE, read once; None if it does not stand on one field."""
         if node not in self._fields:
             self._fields[node] = self._field(node)
         return self._fields[node]

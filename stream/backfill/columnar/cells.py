@@ -134,7 +134,7 @@ class Cell:
     ) -> tuple[Ranges, Mask | None]:
         """Return the ranges of TRACK for QUERIES, and those in which a filter overflows."""
         lo, hi = lo[queries], hi[queries]
-        first, behind = track.before[lo], track.before[hi]
+        first, behind = (lo, hi) if track.before is None else (track.before[lo], track.before[hi])
         broken = None if track.wild is None else track.wild[hi] > track.wild[lo]
         if cut and self._span.last is not None:
             first = np.maximum(first, behind - self._span.last)

@@ -50,10 +50,10 @@ class Events:
 
     def sorted(self, rows: Array) -> Array:
         """Return ROWS by (key, ts_ms, seq, user_id)."""
-        columns = [self.key[rows], self.ts[rows]]
-        columns += [column[rows] for column in (self.seq, self.tie) if column is not None]
-        order = sorted_order(columns, len(rows))
-        return rows[order]
+        columns = [column for column in (self.key, self.ts, self.seq, self.tie) if column is not None]
+        if len(rows) == self.source.count:
+            return sorted_order(columns, len(rows))
+        return rows[sorted_order([column[rows] for column in columns], len(rows))]
 
 
 def known_events(source: Source, key: str, *, with_seq: bool = False, strict: bool = False) -> Events:
@@ -89,7 +89,7 @@ def known_events(source: Source, key: str, *, with_seq: bool = False, strict: bo
     return Events(
         source,
         owner.words or (),
-        np.where(has_key, owner.values, -1),
+        owner.values if owner.known is None else np.where(has_key, owner.values, -1),
         name.words or (),
         name.values,
         ts.values,

@@ -22,6 +22,7 @@ from featuregraph.scalar import OVERFLOW
 
 _INT64_BITS = 63
 _DOUBLE_BITS = 53
+_NEAR_BITS = 20  # numbers whose sizes are so near have room in two int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +108,26 @@ def split(values: Array, least: int, bits: int) -> tuple[Array, Array]:
 
 def grid(values: Array) -> tuple[int, int]:
     """Return (exponent, width): all VALUES are integers of WIDTH bits times 2**EXPONENT."""
-    sizes = np.abs(values[values != 0.0])
-    if not len(sizes):
+    sizes = np.abs(values)
+    most = float(sizes.max(initial=0.0))
+    if not most:
         return 0, 1
+    if most < 2.0**_DOUBLE_BITS and (np.trunc(sizes) == sizes).all():
+        return 0, int(np.frexp(most)[1])
+    least = float(np.where(sizes == 0.0, most, sizes).min())
+    if np.frexp(most)[1] - np.frexp(least)[1] <= _NEAR_BITS:  # no need to know how many bits are used
+        exponent = int(np.frexp(least)[1]) - _DOUBLE_BITS
+        return exponent, int(np.frexp(most)[1]) - exponent
+    return _tight_grid(sizes[sizes != 0.0])
+
+
+def _tight_grid(sizes: Array) -> tuple[int, int]:
+    """Return what `grid` does, of positive numbers by their lowest bits."""
     fractions, exponents = np.frexp(sizes)
     integers = (fractions * 2.0**_DOUBLE_BITS).astype(np.int64)
     lowest = integers & -integers
-    least = int((exponents + np.frexp(lowest.astype(np.float64))[1]).min()) - _DOUBLE_BITS - 1
-    return least, int(exponents.max()) - least
+    exponent = int((exponents + np.frexp(lowest.astype(np.float64))[1]).min()) - _DOUBLE_BITS - 1
+    return exponent, int(exponents.max()) - exponent
 
 
 def _wide(values: Array, least: int) -> Array:

@@ -8,17 +8,21 @@ import numpy as np
 
 from featuregraph.arrays.column import Array
 
-CHUNK = 1 << 18  # rows of ranges that are spelled out at once
+CHUNK = 1 << 16  # rows of ranges that are spelled out at once
 
 
 def expanded(lo: Array, hi: Array) -> tuple[Array, Array]:
     """Return (number of the range, row) of each row in the ranges LO to before HI, range by range."""
+    return np.repeat(np.arange(len(lo)), hi - lo), rows_in(lo, hi)
+
+
+def rows_in(lo: Array, hi: Array) -> Array:
+    """Return the rows in the ranges LO to before HI, range by range."""
     counts = hi - lo
     ends = np.cumsum(counts)
-    total = int(ends[-1]) if len(ends) else 0
-    ranges = np.repeat(np.arange(len(lo)), counts)
-    rows = np.arange(total) + np.repeat(lo - (ends - counts), counts)
-    return ranges, rows
+    rows = np.repeat(lo - (ends - counts), counts)
+    rows += np.arange(len(rows))
+    return rows
 
 
 def chunks(lo: Array, hi: Array, size: int = CHUNK) -> Iterator[slice]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from featuregraph.arrays.column import Array, Column, Mask, Words
-from stream.backfill.columnar.expansion import expanded
+from stream.backfill.columnar.expansion import expanded, rows_in
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +64,30 @@ def joined(pieces: Sequence[Values]) -> Values:
     return Nested(offsets_of(np.concatenate([np.diff(piece.offsets) for piece in nested])), parts, over)
 
 
+def placed(pieces: Sequence[Values], places: Sequence[Array]) -> Values:
+    """Return the rows of PIECES at their PLACES, which are all rows of the result, each once."""
+    if len(pieces) == 1 and (np.diff(places[0]) == 1).all():
+        return pieces[0]
+    columns = [piece for piece in pieces if isinstance(piece, Column)]
+    if columns:
+        return scattered(columns, places, sum(map(len, places)))
+    nested = [piece for piece in pieces if isinstance(piece, Nested)]
+    counts = np.zeros(sum(map(len, places)), np.int64)
+    for piece, place in zip(nested, places, strict=True):
+        counts[place] = np.diff(piece.offsets)
+    offsets = offsets_of(counts)
+    parts = {}
+    for name in nested[0].parts:
+        members = (rows_in(offsets[place], offsets[place + 1]) for place in places)
+        parts[name] = scattered([piece.parts[name] for piece in nested], members, int(offsets[-1]))
+    over = None
+    if any(piece.over is not None for piece in nested):
+        over = np.zeros(len(counts), np.bool_)
+        for piece, place in zip(nested, places, strict=True):
+            over[place] = False if piece.over is None else piece.over
+    return Nested(offsets, parts, over)
+
+
 # ---------------------------------------------------------------- columns end to end
 
 
@@ -101,3 +125,18 @@ def _of_one_vocabulary(columns: Sequence[Column]) -> tuple[Sequence[Column], Wor
         values = np.array(codes or [0], np.int32)[one.values if codes else np.zeros(len(one), np.intp)]
         recoded.append(replace(one, values=values))
     return recoded, Words(numbers)
+
+
+def scattered(columns: Sequence[Column], places: Iterable[Array], count: int) -> Column:
+    """Return the rows of COLUMNS of one type at their PLACES, which are the COUNT rows of the result."""
+    columns, words = _of_one_vocabulary(columns)
+    values = np.zeros(count, columns[0].values.dtype)
+    known = None if all(c.known is None for c in columns) else np.ones(count, np.bool_)
+    over = None if all(c.over is None for c in columns) else np.zeros(count, np.bool_)
+    for column, place in zip(columns, places, strict=True):
+        values[place] = column.values
+        if known is not None and column.known is not None:
+            known[place] = column.known
+        if over is not None and column.over is not None:
+            over[place] = column.over
+    return Column(values, known, words, over)

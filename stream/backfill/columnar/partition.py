@@ -7,6 +7,7 @@ before every range that a row follows, or after it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.types import Type
 from stream.backfill.columnar.coding import Coding
 from stream.backfill.columnar.expansion import chunks, expanded
+from stream.backfill.columnar.order import is_ascending
 
 _INT64_BITS = 63
 
@@ -21,8 +23,7 @@ _INT64_BITS = 63
 class Partition:
     """The rows that have a value in COLUMN, sorted by (value, row).
 
-    rows: their numbers, in that order; place: where in it each row stands, -1 without a value.
-    before, after: the row of the same value before and after each row; -1 and the number of rows for none.
+    rows: their numbers, in that order.
     """
 
     def __init__(self, type: Type, column: Column) -> None:
@@ -35,16 +36,44 @@ class Partition:
         packed.sort()
         self._packed = packed
         self.rows: Array = packed & ((1 << self._bits) - 1)
-        self.place = np.full(count, -1)
-        self.place[self.rows] = np.arange(len(self.rows))
-        alike = (packed[1:] >> self._bits) == (packed[:-1] >> self._bits)
-        # A row without a value is neither the first nor the last of it in any range.
-        self.before = np.full(count, count)
-        self.after = np.full(count, -1)
-        self.before[self.rows] = -1
-        self.after[self.rows] = count
-        self.before[self.rows[1:][alike]] = self.rows[:-1][alike]
-        self.after[self.rows[:-1][alike]] = self.rows[1:][alike]
+        self._count = count
+
+    @cached_property
+    def _alike(self) -> Mask:
+        """Return where in `rows` a row has the value of the one before it; the first never has."""
+        alike = np.zeros(len(self.rows), np.bool_)
+        codes = self._packed >> self._bits
+        np.equal(codes[1:], codes[:-1], out=alike[1:])
+        return alike
+
+    @cached_property
+    def place(self) -> Array:
+        """Return where in `rows` each row stands, -1 without a value."""
+        place = np.full(self._count, -1)
+        place[self.rows] = np.arange(len(self.rows))
+        return place
+
+    @cached_property
+    def before(self) -> Array:
+        """Return the row of the same value before each row, -1 for none; the number of rows without a value.
+
+        A row without a value is the first of it in no range.
+        """
+        before = np.full(self._count, self._count)
+        previous = np.empty_like(self.rows)
+        previous[:1] = -1
+        previous[1:] = self.rows[:-1]
+        before[self.rows] = np.where(self._alike, previous, -1)
+        return before
+
+    @cached_property
+    def after(self) -> Array:
+        """Return the row of the same value after each row, the number of rows for none; -1 for no value."""
+        after = np.full(self._count, -1)
+        following = np.full_like(self.rows, self._count)
+        following[:-1] = np.where(self._alike[1:], self.rows[1:], self._count)
+        after[self.rows] = following
+        return after
 
     def latest(self, lo: Array, hi: Array) -> Iterator[tuple[slice, Array, Array]]:
         """Give, in chunks, the latest row of each value in the ranges LO to HI.
@@ -72,6 +101,31 @@ class Partition:
 
 def counted_once(partition: Partition, lo: Array, hi: Array) -> Array:
     """Return how many values the ranges LO to HI hold: the rows that none of their value comes before."""
+    if is_ascending(lo) and is_ascending(hi):
+        return _counted_in_turn(partition.before, lo, hi)
+    return _counted_one_by_one(partition, lo, hi)
+
+
+def _counted_in_turn(before: Array, lo: Array, hi: Array) -> Array:
+    """Count where ranges begin and end in turn, as windows do: a row counts for ranges in a row.
+
+    It counts where hi > row and before < lo <= row: from the first range with hi > row and lo > before, to
+    before the first one with lo > row. One is added at the first of them and taken away after the last.
+    """
+    rows = len(before)
+    begun = np.zeros(rows + 2, np.int32)  # at p + 1: how many ranges have lo <= p
+    np.cumsum(np.bincount(lo, minlength=rows + 1), out=begun[1:])
+    ended = np.cumsum(np.bincount(hi, minlength=rows + 1)[:rows], dtype=np.int32)
+    first = np.maximum(ended, begun[before + 1])
+    behind = begun[1 : rows + 1]
+    counts = np.flatnonzero(first < behind)
+    steps = np.bincount(first[counts], minlength=len(lo) + 1)
+    steps -= np.bincount(behind[counts], minlength=len(lo) + 1)
+    total: Array = np.cumsum(steps[: len(lo)])
+    return total
+
+
+def _counted_one_by_one(partition: Partition, lo: Array, hi: Array) -> Array:
     found = np.zeros(len(lo), np.int64)
     for part in chunks(lo, hi):
         counts = hi[part] - lo[part]

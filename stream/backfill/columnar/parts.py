@@ -12,9 +12,10 @@ from featuregraph import FeatureOverflowError, Plan
 from featuregraph.types import ListType, RecordType
 from stream.backfill.columnar.arrow import arrays_of
 from stream.backfill.columnar.events import Events, known_events
+from stream.backfill.columnar.fields import Fields
 from stream.backfill.columnar.nested import Nested, Values
 from stream.backfill.columnar.queries import of_table
-from stream.backfill.columnar.replay import Fields, answered, asks_for_seq
+from stream.backfill.columnar.replay import answered, asks_for_seq
 from stream.backfill.columnar.source import Flat
 from stream.backfill.part import Answers, Counts, Part
 from stream.errors import BackfillError
@@ -48,7 +49,7 @@ def _check_overflow(plan: Plan, values: Mapping[str, Values], part: Part) -> Non
         raise FeatureOverflowError(name, f"query {part.places[row] + 1}, key {key!r:.60} at {t}")
 
 
-def _table(plan: Plan, values: Mapping[str, Values]) -> pa.Table:
+def _table(plan: Plan, values: dict[str, Values]) -> pa.Table:
     try:
         return pa.table(_columns(plan, values))
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowCapacityError) as error:
@@ -58,10 +59,10 @@ def _table(plan: Plan, values: Mapping[str, Values]) -> pa.Table:
         ) from error
 
 
-def _columns(plan: Plan, values: Mapping[str, Values]) -> dict[str, pa.ChunkedArray]:
+def _columns(plan: Plan, values: dict[str, Values]) -> dict[str, pa.ChunkedArray]:
     columns: dict[str, pa.ChunkedArray] = {}
     for name, node in plan.graph.features.items():
-        found = values[name]
+        found = values.pop(name)  # each as soon as it is Arrow's
         if isinstance(node.type, RecordType):
             assert isinstance(found, Nested)
             for item, type in node.type.items:

@@ -9,28 +9,26 @@ events, queries
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from featuregraph import Graph, Plan
-from featuregraph.arrays.column import Array, Column
+from featuregraph.arrays.column import Array
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.layout import Layout, lay_out
-from featuregraph.types import Type
 from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.block import Block
 from stream.backfill.columnar.events import Events
 from stream.backfill.columnar.features import Features, Shared
-from stream.backfill.columnar.nested import Values, joined
-from stream.backfill.columnar.source import Read
-from stream.backfill.columnar.values import converted
+from stream.backfill.columnar.fields import Fields, Picked
+from stream.backfill.columnar.nested import Values, offsets_of, placed
 
-BLOCK_ROWS = 1 << 19  # events of a block; a key with more is a block of its own
+BLOCK_ROWS = 1 << 17  # events of a block; a key with more is a block of its own
 BLOCK_QUERIES = 1 << 16
 
-Found = Mapping[str, Values]  # by feature
+Found = dict[str, Values]  # by feature
 
 
 def is_columnar(graph: Graph) -> bool:
@@ -56,28 +54,22 @@ def answered(
 ) -> list[Found]:
     """Return the features of each of PLANS at its queries, which differ in what they bring only."""
     layout = lay_out(demand for plan in plans for demand in plan.demands)
-    found: list[list[Found]] = [[] for _ in plans]
+    found: list[list[dict[str, Values]]] = [[] for _ in plans]
     places = []
     for block, queries in _blocks(layout, events, fields, asked[0]):
         shared = Shared(layout, block.block, _within(asked[0].take(queries), block.first_key))
         for plan, whole, values in zip(plans, asked, found, strict=True):
             mine = shared.asked if whole is asked[0] else _within(whole.take(queries), block.first_key)
-            values.append(Features(plan, shared, mine).values())
+            values.append(dict(Features(plan, shared, mine).values()))
         places.append(queries)
         done(len(queries))
-    order = np.concatenate(places)
-    back = np.empty_like(order)
-    back[order] = np.arange(len(order))
-    is_placed = bool((np.diff(order) == 1).all())
-    return [_together(values, None if is_placed else back) for values in found]
+    return [_together(values, places) for values in found]
 
 
-def _together(pieces: Sequence[Found], back: Array | None) -> Found:
-    whole = {}
-    for name in pieces[0]:
-        values = joined([piece[name] for piece in pieces])
-        whole[name] = values if back is None else values.take(back)
-    return whole
+def _together(pieces: Sequence[dict[str, Values]], places: Sequence[Array]) -> Found:
+    """Return PIECES, whose rows belong to PLACES, by feature; they are given up on the way."""
+    names = list(pieces[0])
+    return {name: placed([piece.pop(name) for piece in pieces], places) for name in names}
 
 
 def _within(asked: Asked, first_key: int) -> Asked:
@@ -99,21 +91,23 @@ def _blocks(layout: Layout, events: Events, fields: Fields, asked: Asked) -> Ite
     wanted[asked.key] = True  # -1 stands for no key: the last place
     named = np.array([name in layout.scans for name in events.names] or [False])
     rows = events.rows
-    chosen = wanted[events.key[rows]] & named[events.name[rows]]
-    rows = events.sorted(rows if chosen.all() else rows[chosen])
-    begins = np.searchsorted(events.key[rows], np.arange(len(events.keys) + 1))
+    chosen = wanted[events.key] & named[events.name]  # key -1 as the last place, too
+    rows = rows[chosen[rows]]
+    begins = offsets_of(np.bincount(events.key[rows], minlength=len(events.keys)))
+    rows = events.sorted(rows)
+    fields.wanted = len(rows)
     queries = np.lexsort((asked.t, asked.key))
     asks = np.searchsorted(asked.key[queries], np.arange(len(events.keys) + 1))
     start, first_query = 0, 0
     while True:
         end = _end(begins, asks, start)
-        mine = rows[begins[start] : begins[end]]
+        mine = Picked(rows[begins[start] : begins[end]])
         block = Block(
-            events.ts[mine],
+            mine.of(events.ts),
             begins[start : end + 1] - begins[start],
-            events.name[mine],
+            mine.of(events.name),
             {name: number for number, name in enumerate(events.names)},
-            None if events.known is None else events.known[mine],
+            None if events.known is None else mine.of(events.known),
             fields.of(mine),
             events.orders,
         )
@@ -131,29 +125,3 @@ def _end(begins: Array, asks: Array, start: int) -> int:
     by_rows = int(np.searchsorted(begins, begins[start] + BLOCK_ROWS, side="right")) - 1
     by_queries = int(np.searchsorted(asks, asks[start] + BLOCK_QUERIES, side="right")) - 1
     return min(max(start + 1, min(by_rows, by_queries)), last)
-
-
-class Fields:
-    """The fields of EVENTS, each read once."""
-
-    def __init__(self, events: Events) -> None:
-        self._events = events
-        self._read: dict[tuple[str, Type], Read] = {}
-
-    def of(self, rows: Array) -> Callable[[Node], Column]:
-        """Return the function from a field's node to its values in ROWS."""
-        return lambda node: self._column(node["name"], node.scalar, rows)
-
-    def _column(self, name: str, type: Type, rows: Array) -> Column:
-        if name == "seq":
-            assert self._events.seq is not None
-            numbers, places = np.unique(self._events.seq[rows], return_inverse=True)
-            return converted(type, numbers.tolist() or [None])[0].take(places)
-        return self.read(name, type).column.take(rows)
-
-    def read(self, name: str, type: Type) -> Read:
-        """Return the field NAME of all events as TYPE."""
-        key = name, type
-        if key not in self._read:
-            self._read[key] = self._events.source.read(name, type)
-        return self._read[key]

@@ -11,9 +11,10 @@ from featuregraph import Plan
 from featuregraph.answer import Outcome
 from featuregraph.errors import EventError
 from stream.backfill.columnar.events import Events, known_events
+from stream.backfill.columnar.fields import Fields
 from stream.backfill.columnar.outcomes import outcomes
 from stream.backfill.columnar.queries import of_rows
-from stream.backfill.columnar.replay import Fields, answered, asks_for_seq
+from stream.backfill.columnar.replay import answered, asks_for_seq
 from stream.backfill.columnar.source import Raws, Source
 
 Entry = Mapping[str, Any]

@@ -18,12 +18,13 @@ from stream.backfill.columnar.rows import Rows
 class Track:
     """Rows of a block.
 
-    before: how many of them come before each event of the block, and all. wild: the same of those whose
-    filter overflows, None if there are none. known: their known_ms, as in the block.
+    before: how many of them come before each event of the block, and all; None: all events are rows.
+    wild: the same of those whose filter overflows, None if there are none.
+    known: their known_ms, as in the block.
     """
 
     rows: Rows
-    before: Array
+    before: Array | None
     wild: Array | None = None
     known: Array | None = None
 
@@ -45,22 +46,21 @@ class Tracks:
     def _all(self, events: Sequence[str]) -> Track:
         block = self._block
         chosen = block.of_events(events)
-        places = None if chosen.all() else np.flatnonzero(chosen)
+        every = bool(chosen.all())
+        places = None if every else np.flatnonzero(chosen)
         ts = block.ts if places is None else block.ts[places]
 
         def leaf(node: Node) -> Column | None:
             match node.op:
                 case Op.TS:
                     return Column(ts)
-                case Op.FIELD:
-                    found = block.field(node)
-                    return found if places is None else found.take(places)
                 case Op.EVENT_NAME:
                     names = block.names if places is None else block.names[places]
                     return Column(names.astype(np.int32), None, Words(block.numbers))
-            return None
+            found = block.field(node)
+            return found if found is None or places is None else found.take(places)
 
-        before = counted(chosen)
+        before = None if every else counted(chosen)
         rows = Rows(ts, self._longest(before), Space(len(ts), leaf).column, block.orders)
         known = block.known
         return Track(rows, before, known=known if known is None or places is None else known[places])
@@ -71,8 +71,9 @@ class Tracks:
         passes: Mask = verdict.values if verdict.known is None else verdict.values & verdict.known
         places = np.flatnonzero(passes)
         rows = whole.rows
-        before = counted(passes)[whole.before]
-        wild = None if verdict.over is None else counted(verdict.over)[whole.before]
+        before, wild = counted(passes), None if verdict.over is None else counted(verdict.over)
+        if whole.before is not None:
+            before, wild = before[whole.before], None if wild is None else wild[whole.before]
         kept = Rows(
             rows.ts[places],
             self._longest(before),
@@ -81,8 +82,9 @@ class Tracks:
         )
         return Track(kept, before, wild)
 
-    def _longest(self, before: Array) -> int:
-        return int(np.diff(before[self._block.starts]).max(initial=0))
+    def _longest(self, before: Array | None) -> int:
+        starts = self._block.starts
+        return int(np.diff(starts if before is None else before[starts]).max(initial=0))
 
 
 def counted(chosen: Mask) -> Array:

@@ -6,7 +6,8 @@ import numpy as np
 
 from featuregraph.arrays.column import Array
 from featuregraph.ir import Node
-from stream.backfill.columnar.expansion import expanded
+from featuregraph.steps import is_static
+from stream.backfill.columnar.expansion import expanded, rows_in
 from stream.backfill.columnar.masks import any_of
 from stream.backfill.columnar.nested import Nested, offsets_of
 from stream.backfill.columnar.rows import Ranges, Rows, seen_from
@@ -18,6 +19,11 @@ def sequence(agg: Node, rows: Rows, ranges: Ranges) -> Nested:
     if by is None:
         lo = np.maximum(ranges.lo, ranges.hi - agg["n"])
         counts = ranges.hi - lo
+        if all(_stands(rows, item) for _, item in agg.items):
+            chosen = rows_in(lo, ranges.hi)
+            return Nested(
+                offsets_of(counts), {name: rows.column(item).take(chosen) for name, item in agg.items}
+            )
         numbers, chosen = expanded(lo, ranges.hi)
     else:
         numbers, chosen = _latest_of_each(rows, by, ranges, agg["n"])
@@ -29,6 +35,11 @@ def sequence(agg: Node, rows: Rows, ranges: Ranges) -> Nested:
         if part.over is not None:
             found = found.but_over(any_of(part.over, numbers, len(ranges)))
     return found.but_over(rows.any_over(by, ranges))
+
+
+def _stands(rows: Rows, item: Node) -> bool:
+    """Tell whether ITEM is a value of the row alone, and never overflows."""
+    return is_static(item) and rows.column(item).over is None
 
 
 def _latest_of_each(rows: Rows, by: Node, ranges: Ranges, most: int) -> tuple[Array, Array]:

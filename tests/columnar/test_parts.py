@@ -1,0 +1,121 @@
+"""Arrow in, Arrow out: replay over columns gives the table that the reference gives, or its error."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from featuregraph import Graph
+from featuregraph.arrays import Column, column
+from featuregraph.errors import EventError, FeatureGraphError
+from featuregraph.ir import Op, toposort
+from featuregraph.testing.graphs import random_graph
+from featuregraph.testing.logs import random_workload
+from featuregraph.testing.values import World
+from featuregraph.types import INT64, STRING
+from featuregraph.values import same
+from stream.backfill.columnar import replay
+from stream.backfill.columnar.nested import Nested, offsets_of, placed
+from stream.backfill.columnar.order import sorted_order
+from stream.backfill.columnar.partition import Partition, counted_once
+from stream.backfill.columnar.values import internal
+from stream.backfill.executors import executor
+from stream.backfill.job import run
+from stream.errors import StreamError
+
+pa = pytest.importorskip("pyarrow")
+
+SEEDS = st.integers(0, 2**48)
+
+
+def ran(engine: str, graph: Graph, events: Any, queries: Any) -> Any:
+    """Return the table and the report of a run, or the kind of its error."""
+    try:
+        return run([graph.compile()], events, queries, executor(engine, "auto"))
+    except (FeatureGraphError, StreamError) as error:
+        return type(error), getattr(error, "feature", None)
+
+
+@pytest.mark.parametrize("rows", [1, replay.BLOCK_ROWS])
+@settings(max_examples=20)
+@given(seed=SEEDS)
+def test_a_table_is_the_reference_s(rows: int, seed: int) -> None:
+    """Values, types, what was unparsable; whatever the blocks are."""
+    from featuregraph.arrow import write_events, write_queries
+
+    rng = Random(seed)
+    world = World.any(rng)
+    graph = Graph.from_json(random_graph(rng, world))
+    aggregates = [node["agg"] for node in toposort(graph.features.values()) if node.op is Op.AGG]
+    assume("decayed_sum" not in aggregates)
+    work = random_workload(rng, world, [graph], events=40, queries=12)
+    events: Any = [entry for entry in work.arrivals if "event" in entry]
+    try:
+        queries = write_queries(graph, work.queries)
+        if rng.random() < 0.5:
+            events = write_events(events)
+    except (FeatureGraphError, UnicodeEncodeError):
+        assume(False)
+    for name, kind in (("as_known", pa.bool_()), ("history_start_ms", pa.int64())):
+        queries = queries.append_column(name, pa.array([query.get(name) for query in work.queries], kind))
+    before, replay.BLOCK_ROWS = replay.BLOCK_ROWS, rows
+    try:
+        found = ran("local", graph, events, queries)
+    finally:
+        replay.BLOCK_ROWS = before
+    # The reference is handed the events of the queried keys alone: it meets no fault of the others.
+    expected = ran("device" if found[0] is EventError else "reference", graph, events, queries)
+    if isinstance(expected[0], type):
+        assert found == expected
+        return
+    assert found[0].schema == expected[0].schema
+    assert same(found[0].to_pylist(), expected[0].to_pylist())
+    assert found[1].unparsable == expected[1].unparsable
+
+
+# ---------------------------------------------------------------- what the parts stand on
+
+
+@given(seed=SEEDS)
+def test_distinct_values_are_counted_in_turn_as_one_by_one(seed: int) -> None:
+    """Ranges that begin and end in turn give what any order of them gives."""
+    rng = Random(seed)
+    codes = [rng.choice([None, 1, 2, 3, 40]) for _ in range(30)]
+    lo, hi = (np.sort(np.array([rng.randint(0, 30) for _ in range(12)])) for _ in range(2))
+    hi = np.maximum(lo, hi)
+    partition = Partition(INT64, column(INT64, codes))
+    expected = [len({x for x in codes[a:b] if x is not None}) for a, b in zip(lo, hi, strict=True)]
+    assert counted_once(partition, lo, hi).tolist() == expected
+    assert counted_once(partition, lo[::-1], hi[::-1]).tolist() == expected[::-1]
+
+
+@given(seed=SEEDS)
+def test_rows_are_sorted_by_columns(seed: int) -> None:
+    """The first column decides first; equal rows stay in their order, however far apart values are."""
+    rng = Random(seed)
+    wide = rng.choice([3, 2**62])
+    columns = [np.array([rng.randint(-wide, wide) for _ in range(20)]) for _ in range(2)]
+    expected = sorted(range(20), key=lambda i: (columns[0][i], columns[1][i], i))
+    assert sorted_order(columns, 20).tolist() == expected
+
+
+@given(seed=SEEDS)
+def test_pieces_come_to_their_places(seed: int) -> None:
+    """Columns and lists, of words of their own too."""
+    rng = Random(seed)
+    rows = [[rng.choice(["a", "b", None, "é"]) for _ in range(rng.randint(0, 3))] for _ in range(10)]
+    order = rng.sample(range(10), 10)
+    cut = rng.randint(0, 10)
+    pieces, places = [], []
+    for part in (order[:cut], order[cut:]):
+        counts = np.array([len(rows[i]) for i in part], np.int64)
+        members: Column = column(STRING, [x for i in part for x in rows[i]])
+        pieces.append(Nested(offsets_of(counts), {"item": members}))
+        places.append(np.array(part, np.int64))
+    whole = placed(pieces, places)
+    assert internal(STRING, whole, per_candidate=True) == rows
