@@ -1,4 +1,4 @@
-"""A log under another key than the user's: events of several users at one position stand in the users' order."""
+"""A log under another key than the user's: events of several users at one position go by their users."""
 
 from __future__ import annotations
 
@@ -18,14 +18,20 @@ NOW = 1_700_000_000_000
 
 
 class Open(fg.Event, name="open"):
+    """An event of the log."""
+
     n = fg.int64()
 
 
 class Close(fg.Event, name="close"):
+    """Another one."""
+
     n = fg.int64()
 
 
 class Ties:
+    """Aggregates that tell the order of rows."""
+
     _opens = fg.rows(Open)
     last = _opens.last(Open.n)
     latest_of_two = _opens.last(2).sum(Open.n)

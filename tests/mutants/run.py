@@ -26,7 +26,7 @@ from queue import SimpleQueue
 sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from tests.mutants.mutants import MUTANTS, Mutant
-from tests.mutants.trial import BROKEN, LAW_FILES
+from tests.mutants.trial import BROKEN, FOLDERS
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent
@@ -35,11 +35,10 @@ LIMIT_CPU_S, LIMIT_S = 600, 3_600  # of one trial: a mutant that works, or waits
 PACKAGES = ("featuregraph", "stream")
 NEEDED_TESTS = (
     "conftest.py",
-    "device/conftest.py",
     "conformance/unsupported.json",
     "golden/vectors",
     "mutants/trial.py",
-    *LAW_FILES,
+    *FOLDERS,
 )
 
 
