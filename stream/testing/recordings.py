@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from featuregraph import FeatureGraphError, Graph, Plan, reference
 from featuregraph.arrow import read_queries
@@ -16,6 +18,7 @@ from featuregraph.testing.logs import random_workload
 from featuregraph.testing.values import World
 from stream import tabular
 from stream.backfill import output
+from stream.backfill.budget import Budget
 from stream.errors import BackfillError
 
 if TYPE_CHECKING:
@@ -65,3 +68,10 @@ def expected(recording: Recording, events: Sequence[Event], *, as_known: bool = 
     except FeatureGraphError as error:
         return error.kind
     return output.results([recording.plan], recording.queries, [values])
+
+
+@contextmanager
+def budgeted(given: Budget) -> Iterator[None]:
+    """Let runs have the budget GIVEN, however small."""
+    with mock.patch("stream.backfill.run.budget_of", return_value=given):
+        yield

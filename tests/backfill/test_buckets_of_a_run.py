@@ -3,65 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from featuregraph import FeatureGraphError, Plan
+from featuregraph import Plan
 from featuregraph.sources import load_graph
-from stream import BackfillError, replay
-from stream.backfill import budget, run
-from stream.backfill.budget import Budget, budget_of
-from stream.testing.recordings import Recording, random_recording
+from stream import replay
+from stream.backfill.budget import Budget
+from stream.testing.recordings import budgeted
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
 
 SHOP = Path(__file__).parents[1] / "cli/data/shop.py"
-SEEDS = st.integers(0, 2**48)
-
-
-@contextmanager
-def budgeted(given: Budget) -> Iterator[None]:
-    """Let runs have the budget GIVEN, however small."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "budget_of", lambda *args, **options: given)
-        yield
-
-
-def replayed(recording: Recording, **options: Any) -> Any:
-    """Return the table that replay gives, or the kind of its error."""
-    try:
-        return replay(recording.plan, recording.events, recording.queries, **options)
-    except FeatureGraphError as error:
-        return error.kind
-
-
-@settings(max_examples=10)
-@given(
-    seed=SEEDS,
-    least=st.integers(1, 40),
-    part=st.sampled_from([1, 2_000, 10**6]),
-    chunk=st.sampled_from([1, 9_999]),
-)
-def test_buckets_change_no_value(seed: int, least: int, part: int, chunk: int) -> None:
-    """Nor do parts of one bucket and of many, and events that are sorted one by one."""
-    recording = random_recording(Random(seed), key="user_id")
-    engine = "device" if seed % 4 else "local"
-    whole = replayed(recording, engine=engine)
-    with budgeted(Budget(1, part, chunk, least)):
-        found = replayed(recording, engine=engine)
-    if isinstance(whole, str) or isinstance(found, str):
-        assert found == whole
-    else:
-        assert found.equals(whole)
-        assert found.schema.metadata == whole.schema.metadata
 
 
 # ---------------------------------------------------------------- the small shop, many users
@@ -154,28 +111,3 @@ def test_no_queries_and_queries_before_all_events(plan: Plan) -> None:
     assert nothing.num_rows == 0
     assert nothing.schema.equals(replay(plan, events, []).schema)
     assert before.equals(replay(plan, [], early))
-
-
-# ---------------------------------------------------------------- the budget
-
-
-def test_a_budget_is_obeyed_or_refused() -> None:
-    """What does not fit is told with what would."""
-    with pytest.raises(BackfillError, match="at least 192MiB for 1 processes, found 100MiB"):
-        budget_of(100 << 20, 1, 2)
-    with pytest.raises(BackfillError, match="for 3 processes"):
-        budget_of(300 << 20, 2, 2)
-    with pytest.raises(BackfillError, match="at least one worker, found 0"):
-        budget_of(None, 0, 2)
-    given = budget_of(1 << 30, 1, 3)
-    assert given.part == ((1 << 30) - budget.BASE) // 4
-    assert given.buckets(given.part * 10) == 44
-    assert (given.buckets(None), given.buckets(10**15)) == (256, 256)
-
-
-@given(st.lists(st.integers(0, 100), min_size=1), st.integers(1, 150))
-def test_parts_are_neighbours_that_fit(sizes: list[int], part: int) -> None:
-    """Every bucket is in one part; a part that is too large is one bucket."""
-    parts = Budget(1, part).parts(sizes)
-    assert [bucket for one in parts for bucket in one] == list(range(len(sizes)))
-    assert all(len(one) == 1 or sum(sizes[b] for b in one) <= part for one in parts)

@@ -334,4 +334,18 @@ MUTANTS = [
     Mutant("featuregraph/graph.py", "for name, node in self.features.items() if name not in self.labels}\n        return _sha256", "for name, node in self.features.items()}\n        return _sha256", "labels are part of the id"),
     Mutant("featuregraph/ir.py", 'return bool(agg["offset"] < 0)', "return False", "what looks ahead is no label"),
     Mutant("featuregraph/compiler.py", "back = [agg for agg in streams if not looks_ahead(agg)]", "back = streams", "a label is partial where no history is missing"),
+    # ---- replay: what is read, and which bucket computes it
+    Mutant("stream/backfill/bucket.py", "seeds = _hash_column(column.slice(start, _ROWS), seeds, alike=place == 0)", "seeds = _hash_column(column.slice(0, _ROWS), seeds, alike=place == 0)", "keys behind the first rows in buckets of others"),
+    Mutant("stream/backfill/bucket.py", "return np.where(known, found[codes] if alike else found, seeds)", "return found[codes] if alike else found", "a null in a key hashed as some text"),
+    Mutant("stream/backfill/bucket.py", "    while size - at >= _WORD:\n", "    while size - at > _WORD:\n", "keys of eight bytes hashed otherwise than Spark does"),
+    Mutant("stream/backfill/needs.py", 'return _clipped(first - over - agg["offset"]), last', "return _clipped(first - over), last", "rows of a window that was moved back left out unread"),
+    Mutant("stream/backfill/needs.py", 'over, last = agg["over"], _clipped(last - agg["offset"])', 'over = agg["over"]', "rows that a label looks at left out unread"),
+    Mutant("stream/backfill/needs.py", 'return seqs is Seqs.ALL or (seqs is Seqs.NONE and "seq" not in self.fields)', "return seqs is not Seqs.MIXED", "a seq given on arrival counts only what is seen"),
+    Mutant("stream/backfill/needs.py", 'return seqs is Seqs.ALL or (seqs is Seqs.NONE and "seq" not in self.fields)', "return True", "a position that an unseen event takes is free"),
+    Mutant("stream/backfill/intake/flat.py", 'return seen | _valid(made["event_id"]) if "event_id" in made else seen', "return seen", "a duplicate of an unseen event counts"),
+    Mutant("stream/backfill/intake/pruning.py", 'silent = needs.is_silent(seqs) and not _has_values(group, "event_id")', "silent = needs.is_silent(seqs)", "ids of a row group that nobody sees not known"),
+    Mutant("stream/backfill/intake/pruning.py", "return [span for name, span in needs.spans.items() if first <= name.encode() <= last]", "return [span for name, span in needs.spans.items() if first < name.encode() <= last]", "a row group whose least name is read left out"),
+    Mutant("stream/backfill/spill.py", 'order = np.argsort(buckets, kind="stable")', "order = np.lexsort((-np.arange(len(buckets)), buckets))", "events of a bucket in the reverse order of arrival"),
+    Mutant("stream/backfill/pieces.py", "table = table.take(pa.array(np.argsort(places)))", "pass", "answers in the order of the buckets"),
+    Mutant("stream/backfill/bucketed.py", 'side="right") - 1', 'side="left") - 1', "queries asked of the bucket before theirs"),
 ]

@@ -39,6 +39,9 @@ def test_mutants_are_many_and_different() -> None:
     assert parts == {
         "stream",
         "stream/backfill",
+        "stream/backfill/columnar",
+        "stream/backfill/columnar/kernels",
+        "stream/backfill/intake",
         "stream/blocks",
         "featuregraph",
         *(f"featuregraph/{p}" for p in ("aggregates", "arrays", "scalar", "convert")),

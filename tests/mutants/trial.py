@@ -18,6 +18,10 @@ from random import Random
 
 SOME, ALL = 24, 160  # histories
 LAWS = (
+    "backfill/bucket",
+    "backfill/bucketed",
+    "backfill/intake",
+    "backfill/pruning",
     "device/answers",
     "device/budget",
     "device/interleaving",

@@ -47,7 +47,9 @@ def _as_it_stands(array: pa.Array, type: Type) -> tuple[Column, Mask | None] | N
     if type.kind == "float64" and integral:
         return Column(array.to_numpy().astype(np.float64), known), None
     if type.kind == "float64" and pa.types.is_floating(kind):
-        values = array.to_numpy().astype(np.float64, copy=False) + 0.0  # no -0.0
+        values = array.to_numpy().astype(np.float64, copy=False)
+        if np.signbit(values[values == 0.0]).any():
+            values = values + 0.0  # no -0.0
         finite = np.isfinite(values)
         if finite.all():
             return Column(values, known), None
