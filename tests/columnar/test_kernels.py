@@ -20,6 +20,7 @@ from featuregraph.types import BOOLEAN, FLOAT64, INT64, STRING, Type, decimal
 from featuregraph.values import same
 from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.coding import WordOrders
+from stream.backfill.columnar.exact import Sums, quotients
 from stream.backfill.columnar.kernels import KERNELS, value_of
 from stream.backfill.columnar.rows import Ranges, Rows
 from stream.backfill.columnar.values import internal
@@ -101,3 +102,11 @@ def test_a_kernel_gives_what_the_algebra_gives(name: str, seed: int) -> None:
             assert abs(value - expected) <= 1e-12 * min(size, 1.7e308)
         else:
             assert same(value, expected), (type, xs, value, expected)
+
+
+@given(st.integers(2**53, 2**54), st.integers(1, 64), st.integers(-1, 1))
+def test_quotients_in_the_middle_of_two_doubles_are_rounded_once(odd: int, by: int, off: int) -> None:
+    """(2m + 1) / 2 of 54 bits lies in the middle, its neighbours just beside it."""
+    over = (odd | 1) * by + off
+    sums = Sums(np.array([over]), None, 0, 0)
+    assert same(quotients(sums, np.array([2 * by])).values.tolist(), [over / (2 * by)])
