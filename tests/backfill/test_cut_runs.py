@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,8 @@ def test_ctrl_c_ends_run_and_workers(folder: Path, files: tuple[Path, Path]) -> 
         stderr=subprocess.PIPE,
         start_new_session=True,
         text=True,
+        # A shell's job in the background ignores the signal, and so would what it starts.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     deadline = time.monotonic() + 60
     while not list(folder.glob("*/*/worker-1.err")) and time.monotonic() < deadline:

@@ -45,9 +45,9 @@ def test_verify(run: Run, events: Path, queries: Path, shop: str, width: int) ->
     out = run("verify", events, queries, "-g", shop).out
     fits(out, width)
     lines = [line.split() for line in out.splitlines()]
-    assert ["spend_30d", "decimal(2)", "5", "2", "25", "25"] in lines
+    assert ["spend_30d", "decimal(2)", "5", "2", "30", "30"] in lines
     (history,) = [line for line in lines if line[:1] == ["history"]]
-    assert history[-4:] == ["5", "4", "25", "25"]
+    assert history[-4:] == ["5", "4", "30", "30"]
     assert "record<age:" in history
 
 
