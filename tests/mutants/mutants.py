@@ -144,7 +144,6 @@ MUTANTS = [
     Mutant("stream/backfill/columnar/cells.py", "(track.known[rows] <= asked.t[query])", "(track.known[rows] < asked.t[query])", "an event known at t hidden in a column"),
     Mutant("stream/backfill/columnar/partition.py", "first = np.maximum(ended, begun[before + 1])", "first = ended", "a value counted twice in one window"),
     Mutant("stream/backfill/columnar/kernels/groups.py", "(~chosen, ~sortable(", "(chosen, ~sortable(", "ties of top by the earliest row"),
-    Mutant("stream/backfill/columnar/exact.py", "(whole + (more - slack) == result) & (whole + (more + slack) == result)", "(whole == whole)", "a quotient near the middle rounded twice"),
     Mutant("stream/backfill/columnar/events.py", "kept = rows if again is None else rows[~again]", "kept = rows", "duplicates counted in a column"),
     # ---- operators by column (SEMANTICS 5, in arrays)
     Mutant("featuregraph/arrays/exact.py", "return wrapped, np.abs(about - wrapped) >= 2.0**62", "return wrapped, None", "int64 wraps in a column"),
