@@ -93,6 +93,8 @@ class Together:
         """Return PLANS together, bound so that what means the same now and then stays where it is."""
         made: Mapping[str, Any] = vars(self)  # what nobody asked for is not made for this either
         binding, asked = made.get("binding", self._before), made.get("asked", self._asked_before)
+        # A plan that is not here may come back, and its numbers are others' by then.
+        asked = {plan.id: asked[plan.id] for plan in self._plans if plan.id in asked}
         return Together(plans, self._key, self._unparsable, self._pace, binding, asked, self._tables)
 
     @cached_property

@@ -13,6 +13,10 @@ import featuregraph as fg
 from featuregraph import CompileError, RequestError
 from featuregraph.layout import lay_out
 from stream import ArgumentError, Engine, installed
+from stream.answers import Asked
+from stream.decode import Unparsable
+from stream.installed import Together
+from stream.pace import PACE
 
 pytestmark = pytest.mark.device
 
@@ -74,6 +78,18 @@ def test_a_removed_plan_may_come_back(device: Any, graph: fg.Graph) -> None:
     device.tell(click(NOW + 1), click(NOW - HOUR))
     device.engine.install(graph.compile())
     device.check(NOW + 2)
+
+
+def test_a_plan_that_comes_back_has_numbers_of_now() -> None:
+    """Another took its cells meanwhile, though nobody asked that one as a whole: memory was short."""
+    here, meanwhile = sums("here", "1h").compile(), sums("meanwhile", "2h").compile()
+    first = Together([here], "user_id", Unparsable(), PACE)
+    assert here.id in first.asked
+    between = first.followed_by([meanwhile])
+    assert between.binding.layout.cells
+    both = between.followed_by([meanwhile, here])
+    for plan in (here, meanwhile):
+        assert both.asked[plan.id].numbers == Asked(plan, both.binding.layout).numbers
 
 
 def test_an_unknown_plan_is_one_line(device: Any) -> None:

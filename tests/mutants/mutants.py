@@ -48,6 +48,7 @@ MUTANTS = [
     Mutant("stream/key_cache.py", "if rows_of.ts and time > rows_of.ts[-1]:", "if rows_of.ts and time >= rows_of.ts[-1]:", "seq ignored in the order of arrivals"),
     Mutant("stream/key_cache.py", "            if time > self._latest:", "            if time >= self._latest:", "seq ignored in the order of arrivals, across events"),
     Mutant("stream/key_cache.py", "max([*ends, *floors], default", "max(ends, default", "a late event taken as the first where all rows were dropped"),
+    Mutant("stream/installed.py", "for plan in self._plans if plan.id in asked}", "for plan in self._plans if plan.id in asked} | asked", "a plan that comes back reads cells that others have now"),
     Mutant("stream/decode.py", "b{number}({time})", "pass", "an overflow of a filter not told, as events arrive"),
     Mutant("stream/decode.py", 'f"if {verdict} is True: {append}"', 'f"if {verdict}: {append}"', "a row whose filter overflows kept, as events arrive"),
     Mutant("stream/rows.py", "self._rows = sorted(self._rows)", "self._rows = sorted(self._rows, key=lambda row: row[0])", "seq ignored in the order of a scan"),
