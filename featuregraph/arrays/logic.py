@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,19 +10,11 @@ from featuregraph.arrays.column import Array, Column, Mask, either, made, strict
 from featuregraph.arrays.exact import checked, to_float
 from featuregraph.arrays.text import equal_codes, per_value, ranks
 from featuregraph.ir import Node, Op
+from featuregraph.scalar.logic import TESTS
 from featuregraph.scalar.promote import common
 from featuregraph.types import FLOAT64
 
 Columns = Sequence[Column]
-
-_TESTS: Final[Mapping[Op, Callable[[Any, Any], Any]]] = {
-    Op.EQ: operator.eq,
-    Op.NE: operator.ne,
-    Op.LT: operator.lt,
-    Op.LE: operator.le,
-    Op.GT: operator.gt,
-    Op.GE: operator.ge,
-}
 
 
 def two_valued(values: Array, over: Mask | None, *columns: Column) -> Column:
@@ -39,7 +29,7 @@ def compare(node: Node, columns: Columns) -> Column:
     """Return a comparison in the common type of both sides; with null it is false."""
     left, right = columns
     a, b = _comparable(node, left, right)
-    return two_valued(_TESTS[node.op](a, b), either(left.over, right.over), left, right)
+    return two_valued(TESTS[node.op](a, b), either(left.over, right.over), left, right)
 
 
 def _comparable(node: Node, left: Column, right: Column) -> tuple[Array, Array]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import operator
 from bisect import bisect_right
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from featuregraph.ir import Node, Op
 from featuregraph.scalar.overflow import OVERFLOW, Kernel, fits, strict1, strict2
@@ -13,7 +13,7 @@ from featuregraph.scalar.promote import Promotion, common, promoted, promotion
 from featuregraph.types import Type
 
 # Text compares by UTF-8 bytes: that is the order of code points, which is Python's.
-_TESTS: dict[Op, Callable[[Any, Any], bool]] = {
+TESTS: Final[Mapping[Op, Callable[[Any, Any], Any]]] = {
     Op.EQ: operator.eq,
     Op.NE: operator.ne,
     Op.LT: operator.lt,
@@ -27,7 +27,7 @@ def compare(node: Node) -> Kernel:
     """Return the kernel of a comparison in the common type of both sides; with null it is false."""
     left, right = (arg.scalar for arg in node.args)
     target = common(left, right)
-    return strict2(promoted(_TESTS[node.op], promotion(left, target), promotion(right, target)), empty=False)
+    return strict2(promoted(TESTS[node.op], promotion(left, target), promotion(right, target)), empty=False)
 
 
 def conjunction(_node: Node) -> Kernel:

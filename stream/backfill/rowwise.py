@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
@@ -19,18 +20,18 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Rowwise:
+class Rowwise(ABC):
     """The half of an executor that turns columns into rows and back; `outcomes` is the other."""
 
     __slots__ = ()
     needs_log: bool  # whether it reads a log; else it reads the chosen keys' rows
     swell = 30  # a dict per event
 
+    @abstractmethod
     def outcomes(
         self, plan: Plan, events: Recorded, queries: Sequence[Query]
     ) -> Iterator[tuple[int, Outcome]]:
         """Give the place in QUERIES and the outcome of each, in any order."""
-        raise NotImplementedError
 
     def answer(self, plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:
         """Return the features of PLANS at the queries of PART."""

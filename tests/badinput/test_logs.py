@@ -346,17 +346,23 @@ def test_an_index_without_its_events_is_damage(tmp_path: Path, monkeypatch: pyte
         assert log.count == 1
 
 
+def sealed_log(folder: Path) -> Path:
+    """Make a sound log of 40 events in small blocks; return its path."""
+    path, sealing = folder / "events.db", Sealing(most_tail=5, least_tail=1, own=3, most_events=6, join=2)
+    with EventLog(path, history_start_ms="all", limits=Limits(sealing=sealing)) as log:
+        for n in range(40):
+            log.append({"event": "e", "ts_ms": n, "user_id": "u", "event_id": f"e{n}"})
+        assert log.check() == []
+    return path
+
+
 @pytest.mark.parametrize("value", [7, "x" * 5_000])
 @pytest.mark.parametrize(
     "column", ["events", "first_id", "last_id", "first_ms", "last_ms", "owner_key", "owner_name"]
 )
 def test_what_the_file_says_of_a_block_is_compared(tmp_path: Path, column: str, value: object) -> None:
     """A number beside a block that is not the block's is found, and told on a line of bounded length."""
-    path, sealing = tmp_path / "events.db", Sealing(most_tail=5, least_tail=1, own=3, most_events=6, join=2)
-    with EventLog(path, history_start_ms="all", limits=Limits(sealing=sealing)) as log:
-        for n in range(40):
-            log.append({"event": "e", "ts_ms": n, "user_id": "u", "event_id": f"e{n}"})
-        assert log.check() == []
+    path = sealed_log(tmp_path)
     with closing(sqlite3.connect(path)) as connection, connection:
         first = "WHERE id = (SELECT min(id) FROM block)"
         connection.execute(f"UPDATE block SET {column} = ? {first}", (value,))  # noqa: S608 - our own
@@ -377,11 +383,7 @@ def test_what_the_file_says_of_a_block_is_compared(tmp_path: Path, column: str, 
 )
 def test_an_event_whose_id_is_not_known_is_found(tmp_path: Path, change: str, where: str) -> None:
     """A copy of it would be taken once more; the event itself is there, and exported."""
-    path, sealing = tmp_path / "events.db", Sealing(most_tail=5, least_tail=1, own=3, most_events=6, join=2)
-    with EventLog(path, history_start_ms="all", limits=Limits(sealing=sealing)) as log:
-        for n in range(40):
-            log.append({"event": "e", "ts_ms": n, "user_id": "u", "event_id": f"e{n}"})
-        assert log.check() == []
+    path = sealed_log(tmp_path)
     with closing(sqlite3.connect(path)) as connection, connection:
         assert connection.execute(change).rowcount
     with EventLog(path, read_only=True) as log:
