@@ -42,6 +42,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     _row(
         GRAPH,
+        "training-set",
+        "stream.backfill.cli.training_set:training_set",
+        "Make features, labels and negatives from recorded events, split by time.",
+    ),
+    _row(
+        GRAPH,
         "verify",
         "stream.backfill.cli.verify:verify",
         "Compare every executor with the reference, cell by cell.",
