@@ -31,12 +31,19 @@ COMMANDS: tuple[Command, ...] = (
     _row(START, "demo", "headrace.demo:command", "Rank real baskets by exact features and say the cost."),
     _row(START, "doctor", "headrace.doctor:command", "Say what is wrong here and how to mend it."),
     _row(GRAPH, "explain", "headrace.explain:command", "Show what a graph shares, scans and keeps."),
-    _row(GRAPH, "why", "stream.backfill.cli:why", "Show the rows behind one value, each with its clause."),
-    _row(GRAPH, "replay", "stream.backfill.cli:replay", "Compute features for recorded events and queries."),
+    _row(
+        GRAPH, "why", "stream.backfill.cli.why:why", "Show the rows behind one value, each with its clause."
+    ),
+    _row(
+        GRAPH,
+        "replay",
+        "stream.backfill.cli.replay:replay",
+        "Compute features for recorded events and queries.",
+    ),
     _row(
         GRAPH,
         "verify",
-        "stream.backfill.cli:verify",
+        "stream.backfill.cli.verify:verify",
         "Compare every executor with the reference, cell by cell.",
     ),
     _row(

@@ -14,7 +14,8 @@ import pytest
 import featuregraph as fg
 from featuregraph.answer import Outcome
 from featuregraph.sources import load_graph
-from stream.backfill import check, cli
+from stream.backfill import check
+from stream.backfill.cli import verify as cli
 from stream.backfill.executors import EXECUTORS, Device, RowExecutor
 from stream.backfill.history import Recorded
 

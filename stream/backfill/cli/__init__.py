@@ -1,0 +1,1 @@
+"""Commands over recorded events: a file per command; `options` has what several of them take."""
