@@ -44,7 +44,7 @@ COMMANDS: tuple[Command, ...] = (
         GRAPH,
         "training-set",
         "stream.backfill.cli.training_set:training_set",
-        "Make features, labels and negatives from recorded events, split by time.",
+        "Make train, validation and test data from events.",
     ),
     _row(
         GRAPH,

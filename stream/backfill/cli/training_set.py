@@ -98,7 +98,7 @@ def training_set(
     resume: Resume = False,
     json: console.JsonOption = False,
 ) -> None:
-    """Make features, labels and negatives from recorded events, split by time."""
+    """Make train, validation and test data from events."""
     began = time.monotonic()
     by, tables = executor(engine, "auto"), given.named(table)
     graphs = [load_graph(one) for one in graph]
