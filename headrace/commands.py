@@ -42,6 +42,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     _row(
         GRAPH,
+        "training-set",
+        "stream.backfill.cli.training_set:training_set",
+        "Make train, validation and test data from events.",
+    ),
+    _row(
+        GRAPH,
         "verify",
         "stream.backfill.cli.verify:verify",
         "Compare every executor with the reference, cell by cell.",
@@ -82,6 +88,9 @@ EXTRAS: dict[str, str] = {
     "networkx": "replay",
     "onnx": "build",
     "matplotlib": "bench",
+    "polars": "bench",
+    "duckdb": "bench",
+    "pandas": "bench",
     "torch": "train",
     "faust": "kafka",
     "aiokafka": "kafka",

@@ -26,6 +26,7 @@ from stream.limits import Limits
 from stream.log import EventLog
 from stream.served import Served
 from stream.tablefile import TableFile, write_table
+from stream.trainset import Recipe, training_set
 
 __all__ = [
     "ArgumentError",
@@ -45,11 +46,13 @@ __all__ = [
     "LogReadOnlyError",
     "LogStats",
     "Receipt",
+    "Recipe",
     "Served",
     "StreamError",
     "SystemClock",
     "TableFile",
     "TableFileError",
     "replay",
+    "training_set",
     "write_table",
 ]

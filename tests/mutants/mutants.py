@@ -147,7 +147,7 @@ MUTANTS = [
     Mutant("stream/backfill/columnar/exact.py", "high + low if undivided and most <= 2**_DOUBLE_BITS else None", "high + low if undivided else None", "a sum of doubles rounded twice in a column"),
     Mutant("stream/backfill/columnar/exact.py", "/ (by * unit).astype(np.float64) if fits else None", "/ (by * unit).astype(np.float64)", "a mean rounded twice in a column"),
     Mutant("stream/backfill/columnar/expansion.py", "rest = np.flatnonzero((counts > 0) & (counts < most))", "rest = np.flatnonzero(counts == 0)", "shorter lists left empty in a column"),
-    Mutant("stream/backfill/columnar/nested.py", "np.int64 if dtype.kind == \"i\" and words is None else dtype", "dtype", "values of a later block cut to 32 bits"),
+    Mutant("stream/backfill/columnar/nested.py", 'np.int64 if dtype.kind == "i" and words is None else dtype', "dtype", "values of a later block cut to 32 bits"),
     Mutant("stream/backfill/columnar/kernels/groups.py", "(~chosen, ~sortable(", "(chosen, ~sortable(", "ties of top by the earliest row"),
     Mutant("stream/backfill/columnar/events.py", "kept = rows if again is None else rows[~again]", "kept = rows", "duplicates counted in a column"),
     # ---- operators by column (SEMANTICS 5, in arrays)

@@ -155,7 +155,8 @@ def _slice(values: Values, start: int) -> Values:
         return between(values, start, start + _ROWS)
     offsets = values.offsets[start : start + _ROWS + 1]
     parts = {name: between(part, offsets[0], offsets[-1]) for name, part in values.parts.items()}
-    return Nested(offsets - offsets[0], parts)
+    known = None if values.known is None else values.known[start : start + _ROWS]
+    return Nested(offsets - offsets[0], parts, known=known)
 
 
 def _array(type: AnyType, values: Values, *, per_candidate: bool) -> pa.Array:
@@ -164,7 +165,9 @@ def _array(type: AnyType, values: Values, *, per_candidate: bool) -> pa.Array:
     if isinstance(values, Column):
         assert isinstance(type, Type)
         return _scalars(type, values)
-    offsets = pa.array(values.offsets, pa.int32())
+    # A null where a list begins says that it is none.
+    null = None if values.known is None else np.append(~values.known, np.False_)
+    offsets = pa.array(values.offsets, pa.int32(), mask=null)
     if isinstance(type, MapType):
         keys, items = _scalars(type.key, values.parts["key"]), _scalars(type.value, values.parts["value"])
         return pa.MapArray.from_arrays(offsets, keys, items)

@@ -7,12 +7,12 @@ from functools import cache
 
 import numpy as np
 
-from featuregraph.arrays import Space
 from featuregraph.arrays.column import Array, Column, Words
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.types import Type
 from stream.backfill.columnar.events import Events
 from stream.backfill.columnar.source import Read
+from stream.backfill.columnar.tables import Tables, space
 from stream.backfill.columnar.values import converted
 
 
@@ -47,7 +47,7 @@ class Fields:
         if len(words) > self.wanted:
             return None
         if node not in self._of_words:
-            self._of_words[node] = _of_each(node, field, words)
+            self._of_words[node] = _of_each(node, field, words, self._events.about.tables)
         text = column(field["name"], field.scalar)
         codes = text.values if text.known is None else np.where(text.known, text.values, len(words))
         return self._of_words[node].take(codes)
@@ -68,15 +68,19 @@ class Fields:
 
 
 def text_below(node: Node) -> Node | None:
-    """Return the text field that is the only leaf of NODE but literals, if it is so."""
-    leaves = [inner for inner in toposort([node]) if not inner.args and inner.op is not Op.LIT]
+    """Return the text field that is the only leaf of NODE but literals, if no time decides what it is."""
+    parts = toposort([node])
+    if any(part.op is Op.TABLE and part["changing"] for part in parts):
+        return None
+    leaves = [inner for inner in parts if not inner.args and inner.op is not Op.LIT]
     if len(leaves) != 1 or leaves[0].op is not Op.FIELD or leaves[0]["name"] == "seq":
         return None
     return leaves[0] if leaves[0].scalar.is_text else None
 
 
-def _of_each(node: Node, field: Node, words: Words) -> Column:
+def _of_each(node: Node, field: Node, words: Words, tables: Tables) -> Column:
     """Return NODE of each of WORDS as FIELD, and of null at last."""
     codes = np.append(np.arange(len(words), dtype=np.int32), np.int32(0))
     given = Column(codes, np.arange(len(codes)) < len(words), words)
-    return Space(len(codes), lambda inner: given if inner is field else None).column(node).spread(len(codes))
+    values = space(len(codes), lambda inner: given if inner is field else None, tables, lambda: codes)
+    return values.column(node).spread(len(codes))

@@ -15,7 +15,10 @@ _INT32 = np.iinfo(np.int32)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Nested:
-    """Members of row i: OFFSETS[i] to before OFFSETS[i + 1] of each of PARTS; over: rows that overflow.
+    """Members of row i: OFFSETS[i] to before OFFSETS[i + 1] of each of PARTS.
+
+    over: rows that overflow, None if none does. known: those that are not null, None if none is; only labels
+    have null lists, and they get them at last (stream.backfill.columnar.labels).
 
     A list has the part "item", a map "key" and "value", a record one for each of its names.
     """
@@ -23,6 +26,7 @@ class Nested:
     offsets: Array
     parts: Mapping[str, Column]
     over: Mask | None = None
+    known: Mask | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

@@ -105,6 +105,13 @@ class Partition:
             last = self.after[rows] >= np.repeat(hi[part], hi[part] - lo[part])
             yield part, ranges[last], rows[last]
 
+    def earliest(self, lo: Array, hi: Array) -> Iterator[tuple[slice, Array, Array]]:
+        """Give, as `latest` does, the earliest row of each value in the ranges LO to HI."""
+        for part in chunks(lo, hi):
+            ranges, rows = expanded(lo[part], hi[part])
+            first = self.before[rows] < np.repeat(lo[part], hi[part] - lo[part])
+            yield part, ranges[first], rows[first]
+
     def within(self, rows: Array, lo: Array) -> tuple[Array, Array]:
         """Return the places from the first row of the value of ROWS that is not before LO, to behind ROWS."""
         places = self.place[rows]

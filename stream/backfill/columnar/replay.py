@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featuregraph import Graph, Plan
+from featuregraph import Plan
 from featuregraph.arrays.column import Array
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.layout import Layout, lay_out
@@ -30,11 +30,6 @@ BLOCK_ROWS = 1 << 17  # events of a block; a key with more is a block of its own
 BLOCK_QUERIES = 1 << 16
 
 Found = dict[str, Values]  # by feature
-
-
-def is_columnar(graph: Graph) -> bool:
-    """Tell whether GRAPH is computed over columns; labels, tables and keys of several columns are not yet."""
-    return not graph.labels and not graph.tables and len(graph.key_columns) == 1
 
 
 def asks_for_seq(plans: Sequence[Plan]) -> bool:
@@ -109,7 +104,7 @@ def _blocks(layout: Layout, events: Events, fields: Fields, asked: Asked) -> Ite
             {name: number for number, name in enumerate(events.names)},
             None if events.known is None else events.known[mine],
             fields.of(mine),
-            events.orders,
+            events.about,
         )
         yield Keyed(block, start), queries[first_query : asks[end]]
         start, first_query = end, int(asks[end])
