@@ -47,6 +47,9 @@ COMMANDS: tuple[Command, ...] = (
         "Make train, validation and test data from events.",
     ),
     _row(
+        GRAPH, "table", "stream.backfill.cli.table:table", "Build a table for devices from a graph's values."
+    ),
+    _row(
         GRAPH,
         "verify",
         "stream.backfill.cli.verify:verify",
