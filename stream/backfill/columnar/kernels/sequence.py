@@ -7,9 +7,9 @@ import numpy as np
 from featuregraph.arrays.column import Array
 from featuregraph.ir import Node, looks_ahead
 from featuregraph.steps import is_static
-from stream.backfill.columnar.expansion import expanded, rows_in
+from stream.backfill.columnar.expansion import expanded
 from stream.backfill.columnar.masks import any_of
-from stream.backfill.columnar.nested import Nested, offsets_of
+from stream.backfill.columnar.nested import Nested, offsets_of, runs_of
 from stream.backfill.columnar.rows import Ranges, Rows, seen_from
 
 
@@ -24,10 +24,8 @@ def sequence(agg: Node, rows: Rows, ranges: Ranges) -> Nested:
             lo = np.maximum(lo, hi - agg["n"])
         counts = hi - lo
         if all(_stands(rows, item) for _, item in agg.items):
-            chosen = rows_in(lo, hi)
-            return Nested(
-                offsets_of(counts), {name: rows.column(item).take(chosen) for name, item in agg.items}
-            )
+            parts = {name: runs_of(rows.column(item), lo, hi) for name, item in agg.items}
+            return Nested(offsets_of(counts), parts)
         numbers, chosen = expanded(lo, hi)
     else:
         numbers, chosen = _one_of_each(agg, rows, by, ranges)
