@@ -111,7 +111,7 @@ def test_each_row_is_the_reference_s_at_its_moment(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["table", "parquet"])
 def test_device_and_replay_look_up_the_same(tmp_path: Path, kind: str) -> None:
-    """Every mode of the device over the file that it maps, replay over it, and the reference over its rows."""
+    """All modes of the device over the file that they map, replay over it, the reference over its rows."""
     path = tmp_path / f"item.{kind}"
     build_table(ITEM.compile(), EVENTS, tmp_path / "item.table", every="5h")
     build_table(ITEM.compile(), EVENTS, path, every="5h")
@@ -214,7 +214,7 @@ def test_features_that_no_table_holds_are_named(tmp_path: Path) -> None:
     )
     with pytest.raises(
         fg.CompileError,
-        match=r"found next \(a label\), own \(asks for item_id\), top \(list<identifier>\); make the table of",
+        match=r"found next \(a label\), own \(asks for item_id\), top \(list<identifier>\); make",
     ):
         build_table(graph.compile(), EVENTS, tmp_path / "g.table")
 
