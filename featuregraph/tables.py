@@ -166,7 +166,7 @@ class Table(metaclass=_Tables):
     def of_graph(graph: Graph, *, changing: bool = False, name: str | None = None) -> Any:
         """Return the table whose fields are the features of GRAPH, by its key, as `headrace table` fills it.
 
-        The key of a graph of several columns is their text in one, as fg.cross makes it. Fields are known only
+        The key of a graph of several columns is their text in one, as fg.cross makes it. Its fields are known
         when it runs, so that type checkers take any.
 
             Items = fg.Table.of_graph(item, changing=True)
