@@ -70,6 +70,11 @@ class Window:
         object.__setattr__(self, "hi", hi)
         object.__setattr__(self, "lo", None if self.over is None else hi - self.over)
 
+    @property
+    def is_ahead(self) -> bool:
+        """Tell whether its rows lie from t on: its offset takes all of it back (SEMANTICS 9.1)."""
+        return self.offset < 0
+
     def bounds(self, t: int) -> tuple[int, int]:
         """Return (lo, hi) in ms: a query at T admits rows with lo <= ts_ms < hi."""
         lo = self.lo

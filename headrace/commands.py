@@ -42,6 +42,15 @@ COMMANDS: tuple[Command, ...] = (
     ),
     _row(
         GRAPH,
+        "training-set",
+        "stream.backfill.cli.training_set:training_set",
+        "Make train, validation and test data from events.",
+    ),
+    _row(
+        GRAPH, "table", "stream.backfill.cli.table:table", "Build a table for devices from a graph's values."
+    ),
+    _row(
+        GRAPH,
         "verify",
         "stream.backfill.cli.verify:verify",
         "Compare every executor with the reference, cell by cell.",

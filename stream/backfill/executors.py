@@ -86,36 +86,30 @@ class Reference(Rowwise):
 
 @dataclass(frozen=True, slots=True)
 class Local:
-    """Replay over columns; plans among which one is not computed so go to the reference together."""
+    """Replay over columns."""
 
     name: str = "local"
     needs_log: bool = False
     swell: int = 8  # columns, and what is computed of a block of them
 
     def check(self, plan: Plan) -> None:
-        """Do nothing: the reference computes what columns do not."""
+        """Do nothing: it computes whatever compiles."""
 
     def answer(self, plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:
         """Return the features of PLANS at the queries of PART."""
-        from stream.backfill.columnar import is_columnar
         from stream.backfill.columnar.parts import answer
 
-        if all(is_columnar(plan.graph) for plan in plans):
-            return answer(plans, part, done)
-        return Reference().answer(plans, part, done)
+        return answer(plans, part, done)
 
     def outcomes(
         self, plan: Plan, events: Recorded, queries: Sequence[Query]
     ) -> Iterator[tuple[int, Outcome]]:
         """Give each query's answer, in their order."""
-        from stream.backfill.columnar import is_columnar
         from stream.backfill.columnar.rowwise import local_outcomes
 
-        if not is_columnar(plan.graph):
-            yield from Reference().outcomes(plan, events, queries)
-            return
         rows = [row for rows in events.rows.values() for row in rows]
-        for place, found in enumerate(local_outcomes(plan, rows, queries)):
+        found_in_order = local_outcomes(plan, rows, queries, tables=events.tables, end=events.end)
+        for place, found in enumerate(found_in_order):
             if isinstance(found, FeatureOverflowError):
                 yield place, named(found, queries[place], place)
             else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from stream.backfill.history import Rows
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from featuregraph import Plan
+    from stream.backfill.columnar.tables import Tables
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Given:
     """What holds for a whole run beside its events and queries.
 
@@ -34,6 +36,13 @@ class Given:
     as_known: bool = False
     tables: Rows = field(default_factory=dict)
     end: int | None = None
+
+    @cached_property
+    def columns(self) -> Tables:
+        """Return the tables as columns, made once for all parts that one process computes."""
+        from stream.backfill.columnar.tables import Tables
+
+        return Tables(self.tables)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,9 @@ from featuregraph.scalar import OVERFLOW
 from featuregraph.types import BOOLEAN, FLOAT64, INT64, STRING, Type, decimal
 from featuregraph.values import same
 from stream.backfill.columnar.asked import Asked
-from stream.backfill.columnar.coding import WordOrders
 from stream.backfill.columnar.exact import Sums, quotients
 from stream.backfill.columnar.kernels import KERNELS, value_of
-from stream.backfill.columnar.rows import Ranges, Rows
+from stream.backfill.columnar.rows import About, Ranges, Rows
 from stream.backfill.columnar.values import internal
 
 pytestmark = pytest.mark.device
@@ -87,7 +86,7 @@ def test_a_kernel_gives_what_the_algebra_gives(name: str, seed: int) -> None:
     ts = np.sort(np.array([rng.randint(0, T - 1) for _ in values], np.int64))
     lo, hi = windows(rng, len(values))
     found_column: Column = column(type, values)
-    rows = Rows(ts, len(values), {field: found_column}.__getitem__, WordOrders())
+    rows = Rows(ts, len(values), {field: found_column}.__getitem__, About())
     many = len(lo)
     nobody = np.zeros(many, np.int64)
     asked = Asked(nobody, np.full(many, T), np.zeros(many, np.bool_), nobody)

@@ -83,7 +83,7 @@ def test_every_executor_equals_the_reference(executor: Executor, seed: int, stri
     assert same(outcome(REFERENCE, graph, work, strict=strict), outcome(executor, graph, work, strict=strict))
 
 
-@pytest.mark.parametrize("executor", EXECUTORS, ids=lambda executor: executor.name)
+@pytest.mark.parametrize("executor", SYSTEMS, ids=lambda executor: executor.name)
 @settings(max_examples=25)
 @given(seed=SEEDS, strict=st.sampled_from([False, False, False, True]))
 def test_tables_are_looked_up_as_the_reference_does(executor: Executor, seed: int, strict: bool) -> None:
@@ -92,6 +92,17 @@ def test_tables_are_looked_up_as_the_reference_does(executor: Executor, seed: in
     if not strict and seed % 4:
         work = answerable(graph, work)
     assert same(outcome(REFERENCE, graph, work, strict=strict), outcome(executor, graph, work, strict=strict))
+
+
+@settings(max_examples=60)
+@given(seed=SEEDS, strict=st.sampled_from([False, False, False, True]))
+def test_history_tells_labels_as_the_reference_does(seed: int, strict: bool) -> None:
+    """What lies ahead of t, up to the end and past it, under keys of several columns, with tables beside."""
+    graph, work = random_case(Random(seed), tables=seed % 2 == 0, labels=True)
+    if not strict and seed % 4:
+        work = answerable(graph, work)
+    columns = ColumnarExecutor()
+    assert same(outcome(REFERENCE, graph, work, strict=strict), outcome(columns, graph, work, strict=strict))
 
 
 @settings(max_examples=40)

@@ -30,9 +30,9 @@ def replay(
 ) -> None:
     """Time replay against polars, DuckDB, pandas and plain Python.
 
-    A Parquet scan is the limit. Each system answers in a process of its own, with one thread, and every cell that it gives is compared
-    with ours. Cells that are not equal make the command fail; a figure that is missed is told as missed. All
-    of it takes some ten minutes and 8 GB of memory; --events 500000 is a look.
+    A Parquet scan is the limit. Each system answers in a process of its own, with one thread, and every cell
+    that it gives is compared with ours. Cells that are not equal make the command fail; a missed figure
+    is told as missed. All of it takes some ten minutes and 8 GB of memory; --events 500000 is a look.
     """
     setting = Setting(events=events, logs=_logs(logs), rounds=rounds)
     _check()

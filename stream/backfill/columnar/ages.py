@@ -1,4 +1,4 @@
-"""The age of rows at queries."""
+"""How far apart rows and queries are."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from featuregraph.arrays.column import Array, Column
 
 
 def ages(t: Array, ts: Array) -> Column:
-    """Return T minus TS where it is an int64; it is never below 0 of rows that are visible."""
+    """Return T minus TS where it is an int64; the sign of what is none is wrong."""
     age = t - ts
-    over = age < 0  # beyond int64
+    over = (age < 0) != (t < ts)
     return Column(age, ~over, None, over) if over.any() else Column(age)

@@ -12,8 +12,8 @@ from featuregraph.ir import Node
 from featuregraph.types import INT64_MAX, INT64_MIN
 from featuregraph.windows import Window
 from stream.backfill.columnar.asked import Asked
-from stream.backfill.columnar.coding import WordOrders
 from stream.backfill.columnar.kernels.extremes import reduced
+from stream.backfill.columnar.rows import About
 
 _ROOM = 2**62  # a key and a time are searched as one number below it
 
@@ -34,14 +34,14 @@ class Block:
         numbers: Mapping[str, int],
         known: Array | None,
         field: Callable[[Node], Column | None],
-        orders: WordOrders,
+        about: About,
     ) -> None:
         self.ts = ts
         self.starts = starts
         self.names = names
         self.numbers = numbers
         self.known = known
-        self.orders = orders
+        self.about = about
         self._field = field
         self._fields: dict[Node, Column | None] = {}
 
@@ -112,28 +112,40 @@ class Edges:
     def __init__(self, block: Block, asked: Asked) -> None:
         self._block = block
         self._asked = asked
-        self._begins: dict[int | None, Array] = {}
-        self._ends: dict[int, Array] = {}
+        self._before: dict[int, Array] = {}
+        self._begins: dict[tuple[int | None, bool], Array] = {}
         self._late: dict[Window, Mask | None] = {}
 
     def of(self, window: Window) -> tuple[Array, Array]:
         """Return (first event, event behind the last one) of WINDOW at each query."""
-        if window.lo not in self._begins:
-            self._begins[window.lo] = self._begin(window.lo)
-        if window.hi not in self._ends:
-            self._ends[window.hi] = self._end(window.hi)
-        begins, ends = self._begins[window.lo], self._ends[window.hi]
+        begin = window.lo, window.is_ahead
+        if begin not in self._begins:
+            self._begins[begin] = self._begin(window)
+        begins, ends = self._begins[begin], self._edge(window.hi)
         return np.minimum(begins, ends), ends
 
-    def _begin(self, lo: int | None) -> Array:
-        asked = self._asked
-        bound = np.full(len(asked), INT64_MIN) if lo is None else shifted(asked.t, lo)[0]
-        return self._block.before(asked, np.maximum(bound, asked.begin))
+    def _begin(self, window: Window) -> Array:
+        if window.lo is None:
+            return self._first
+        # No history hides what lies ahead (SEMANTICS 3.5).
+        every = window.is_ahead or not self._asked.as_known.any()
+        first = self._edge(window.lo)
+        return first if every else np.maximum(first, self._first)
 
-    def _end(self, hi: int) -> Array:
-        bound, below = shifted(self._asked.t, hi - 1)
-        found = self._block.before(self._asked, bound, "right")
-        return np.where(below, self._block.before(self._asked, bound), found)
+    @cached_property
+    def _first(self) -> Array:
+        """Return the first event that each query may count."""
+        return self._block.before(self._asked, self._asked.begin)
+
+    def _edge(self, by: int) -> Array:
+        """Return the number of the first event of each query's key with ts_ms >= t + BY."""
+        if by not in self._before:
+            bound, below = shifted(self._asked.t, by - 1)
+            found = self._block.before(self._asked, bound, "right")
+            if below.any():
+                found = np.where(below, self._block.before(self._asked, bound), found)
+            self._before[by] = found
+        return self._before[by]
 
     def hidden(self, window: Window) -> Mask | None:
         """Return which queries find events in WINDOW that came to be known after them; None if none does."""
@@ -143,7 +155,7 @@ class Edges:
 
     def _hidden(self, window: Window) -> Mask | None:
         known, asked = self._block.known, self._asked
-        if known is None or not asked.as_known.any():
+        if known is None or window.is_ahead or not asked.as_known.any():
             return None
         lo, hi = self.of(window)
         latest = reduced(np.maximum, known, lo, hi)
@@ -152,7 +164,9 @@ class Edges:
 
 
 def shifted(t: Array, by: int) -> tuple[Array, Mask]:
-    """Return T + BY (BY <= 0), the least int64 where it is below; and where it is."""
-    assert by <= 0 <= INT64_MAX + by
+    """Return T + BY, the nearest int64 where it is none; and where it is below."""
+    assert INT64_MIN <= by <= INT64_MAX
+    if by > 0:
+        return np.where(t > INT64_MAX - by, INT64_MAX, t + by), np.zeros(len(t), np.bool_)
     below: Mask = t < INT64_MIN - by
     return np.where(below, INT64_MIN, t + by), below

@@ -136,8 +136,8 @@ class Cell:
         lo, hi = lo[queries], hi[queries]
         first, behind = (lo, hi) if track.before is None else (track.before[lo], track.before[hi])
         broken = None if track.wild is None else track.wild[hi] > track.wild[lo]
-        if cut and self._span.last is not None:
-            first = np.maximum(first, behind - self._span.last)
+        if cut:
+            first, behind = self._nearest(first, behind, self._span.last)
         return Ranges(first, behind, queries, self._asked), broken
 
     def _spelled(
@@ -164,11 +164,19 @@ class Cell:
             counts = np.bincount(numbers, minlength=len(chosen))
             behind = np.cumsum(counts)
             first = behind - counts
-            if (late or where is not None) and self._agg["last"] is not None:
-                first = np.maximum(first, behind - self._agg["last"])
+            if late or where is not None:
+                first, behind = self._nearest(first, behind, self._agg["last"])
             longest = int(counts.max(initial=0))
             seen = seen_from(track.rows, rows, chosen.query[numbers], self._asked, longest=longest)
             yield Piece(queries[part], seen, chosen.within(first, behind), wild)
+
+    def _nearest(self, lo: Array, hi: Array, most: int | None) -> tuple[Array, Array]:
+        """Return the MOST rows of each range LO to HI that are nearest to t, all for None."""
+        if most is None:
+            return lo, hi
+        if self._span.window.is_ahead:
+            return lo, np.minimum(hi, lo + most)
+        return np.maximum(lo, hi - most), hi
 
     def _kept(
         self, track: Track, rows: Array, query: Array, where: Node | None, *, late: bool

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from featuregraph.arrays.column import Array, Column, Mask
+from featuregraph.arrays.column import Array, Column, Mask, Words
 from featuregraph.types import INT64_MAX, Type
+
+_VOCABULARIES = 8  # of other columns, whose codes a coding keeps
 
 
 @dataclass(slots=True)
@@ -44,6 +46,7 @@ class Coding:
     def __init__(self, type: Type, column: Column, *, bits: int) -> None:
         """Code the known values of COLUMN in at most BITS bits, as it has fewer than 2**BITS rows."""
         self.words = column.words
+        self._tables: dict[int, tuple[Words, Array]] = {}  # by the id of a vocabulary, which is held by it
         self._values: Array | None = None
         self._least = 0
         known = column.values if column.known is None else column.values[column.known]
@@ -76,8 +79,16 @@ class Coding:
         return codes, (self._values[codes] == column.values) & known
 
     def _of_words(self, column: Column, known: Mask) -> tuple[Array, Mask]:
-        numbers = {word: number for number, word in enumerate(self.words or ())}
-        table = np.array([numbers.get(word, -1) for word in column.words or ()] or [-1], np.int64)
-        codes = table[np.where(known, column.values, 0)]
+        codes = self._codes(column.words or Words(()))[np.where(known, column.values, 0)]
         found = known & (codes >= 0)
         return np.where(found, codes, 0), found
+
+    def _codes(self, words: Words) -> Array:
+        """Return the code of each of WORDS, -1 for another one; the vocabularies met last are kept."""
+        if id(words) not in self._tables:
+            numbers = self.words.codes if self.words is not None else {}
+            table = np.array([numbers.get(word, -1) for word in words] or [-1], np.int64)
+            if len(self._tables) == _VOCABULARIES:
+                del self._tables[next(iter(self._tables))]
+            self._tables[id(words)] = words, table
+        return self._tables[id(words)][1]

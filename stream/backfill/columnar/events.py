@@ -9,7 +9,7 @@ source (in the order of arrival)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,9 +18,14 @@ from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.errors import EventError
 from featuregraph.types import IDENTIFIER, INT64, INT64_MIN, TIMESTAMP, Type
 from stream.backfill.columnar.coding import WordOrders
-from stream.backfill.columnar.order import group_starts, sorted_order
+from stream.backfill.columnar.keys import Keys
+from stream.backfill.columnar.order import counted_by, group_starts, sorted_order
+from stream.backfill.columnar.rows import About
 from stream.backfill.columnar.seqs import TakenError, given_seqs
 from stream.backfill.columnar.source import Source
+from stream.backfill.columnar.tables import NO_TABLES, Tables
+
+_NEARLY_ALL = 0.9  # of the events
 
 Declared = Mapping[str, Mapping[str, Type]]  # event -> field -> type
 
@@ -29,13 +34,13 @@ Declared = Mapping[str, Mapping[str, Type]]  # event -> field -> type
 class Events:
     """All events that are known, by the numbers of their arrival.
 
-    key: the number of each event's key, -1 for one that is not known; KEYS are the keys by number.
+    key: the number of each event's key, -1 for one that has none; KEYS says whose it is.
     name: the number of its name; NAMES are the names by number. seq: None where it counts arrivals only.
     rows: the numbers of those that are known, in the order of arrival.
     """
 
     source: Source
-    keys: tuple[str, ...]
+    keys: Keys
     key: Array
     names: tuple[str, ...]
     name: Array
@@ -44,7 +49,7 @@ class Events:
     tie: Array | None
     known: Array | None
     rows: Array
-    orders: WordOrders = field(default_factory=WordOrders)
+    about: About = field(default_factory=About)
     duplicate: int = 0
     keyless: int = 0
 
@@ -55,9 +60,28 @@ class Events:
             return sorted_order(columns, len(rows))
         return rows[sorted_order([column[rows] for column in columns], len(rows))]
 
+    def of(self, keys: Mask, names: Mask) -> Array:
+        """Return the numbers of those that are known, of KEYS and NAMES, in the order of arrival.
 
-def known_events(source: Source, key: str, *, with_seq: bool = False, strict: bool = False) -> Events:
-    """Return the events of SOURCE that are known, by the column KEY.
+        Where that is nearly all, all: to leave out the few costs more than to keep them.
+        """
+        by_key = counted_by(self.key, len(self.keys))
+        if names.all() and by_key[keys].sum() > _NEARLY_ALL * by_key.sum():
+            return self.rows
+        chosen: Mask = np.append(keys, False)[self.key]  # key -1 as the last place
+        chosen &= names[self.name]
+        return self.rows[chosen[self.rows]]
+
+
+def known_events(
+    source: Source,
+    key: Sequence[str],
+    *,
+    tables: Tables = NO_TABLES,
+    with_seq: bool = False,
+    strict: bool = False,
+) -> Events:
+    """Return the events of SOURCE that are known, by the columns of KEY.
 
     with_seq: somebody asks for the seq of events. strict: an unparsable key or id refuses its event.
 
@@ -68,15 +92,15 @@ def known_events(source: Source, key: str, *, with_seq: bool = False, strict: bo
     seq = source.read("seq", INT64)
     if seq.bad is not None:
         raise _refused(int(np.flatnonzero(seq.bad)[0]), "int64 as seq", "correct it or leave it out")
-    owner = _identity(source, key, strict=strict)
-    user = owner if key == "user_id" else _identity(source, "user_id", strict=strict)
-    has_key = np.ones(source.count, np.bool_) if owner.known is None else owner.known
-    rows = np.flatnonzero(has_key)
-    again = _duplicates(owner, _identity(source, "event_id", strict=strict), rows)
+    owner = {name: _identity(source, name, strict=strict) for name in key}
+    keys = Keys(list(owner.values()))
+    user = owner["user_id"] if "user_id" in owner else _identity(source, "user_id", strict=strict)
+    rows = np.arange(source.count) if keys.known is None else np.flatnonzero(keys.known)
+    again = _duplicates(keys.number, _identity(source, "event_id", strict=strict), rows)
     kept = rows if again is None else rows[~again]
-    by_user = key == "user_id"
+    by_user = tuple(key) == ("user_id",)
     users = user.values if user.known is None else np.where(user.known, user.values, -1)
-    orders = WordOrders()
+    about = About(tables=tables)
     try:
         given = given_seqs(users, ts.values, seq.column, kept, needed=with_seq or not by_user)
     except TakenError as taken:
@@ -88,16 +112,16 @@ def known_events(source: Source, key: str, *, with_seq: bool = False, strict: bo
         ) from taken
     return Events(
         source,
-        owner.words or (),
-        owner.values if owner.known is None else np.where(has_key, owner.values, -1),
+        keys,
+        keys.number,
         name.words or (),
         name.values,
         ts.values,
         given,
-        None if by_user else _ties(user, orders),
+        None if by_user else _ties(user, about.orders),
         _known(source, strict=strict),
         kept,
-        orders,
+        about,
         duplicate=len(rows) - len(kept),
         keyless=source.count - len(rows),
     )
@@ -135,14 +159,16 @@ def _refused(row: int, expected: str, step: str) -> EventError:
     return EventError(f"events, row {row + 1}: expected {expected}, found none or another value; {step}")
 
 
-def _duplicates(owner: Column, ids: Column, rows: Array) -> Mask | None:
+def _duplicates(owner: Array, ids: Column, rows: Array) -> Mask | None:
     """Return which of ROWS have an event_id that an earlier one of their key has; None if none has."""
+    if ids.known is not None and not ids.known.any():
+        return None
     with_id = np.arange(len(rows)) if ids.known is None else np.flatnonzero(ids.known[rows])
     carried = len(ids) if ids.known is None else int(ids.known.sum())
     if not len(with_id) or len(ids.words or ()) == carried:
         return None  # as many ids as events that have one
     chosen = rows[with_id]
-    columns = [owner.values[chosen], ids.values[chosen]]
+    columns = [owner[chosen], ids.values[chosen]]
     order = sorted_order(columns, len(chosen))
     first = np.zeros(len(chosen), np.bool_)
     first[group_starts([column[order] for column in columns])] = True

@@ -8,7 +8,6 @@ from functools import cached_property
 import numpy as np
 
 from featuregraph import Plan
-from featuregraph.arrays import Space
 from featuregraph.arrays.column import Array, Column
 from featuregraph.ir import Node, Op
 from featuregraph.layout import Layout
@@ -17,6 +16,7 @@ from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.block import Block, Edges
 from stream.backfill.columnar.cells import Cell
 from stream.backfill.columnar.nested import Nested, Values
+from stream.backfill.columnar.tables import space
 from stream.backfill.columnar.tracks import Tracks
 
 _BROUGHT = frozenset({Op.NOW, Op.HOUR_OF_DAY, Op.DAY_OF_WEEK, Op.REQUEST})
@@ -30,6 +30,7 @@ class Shared:
         self.asked = asked
         self.tracks = Tracks(block)
         self.edges = Edges(block, asked)
+        self.tables = block.about.tables
 
 
 class Features:
@@ -39,10 +40,12 @@ class Features:
         self._plan = plan
         self._asked = asked
         self._shared = shared
-        self._by_query = Space(len(asked), self._of_query)
+        self._by_query = space(len(asked), self._of_query, shared.tables, lambda: asked.t)
         candidates = asked.candidates
         self._members = 0 if candidates is None else int(candidates.offsets[-1])
-        self._by_candidate = Space(self._members, self._of_candidate)
+        self._by_candidate = space(
+            self._members, self._of_candidate, shared.tables, lambda: asked.t[self._queries]
+        )
 
     def values(self) -> Mapping[str, Values]:
         """Return the values by feature, in the order of names."""

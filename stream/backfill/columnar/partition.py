@@ -67,6 +67,26 @@ class Partition:
         return before
 
     @cached_property
+    def again(self) -> tuple[Array, Array]:
+        """Return (row, row of the same value before it) where there is one."""
+        rows = np.flatnonzero((self.before >= 0) & (self.before < self._count))
+        return rows, self.before[rows]
+
+    @cached_property
+    def _running(self) -> Array | None:
+        """Return how many rows have a value before each row, and of all; None if all have one."""
+        if len(self.rows) == self._count:
+            return None
+        found = np.zeros(self._count + 1, np.int64)
+        np.cumsum(self.before < self._count, out=found[1:])
+        return found
+
+    def valued(self, lo: Array, hi: Array) -> Array:
+        """Return how many rows with a value the ranges LO to HI hold."""
+        running = self._running
+        return hi - lo if running is None else running[hi] - running[lo]
+
+    @cached_property
     def after(self) -> Array:
         """Return the row of the same value after each row, the number of rows for none; -1 for no value."""
         after = np.full(self._count, -1)
@@ -85,6 +105,13 @@ class Partition:
             last = self.after[rows] >= np.repeat(hi[part], hi[part] - lo[part])
             yield part, ranges[last], rows[last]
 
+    def earliest(self, lo: Array, hi: Array) -> Iterator[tuple[slice, Array, Array]]:
+        """Give, as `latest` does, the earliest row of each value in the ranges LO to HI."""
+        for part in chunks(lo, hi):
+            ranges, rows = expanded(lo[part], hi[part])
+            first = self.before[rows] < np.repeat(lo[part], hi[part] - lo[part])
+            yield part, ranges[first], rows[first]
+
     def within(self, rows: Array, lo: Array) -> tuple[Array, Array]:
         """Return the places from the first row of the value of ROWS that is not before LO, to behind ROWS."""
         places = self.place[rows]
@@ -100,29 +127,32 @@ class Partition:
 
 
 def counted_once(partition: Partition, lo: Array, hi: Array) -> Array:
-    """Return how many values the ranges LO to HI hold: the rows that none of their value comes before."""
+    """Return how many values the ranges LO to HI hold."""
     if is_ascending(lo) and is_ascending(hi):
-        return _counted_in_turn(partition.before, lo, hi)
+        return partition.valued(lo, hi) - _repeated_in_turn(partition, lo, hi)
     return _counted_one_by_one(partition, lo, hi)
 
 
-def _counted_in_turn(before: Array, lo: Array, hi: Array) -> Array:
-    """Count where ranges begin and end in turn, as windows do: a row counts for ranges in a row.
+def _repeated_in_turn(partition: Partition, lo: Array, hi: Array) -> Array:
+    """Return how many rows of each range have a value that an earlier row of it has.
 
-    It counts where hi > row and before < lo <= row: from the first range with hi > row and lo > before, to
-    before the first one with lo > row. One is added at the first of them and taken away after the last.
+    Where ranges begin and end in turn, as windows do, a row is a repetition for ranges in a row: from the
+    first with hi > row to the last with lo <= before. One is added at the first, and taken away behind.
     """
-    rows = len(before)
-    begun = np.zeros(rows + 2, np.int32)  # at p + 1: how many ranges have lo <= p
-    np.cumsum(np.bincount(lo, minlength=rows + 1), out=begun[1:])
-    ended = np.cumsum(np.bincount(hi, minlength=rows + 1)[:rows], dtype=np.int32)
-    first = np.maximum(ended, begun[before + 1])
-    behind = begun[1 : rows + 1]
-    counts = np.flatnonzero(first < behind)
-    steps = np.bincount(first[counts], minlength=len(lo) + 1)
-    steps -= np.bincount(behind[counts], minlength=len(lo) + 1)
+    row, before = partition.again
+    count = len(partition.before)
+    first, behind = _upto(hi, count)[row], _upto(lo, count)[before]
+    repeats = np.flatnonzero(first < behind)
+    steps = np.bincount(first[repeats], minlength=len(lo) + 1)
+    steps -= np.bincount(behind[repeats], minlength=len(lo) + 1)
     total: Array = np.cumsum(steps[: len(lo)])
     return total
+
+
+def _upto(edges: Array, rows: int) -> Array:
+    """Return how many of the ascending EDGES are at most each of ROWS rows."""
+    runs = np.diff(edges, prepend=0, append=rows)
+    return np.repeat(np.arange(len(runs), dtype=np.int32), runs)
 
 
 def _counted_one_by_one(partition: Partition, lo: Array, hi: Array) -> Array:

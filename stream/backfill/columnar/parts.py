@@ -13,6 +13,7 @@ from featuregraph.types import ListType, RecordType
 from stream.backfill.columnar.arrow import arrays_of
 from stream.backfill.columnar.events import Events, known_events
 from stream.backfill.columnar.fields import Fields
+from stream.backfill.columnar.labels import settled
 from stream.backfill.columnar.nested import Nested, Values
 from stream.backfill.columnar.queries import of_table
 from stream.backfill.columnar.replay import answered, asks_for_seq
@@ -24,11 +25,18 @@ from stream.errors import BackfillError
 def answer(plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:
     """Return the features of PLANS, which are of one key, at the queries of PART."""
     source = Flat(part.events)
-    events = known_events(source, str(plans[0].graph.key), with_seq=asks_for_seq(plans))
+    events = known_events(
+        source, plans[0].graph.key_columns, tables=part.given.columns, with_seq=asks_for_seq(plans)
+    )
     known = part.given.as_known
     asked = [of_table(plan, part.queries, events.keys, part.places, as_known=known) for plan in plans]
     fields = Fields(events)
     found = answered(plans, events, asked, fields, done)
+    end = part.given.end
+    found = [
+        settled(plan.graph, values, queries.t, end)
+        for plan, values, queries in zip(plans, found, asked, strict=True)
+    ]
     for plan, values in zip(plans, found, strict=True):
         _check_overflow(plan, values, part)
     features = [_table(plan, values) for plan, values in zip(plans, found, strict=True)]
@@ -45,8 +53,9 @@ def _check_overflow(plan: Plan, values: Mapping[str, Values], part: Part) -> Non
     if first:
         name = min(first, key=lambda one: (first[one], one))
         row = first[name]
-        key, t = (part.queries.column(column)[row].as_py() for column in (str(plan.graph.key), "ts_ms"))
-        raise FeatureOverflowError(name, f"query {part.places[row] + 1}, key {key!r:.60} at {t}")
+        *key, t = (part.queries.column(one)[row].as_py() for one in (*plan.graph.key_columns, "ts_ms"))
+        shown = key if len(key) > 1 else key[0]
+        raise FeatureOverflowError(name, f"query {part.places[row] + 1}, key {shown!r:.60} at {t}")
 
 
 def _table(plan: Plan, values: dict[str, Values]) -> pa.Table:
@@ -66,7 +75,7 @@ def _columns(plan: Plan, values: dict[str, Values]) -> dict[str, pa.ChunkedArray
         if isinstance(node.type, RecordType):
             assert isinstance(found, Nested)
             for item, type in node.type.items:
-                part = Nested(found.offsets, {"item": found.parts[item]})
+                part = Nested(found.offsets, {"item": found.parts[item]}, known=found.known)
                 columns[f"{name}.{item}"] = arrays_of(ListType(type), part)
         else:
             columns[name] = arrays_of(node.type, found, per_candidate=node.per_candidate)

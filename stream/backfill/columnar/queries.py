@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featuregraph import Plan
-from featuregraph.arrays.column import Array
+from featuregraph.arrays.column import Array, Column, column
 from featuregraph.convert import BAD, converter
 from featuregraph.errors import RequestError
 from featuregraph.types import IDENTIFIER, INT64, INT64_MAX, INT64_MIN, TIMESTAMP
 from stream.backfill.columnar.arrow import column_of
 from stream.backfill.columnar.asked import Asked
+from stream.backfill.columnar.keys import Keys
 from stream.backfill.columnar.nested import Nested, offsets_of
 from stream.backfill.columnar.values import converted
 
@@ -29,13 +30,12 @@ _identifier = converter(IDENTIFIER)
 
 
 def of_rows(
-    plan: Plan, queries: Sequence[Mapping[str, Any]], keys: Sequence[str]
+    plan: Plan, queries: Sequence[Mapping[str, Any]], keys: Keys
 ) -> tuple[Asked, RequestError | None]:
     """Return QUERIES in golden form, up to the first one of another form, and the error that says so.
 
-    KEYS are the keys that have events, by number.
+    KEYS are the keys that have events.
     """
-    numbers = {key: number for number, key in enumerate(keys)}
     given, refused = [], None
     for place, query in enumerate(queries):
         try:
@@ -48,7 +48,12 @@ def of_rows(
         name: converted(type, [one["request"].get(name) for one in given])[0] for name, type in names.items()
     }
     asked = Asked(
-        key=np.array([numbers.get(one["key"], -1) for one in given], np.int64),
+        key=keys.of(
+            [
+                column(IDENTIFIER, [one["key"][place] for one in given])
+                for place in range(len(plan.graph.key_columns))
+            ]
+        ),
         t=np.array([one["t"] for one in given], np.int64),
         as_known=np.array([bool(one.get("as_known")) for one in given], np.bool_),
         history=np.array([_start(one.get("history_start_ms")) for one in given], np.int64),
@@ -63,22 +68,33 @@ def _start(history_start_ms: int | None) -> int:
 
 
 def _checked(plan: Plan, query: Mapping[str, Any], place: int) -> dict[str, Any]:
-    """Return QUERY with its key as an identifier, once its form is found right."""
-    t, key = query.get("t"), _identifier(query.get("key"))
-    where = f"query {place + 1}"
+    """Return QUERY with its key as a list of identifiers, once its form is found right."""
+    t, where = query.get("t"), f"query {place + 1}"
     if isinstance(t, bool) or not isinstance(t, int) or not INT64_MIN <= t <= INT64_MAX:
         raise RequestError(
             f"{where}: expected t as int64 ms, found {t!r:.60}; give the time that is asked for"
         )
-    if key is BAD:
-        raise RequestError(
-            f"{where}: expected a key as a text or an int64, found {query['key']!r:.60}; correct it"
-        )
+    key = _key_of(plan.graph, query.get("key"), where)
     try:
         plan.bind_request(query.get("request"))
     except RequestError as error:
         raise RequestError(f"{where}: {error}") from error
     return {**query, "key": key, "request": query.get("request") or {}}
+
+
+def _key_of(graph: Graph, given: Any, where: str) -> list[str | None]:
+    """Return the identifiers of a key, one for each column."""
+    columns = graph.key_columns
+    values = [given] if len(columns) == 1 else given
+    if not isinstance(values, list | tuple) or len(values) != len(columns):
+        raise RequestError(
+            f"{where}: expected a key with a value each of {', '.join(columns)}, found {given!r:.60};"
+            " give a list"
+        )
+    found = [_identifier(value) for value in values]
+    if BAD in found:
+        raise RequestError(f"{where}: expected a key as a text or an int64, found {given!r:.60}; correct it")
+    return found
 
 
 def _candidates_of_rows(graph: Graph, given: Sequence[Mapping[str, Any]]) -> Nested | None:
@@ -97,7 +113,7 @@ def _candidates_of_rows(graph: Graph, given: Sequence[Mapping[str, Any]]) -> Nes
 # ---------------------------------------------------------------- tables
 
 
-def of_table(plan: Plan, table: pa.Table, keys: Sequence[str], places: Array, *, as_known: bool) -> Asked:
+def of_table(plan: Plan, table: pa.Table, keys: Keys, places: Array, *, as_known: bool) -> Asked:
     """Return the rows of TABLE, which stand at PLACES among all queries; AS_KNOWN where it does not say.
 
     Raises:
@@ -105,7 +121,7 @@ def of_table(plan: Plan, table: pa.Table, keys: Sequence[str], places: Array, *,
     """
     graph = plan.graph
     return Asked(
-        key=_keys(table.column(str(graph.key)), keys, places),
+        key=keys.of([_key_column(table.column(name), places) for name in graph.key_columns]),
         t=_times(table.column("ts_ms"), places),
         as_known=_as_known(table, default=as_known),
         history=_history(table),
@@ -119,7 +135,7 @@ def of_table(plan: Plan, table: pa.Table, keys: Sequence[str], places: Array, *,
     )
 
 
-def _keys(given: pa.ChunkedArray, keys: Sequence[str], places: Array) -> Array:
+def _key_column(given: pa.ChunkedArray, places: Array) -> Column:
     import pyarrow as pa
 
     if not _is_key(given.type, pa) and given.null_count < len(given):
@@ -128,11 +144,7 @@ def _keys(given: pa.ChunkedArray, keys: Sequence[str], places: Array) -> Array:
             f"query {places[place] + 1}: expected a key as a text or an int64,"
             f" found {given[place].as_py()!r:.60}; correct it"
         )
-    found, _ = column_of(given, IDENTIFIER)
-    numbers = {key: number for number, key in enumerate(keys)}
-    table = np.array([numbers.get(word, -1) for word in found.words or ()] or [-1], np.int64)
-    values = table[found.values]
-    return values if found.known is None else np.where(found.known, values, -1)
+    return column_of(given, IDENTIFIER)[0]
 
 
 def _is_key(type: Any, pa: Any) -> bool:

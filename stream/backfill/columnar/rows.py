@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 
-from featuregraph.arrays import Space
 from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.ir import OF_THE_QUERY, Node, Op
 from stream.backfill.columnar.ages import ages
@@ -17,25 +16,40 @@ from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.coding import WordOrders
 from stream.backfill.columnar.expansion import expanded
 from stream.backfill.columnar.partition import Partition
+from stream.backfill.columnar.tables import NO_TABLES, Tables, space
 
 Made = TypeVar("Made")
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What all events of a run stand on: the order of words, and the tables that they are looked up in."""
+
+    orders: WordOrders = field(default_factory=WordOrders)
+    tables: Tables = NO_TABLES
 
 
 class Rows:
     """Rows in total order, key after key, and what was found out about them once for all features.
 
-    ts: their times. longest: no range has more rows. source: the values of a node by row.
+    ts: their times. longest: no range has more rows. source: the values of a node by row. about: what holds
+    for all events.
     """
 
-    def __init__(self, ts: Array, longest: int, source: Callable[[Node], Column], orders: WordOrders) -> None:
+    def __init__(self, ts: Array, longest: int, source: Callable[[Node], Column], about: About) -> None:
         self.ts = ts
         self.longest = longest
-        self.orders = orders
+        self.about = about
         self._source = source
         self._once: dict[Hashable, Any] = {}
 
     def __len__(self) -> int:
         return len(self.ts)
+
+    @property
+    def orders(self) -> WordOrders:
+        """Return the order of words."""
+        return self.about.orders
 
     def once(self, key: Hashable, make: Callable[[], Made]) -> Made:
         """Return what MAKE returned when KEY was asked for first."""
@@ -58,7 +72,7 @@ class Rows:
         def make() -> Rows:
             order = self.partition(node).rows
             return Rows(
-                self.ts[order], self.longest, lambda inner: self.column(inner).take(order), self.orders
+                self.ts[order], self.longest, lambda inner: self.column(inner).take(order), self.about
             )
 
         return self.once(("by value", node), make)
@@ -135,7 +149,7 @@ def seen_from(rows: Rows, chosen: Array, query: Array, asked: Asked, *, longest:
             return rows.column(node).take(chosen)
         return None
 
-    return Rows(ts, longest, Space(len(ts), leaf).column, rows.orders)
+    return Rows(ts, longest, space(len(ts), leaf, rows.about.tables, lambda: ts).column, rows.about)
 
 
 def is_of_the_row(node: Node) -> bool:

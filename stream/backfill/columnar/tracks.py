@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featuregraph.arrays import Space
 from featuregraph.arrays.column import Array, Column, Mask, Words
 from featuregraph.ir import Node, Op
 from stream.backfill.columnar.block import Block
 from stream.backfill.columnar.rows import Rows
+from stream.backfill.columnar.tables import space
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ class Tracks:
             return found if found is None or places is None else found.take(places)
 
         before = None if every else counted(chosen)
-        rows = Rows(ts, self._longest(before), Space(len(ts), leaf).column, block.orders)
+        values = space(len(ts), leaf, block.about.tables, lambda: ts)
+        rows = Rows(ts, self._longest(before), values.column, block.about)
         known = block.known
         return Track(rows, before, known=known if known is None or places is None else known[places])
 
@@ -78,7 +79,7 @@ class Tracks:
             rows.ts[places],
             self._longest(before),
             lambda node: rows.column(node).take(places),
-            self._block.orders,
+            self._block.about,
         )
         return Track(kept, before, wild)
 

@@ -39,10 +39,14 @@ def internal(type: AnyType, values: Values, *, per_candidate: bool = False) -> l
     # A list with one value per candidate has its overflows in it.
     over = [False] * len(values) if values.over is None or per_candidate else values.over.tolist()
     offsets = values.offsets.tolist()
-    return [
+    found = [
         OVERFLOW if spoilt else make({name: part[lo:hi] for name, part in members.items()})
         for lo, hi, spoilt in zip(offsets[:-1], offsets[1:], over, strict=True)
     ]
+    if values.known is not None:
+        for row in np.flatnonzero(~values.known):
+            found[row] = None
+    return found
 
 
 def _maker(type: AnyType, *, per_candidate: bool) -> Callable[[dict[str, list[Any]]], Any]:

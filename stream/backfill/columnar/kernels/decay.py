@@ -12,7 +12,7 @@ import numpy as np
 from featuregraph.arrays import exp2
 from featuregraph.arrays.column import Array, Column
 from featuregraph.arrays.exact import to_float
-from featuregraph.ir import Node
+from featuregraph.ir import Node, looks_ahead
 from featuregraph.types import INT64_MAX
 from stream.backfill.columnar.expansion import chunks, expanded
 from stream.backfill.columnar.nested import offsets_of
@@ -22,14 +22,16 @@ _RUN = 4096
 
 
 def decayed_sum(agg: Node, rows: Rows, ranges: Ranges) -> Column:
-    """Return the sum of x * 2**(-(t - ts) / half_life)."""
+    """Return the sum of x * 2**(-distance / half_life), of the distance between t and ts_ms."""
     x = agg.role("x")
     assert x is not None
     numbers = rows.once(("number", x), lambda: _numbers(x, rows.column(x)))
     values = np.zeros(len(ranges))
     for part in chunks(ranges.lo, ranges.hi):
         at, chosen = expanded(ranges.lo[part], ranges.hi[part])
-        terms = _terms(numbers[chosen], ranges.t[part][at], rows.ts[chosen], agg["half_life"])
+        t, ts = ranges.t[part][at], rows.ts[chosen]
+        early, late = (t, ts) if looks_ahead(agg) else (ts, t)
+        terms = _terms(numbers[chosen], early, late, agg["half_life"])
         values[part] = _summed(terms, ranges.hi[part] - ranges.lo[part])
     over = ~np.isfinite(values)
     values = np.where(over, 0.0, values) + 0.0
@@ -42,10 +44,10 @@ def _numbers(x: Node, column: Column) -> Array:
     return values if column.known is None else np.where(column.known, values, 0.0)
 
 
-def _terms(x: Array, t: Array, ts: Array, half_life: int) -> Array:
-    # t is after ts: as unsigned numbers their distance fits, whatever it is.
-    age = t.astype(np.uint64) - ts.astype(np.uint64)
-    halvings, part = np.divmod(age, np.uint64(half_life))
+def _terms(x: Array, early: Array, late: Array, half_life: int) -> Array:
+    # As unsigned numbers their distance fits, whatever it is.
+    distance = late.astype(np.uint64) - early.astype(np.uint64)
+    halvings, part = np.divmod(distance, np.uint64(half_life))
     factors = exp2(-(part.astype(np.float64)) / half_life)
     fraction, exponent = np.frexp(x)
     fewer = np.minimum(halvings, np.uint64(_MOST_HALVINGS)).astype(np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featuregraph.arrays.column import Array, Column
-from featuregraph.ir import Node
+from featuregraph.ir import Node, looks_ahead
 from stream.backfill.columnar.ages import ages
 from stream.backfill.columnar.rows import Ranges, Rows
 
@@ -21,20 +21,21 @@ def first(agg: Node, rows: Rows, ranges: Ranges) -> Column:
 
 
 def since_last(agg: Node, rows: Rows, ranges: Ranges) -> Column:
-    """Return the ms from the latest row to the query."""
-    return _since(rows, ranges, ranges.hi - 1)
+    """Return the ms between the latest row and the query."""
+    return _since(agg, rows, ranges, ranges.hi - 1)
 
 
 def since_first(agg: Node, rows: Rows, ranges: Ranges) -> Column:
-    """Return the ms from the earliest row to the query."""
-    return _since(rows, ranges, ranges.lo)
+    """Return the ms between the earliest row and the query."""
+    return _since(agg, rows, ranges, ranges.lo)
 
 
-def _since(rows: Rows, ranges: Ranges, at: Array) -> Column:
+def _since(agg: Node, rows: Rows, ranges: Ranges, at: Array) -> Column:
     inside = ranges.hi > ranges.lo
     if not len(rows):
         return Column(np.zeros(len(at), np.int64), inside)
-    found = ages(ranges.t, rows.ts[np.where(inside, at, 0)])
+    ts = rows.ts[np.where(inside, at, 0)]
+    found = ages(ts, ranges.t) if looks_ahead(agg) else ages(ranges.t, ts)
     over = None if found.over is None else found.over & inside
     return Column(found.values, inside if over is None else inside & ~over, None, over)
 

@@ -1,32 +1,34 @@
-"""sequence: the latest rows of a range as aligned lists, perhaps only the latest of each value."""
+"""sequence: the rows of a range that are nearest to t as aligned lists, perhaps only one of each value."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from featuregraph.arrays.column import Array
-from featuregraph.ir import Node
+from featuregraph.ir import Node, looks_ahead
 from featuregraph.steps import is_static
-from stream.backfill.columnar.expansion import expanded, rows_in
+from stream.backfill.columnar.expansion import expanded
 from stream.backfill.columnar.masks import any_of
-from stream.backfill.columnar.nested import Nested, offsets_of
+from stream.backfill.columnar.nested import Nested, offsets_of, runs_of
 from stream.backfill.columnar.rows import Ranges, Rows, seen_from
 
 
 def sequence(agg: Node, rows: Rows, ranges: Ranges) -> Nested:
-    """Return {item: list} of the n latest rows, oldest first."""
+    """Return {item: list} of the n rows nearest to t, oldest first: the latest, ahead the earliest."""
     by = agg.role("distinct")
     if by is None:
-        lo = np.maximum(ranges.lo, ranges.hi - agg["n"])
-        counts = ranges.hi - lo
+        lo, hi = ranges.lo, ranges.hi
+        if looks_ahead(agg):
+            hi = np.minimum(hi, lo + agg["n"])
+        else:
+            lo = np.maximum(lo, hi - agg["n"])
+        counts = hi - lo
         if all(_stands(rows, item) for _, item in agg.items):
-            chosen = rows_in(lo, ranges.hi)
-            return Nested(
-                offsets_of(counts), {name: rows.column(item).take(chosen) for name, item in agg.items}
-            )
-        numbers, chosen = expanded(lo, ranges.hi)
+            parts = {name: runs_of(rows.column(item), lo, hi) for name, item in agg.items}
+            return Nested(offsets_of(counts), parts)
+        numbers, chosen = expanded(lo, hi)
     else:
-        numbers, chosen = _latest_of_each(rows, by, ranges, agg["n"])
+        numbers, chosen = _one_of_each(agg, rows, by, ranges)
         counts = np.bincount(numbers, minlength=len(ranges))
     seen = seen_from(rows, chosen, ranges.query[numbers], ranges.asked, longest=agg["n"])
     parts = {name: seen.column(item) for name, item in agg.items}
@@ -42,13 +44,19 @@ def _stands(rows: Rows, item: Node) -> bool:
     return is_static(item) and rows.column(item).over is None
 
 
-def _latest_of_each(rows: Rows, by: Node, ranges: Ranges, most: int) -> tuple[Array, Array]:
-    """Return (number of the range, row) of the MOST latest rows that are the latest of their value."""
+def _one_of_each(agg: Node, rows: Rows, by: Node, ranges: Ranges) -> tuple[Array, Array]:
+    """Return (number of the range, row) of the n nearest of the rows that are the nearest of their value."""
     pieces = []
-    for part, numbers, chosen in rows.partition(by).latest(ranges.lo, ranges.hi):
-        # How many rows of the range follow, this one counted.
-        ends = np.searchsorted(numbers, numbers, side="right")
-        kept = ends - np.arange(len(numbers)) <= most
+    partition, ahead = rows.partition(by), looks_ahead(agg)
+    nearest = partition.earliest if ahead else partition.latest
+    for part, numbers, chosen in nearest(ranges.lo, ranges.hi):
+        # How many rows of the range are as near, this one counted.
+        place = np.arange(len(numbers))
+        if ahead:
+            nearer = place - np.searchsorted(numbers, numbers) + 1
+        else:
+            nearer = np.searchsorted(numbers, numbers, side="right") - place
+        kept = nearer <= agg["n"]
         pieces.append((numbers[kept] + part.start, chosen[kept]))
     numbers, chosen = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
     return numbers, chosen
