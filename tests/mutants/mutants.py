@@ -143,7 +143,7 @@ MUTANTS = [
     Mutant("stream/backfill/columnar/block.py", "shifted(self._asked.t, by - 1)", "shifted(self._asked.t, by)", "an event at t itself is visible in a column"),
     Mutant("stream/backfill/columnar/cells.py", "return np.maximum(lo, hi - most), hi", "return np.maximum(lo, hi - most - 1), hi", "last N keeps one row too many in a column"),
     Mutant("stream/backfill/columnar/cells.py", "(track.known[rows] <= asked.t[query])", "(track.known[rows] < asked.t[query])", "an event known at t hidden in a column"),
-    Mutant("stream/backfill/columnar/partition.py", "partition.valued(lo, hi) - _repeated_in_turn(partition, lo, hi)", "partition.valued(lo, hi)", "a value counted twice in one window"),
+    Mutant("stream/backfill/columnar/partition.py", "partition.valued(turns.lo, turns.hi) - repeated", "partition.valued(turns.lo, turns.hi)", "a value counted twice in one window"),
     Mutant("stream/backfill/columnar/exact.py", "high + low if undivided and most <= 2**_DOUBLE_BITS else None", "high + low if undivided else None", "a sum of doubles rounded twice in a column"),
     Mutant("stream/backfill/columnar/exact.py", "/ (by * unit).astype(np.float64) if fits else None", "/ (by * unit).astype(np.float64)", "a mean rounded twice in a column"),
     Mutant("stream/backfill/columnar/expansion.py", "rest = np.flatnonzero((counts > 0) & (counts < most))", "rest = np.flatnonzero(counts == 0)", "shorter lists left empty in a column"),
