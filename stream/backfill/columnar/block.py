@@ -22,8 +22,8 @@ class Block:
     """Events sorted by (key, ts_ms, seq, tie).
 
     starts: where each key's events begin, and where the last one's end. names: gives the number of each
-    event's name once somebody asks; NUMBERS says whose it is. known: the known_ms of each, INT64_MIN for null;
-    None if there are none.
+    event's name once somebody asks; NUMBERS says whose it is. known: the known_ms of each, INT64_MIN for
+    null; None if there are none.
     field: the values in each event of a node that stands on one field; None for a node that does not.
     """
 

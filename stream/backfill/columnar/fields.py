@@ -62,6 +62,10 @@ class Fields:
         known = None if found.known is None else picked(found.known, rows)
         return Column(picked(found.values, rows), known, found.words)
 
+    def forget(self) -> None:
+        """Let go of what was read: it is read again if somebody asks."""
+        self._read.clear()
+
     def read(self, name: str, type: Type) -> Read:
         """Return the field NAME of all events as TYPE."""
         key = name, type

@@ -61,6 +61,7 @@ def answered(
             values.append({name: compact(one) for name, one in Features(plan, shared, mine).values().items()})
         places.append(queries)
         done(len(queries))
+    fields.forget()
     return [_together(values, places) for values in found]
 
 
