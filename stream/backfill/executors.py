@@ -185,12 +185,14 @@ EXECUTORS: tuple[RowExecutor, ...] = (Reference(), Local(), *(Device(mode) for m
 
 def executor(engine: str, mode: str) -> Executor:
     """Return the executor that ENGINE and, for the device, MODE name; raise BackfillError for none."""
-    if engine == "reference":
-        return Reference()
     if engine == "device":
         if mode not in MODES:
             raise BackfillError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
         return Device(mode)
-    if engine == "local":
-        return Local()
+    if engine in ("local", "reference"):
+        if mode != "auto":
+            raise BackfillError(
+                f'expected engine "device" with mode {mode!r:.60}, found {engine!r}; modes are the device\'s'
+            )
+        return Local() if engine == "local" else Reference()
     raise BackfillError(f"expected an engine (local, device, reference), found {engine!r}; correct it")
