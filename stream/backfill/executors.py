@@ -40,8 +40,8 @@ class RowExecutor(Protocol):
         """Tell whether it reads the log; else it reads the chosen keys' rows."""
         ...
 
-    def check(self, plan: Plan) -> None:
-        """Raise CompileError if it does not compute PLAN, before any work."""
+    def part_of(self, plan: Plan) -> Plan | None:
+        """Return what it computes of PLAN; None for nothing."""
         ...
 
     def outcomes(
@@ -64,6 +64,10 @@ class Reference(Rowwise):
 
     def check(self, plan: Plan) -> None:
         """Do nothing: it computes whatever compiles."""
+
+    def part_of(self, plan: Plan) -> Plan | None:
+        """Return all of PLAN."""
+        return plan
 
     def outcomes(
         self, plan: Plan, events: Recorded, queries: Sequence[Query]
@@ -94,6 +98,10 @@ class Local:
 
     def check(self, plan: Plan) -> None:
         """Do nothing: it computes whatever compiles."""
+
+    def part_of(self, plan: Plan) -> Plan | None:
+        """Return all of PLAN."""
+        return plan
 
     def answer(self, plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:
         """Return the features of PLANS at the queries of PART."""
@@ -140,6 +148,13 @@ class Device(Rowwise):
                     f"graph {graph.name!r}: expected what a device computes, found {found}; "
                     'take engine "local"'
                 )
+
+    def part_of(self, plan: Plan) -> Plan | None:
+        """Return PLAN without its labels; nothing under a key of several columns."""
+        graph = plan.graph
+        if len(graph.key_columns) > 1 or len(graph.labels) == len(graph.features):
+            return None
+        return graph.serving().compile() if graph.labels else plan
 
     def outcomes(
         self, plan: Plan, events: Recorded, queries: Sequence[Query]
