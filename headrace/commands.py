@@ -42,6 +42,15 @@ COMMANDS: tuple[Command, ...] = (
     ),
     _row(
         GRAPH,
+        "training-set",
+        "stream.backfill.cli.training_set:training_set",
+        "Make train, validation and test data from events.",
+    ),
+    _row(
+        GRAPH, "table", "stream.backfill.cli.table:table", "Build a table for devices from a graph's values."
+    ),
+    _row(
+        GRAPH,
         "verify",
         "stream.backfill.cli.verify:verify",
         "Compare every executor with the reference, cell by cell.",
@@ -67,6 +76,12 @@ COMMANDS: tuple[Command, ...] = (
         "bench device",
         "headrace.bench.cli:device",
         "Time the device engine against what one would write in its place.",
+    ),
+    _row(
+        BENCH,
+        "bench replay",
+        "headrace.bench.replay.cli:replay",
+        "Time replay against polars, DuckDB, pandas and plain Python.",
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stream.backfill import replay
+from stream.backfill.tabled import build_table
 from stream.choice import Costs
 from stream.clock import Clock, SystemClock
 from stream.damage import Finding
@@ -26,6 +27,7 @@ from stream.limits import Limits
 from stream.log import EventLog
 from stream.served import Served
 from stream.tablefile import TableFile, write_table
+from stream.trainset import Recipe, training_set
 
 __all__ = [
     "ArgumentError",
@@ -45,11 +47,14 @@ __all__ = [
     "LogReadOnlyError",
     "LogStats",
     "Receipt",
+    "Recipe",
     "Served",
     "StreamError",
     "SystemClock",
     "TableFile",
     "TableFileError",
+    "build_table",
     "replay",
+    "training_set",
     "write_table",
 ]

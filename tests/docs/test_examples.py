@@ -57,5 +57,5 @@ def test_the_readme_run_twice_doubles_nothing(tmp_path: Path) -> None:
 def test_every_command_is_documented() -> None:
     """The command line's page lists every row of the table, in its order and with its help."""
     page = (TOP / "docs/reference/command-line.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| `headrace ([a-z ]+)` \| (.+) \|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| `headrace ([a-z -]+)` \| (.+) \|$", page, re.MULTILINE)
     assert rows == [(" ".join(row.words), row.help) for row in COMMANDS]

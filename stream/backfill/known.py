@@ -1,0 +1,91 @@
+"""Recorded events of some names that are known, in the order of time: what queries are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from featuregraph.arrays.column import Array, Column
+from featuregraph.types import IDENTIFIER, INT64, TIMESTAMP, Type
+from stream.backfill import intake
+from stream.backfill.columnar.order import group_starts, sorted_order
+from stream.backfill.columnar.source import Flat
+from stream.backfill.needs import Needs, Span
+from stream.backfill.reading import Read, tables_of
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Events of some names.
+
+    Args:
+        columns: all that was read, in the order of arrival.
+        read: what became of the events.
+        duplicate: how many of the events that count came again (SEMANTICS 1.3).
+        ts: int64, shape (events,).
+        names: the names by code; name: each event's code.
+        rows: the numbers of the known ones, by (ts_ms, seq, arrival).
+    """
+
+    columns: Flat
+    read: Read
+    duplicate: int
+    ts: Array
+    names: tuple[str, ...]
+    name: Array
+    rows: Array
+
+    def of(self, event: str) -> Array:
+        """Return the numbers of the events called EVENT, in the order of time."""
+        if event not in self.names:
+            return self.rows[:0]
+        found: Array = self.rows[self.name[self.rows] == self.names.index(event)]
+        return found
+
+    def values(self, field: str, type: Type) -> Column:
+        """Return FIELD of every event."""
+        return self.columns.read(field, type).column
+
+
+def history(
+    events: Any,
+    names: Collection[str],
+    key: Sequence[str],
+    fields: Collection[str],
+    progress: Callable[[int, int | None], object],
+) -> History:
+    """Return the events of NAMES that have a KEY, with FIELDS.
+
+    Raises:
+        EventError, StreamError: an event is refused, or the file cannot be read.
+    """
+    source = intake.opened(events)
+    needs = Needs(tuple(key), frozenset(fields), frozenset(), {name: Span() for name in names}, known=False)
+    read = Read()
+    batches = read.counted(source.read(needs), lambda n: progress(n, source.rows))
+    columns = Flat(tables_of(batches))
+    owners = [columns.read(name, IDENTIFIER).column for name in key]
+    ids, name = (columns.read(one, IDENTIFIER).column for one in ("event_id", "event"))
+    ts, seq = columns.read("ts_ms", TIMESTAMP).column.values, columns.read("seq", INT64).column
+    again = _again(owners, ids)
+    kept = np.flatnonzero(~again)
+    words, code = name.words or (), name.values
+    wanted = kept[np.isin(code[kept], [place for place, word in enumerate(words) if word in names])]
+    seqs = seq.values if seq.known is None else np.where(seq.known, seq.values, 0)
+    order = sorted_order([ts[wanted], seqs[wanted]], len(wanted))
+    return History(columns, read, int(again.sum()), ts, words, code, wanted[order])
+
+
+def _again(owners: Sequence[Column], ids: Column) -> Array:
+    """Return which events have an event_id that an earlier one of their key has (SEMANTICS 1.3)."""
+    found = np.zeros(len(ids), np.bool_)
+    rows = np.arange(len(ids)) if ids.known is None else np.flatnonzero(ids.known)
+    if len(rows):
+        columns = [*(owner.values[rows] for owner in owners), ids.values[rows]]
+        order = sorted_order(columns, len(rows))
+        found[rows[order]] = True
+        found[rows[order[group_starts([column[order] for column in columns])]]] = False
+    return found
