@@ -35,10 +35,10 @@ def replay(
     that it gives is compared with ours. Cells that are not equal make the command fail; a missed figure
     is told as missed. All of it takes some ten minutes and 8 GB of memory; --events 500000 is a look.
     """
-    setting = Setting(events=events, logs=_logs(logs), rounds=rounds)
     _check()
     if out is not None and not out.is_dir():
         raise UsageError(f"expected a folder that exists, found {out}; correct --out")
+    setting = Setting(events=events, logs=_logs(logs), rounds=rounds)
     with console.progress("measuring", steps(setting)) as done:
         report = run(setting, done)
     if out is not None:
