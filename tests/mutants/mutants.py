@@ -151,7 +151,6 @@ MUTANTS = [
     Mutant("stream/backfill/columnar/kernels/groups.py", "(~chosen, ~sortable(", "(chosen, ~sortable(", "ties of top by the earliest row"),
     Mutant("stream/backfill/columnar/events.py", "kept = rows if again is None else rows[~again]", "kept = rows", "duplicates counted in a column"),
     # ---- labels, tables and keys of several columns over columns (SEMANTICS 9 to 11)
-    Mutant("stream/backfill/columnar/block.py", "np.where(t > INT64_MAX - by, INT64_MAX, t + by)", "t + by", "a window ahead wraps at the end of int64"),
     Mutant("stream/backfill/columnar/block.py", "every = window.is_ahead or not", "every = not", "a history hides what lies ahead"),
     Mutant("stream/backfill/columnar/block.py", "if known is None or window.is_ahead or not", "if known is None or not", "known_ms hides what lies ahead"),
     Mutant("stream/backfill/columnar/cells.py", "return lo, np.minimum(hi, lo + most)", "return np.maximum(lo, hi - most), hi", "ahead, last N keeps the latest rows"),
