@@ -11,18 +11,21 @@ Inside a stream a look-up is as of the row's time, elsewhere as of the query's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from featuregraph.bounds import bounded, named
 from featuregraph.errors import CompileError, UnknownFieldError
 from featuregraph.expr import Expr, Value, Windows, each_window, lift, lit
-from featuregraph.ir import Node, Op
+from featuregraph.ir import Node, Op, toposort
 from featuregraph.place import here, placed
 from featuregraph.schema import Declared, TypeLike, camel, declared_fields, named_fields, snake, type_of
 from featuregraph.shown import nearest, shown
 from featuregraph.types import Type
+
+if TYPE_CHECKING:
+    from featuregraph.graph import Graph
 
 # Columns of every table's file, so that no field is called like them.
 RESERVED = frozenset({"key", "ts_ms"})
@@ -158,6 +161,41 @@ class Table(metaclass=_Tables):
             body = named_fields(fields)
             made = _Tables(camel(name), (Table,), body, name=name, key=key, changing=changing)
             return cast("type[Table]", made)
+
+    @staticmethod
+    def of_graph(graph: Graph, *, changing: bool = False, name: str | None = None) -> Any:
+        """Return the table whose fields are the features of GRAPH, by its key, as `headrace table` fills it.
+
+        The key of a graph of several columns is their text in one, as fg.cross makes it. Its fields are known
+        when it runs, so that type checkers take any.
+
+            Items = fg.Table.of_graph(item, changing=True)
+            popular = fg.rows(View).max(Items[View.item_id].views_7d)
+
+        Raises:
+            CompileError: a feature is no single value, or needs what only a query brings.
+        """
+        with placed():
+            if unfit := [f"{feature} ({why})" for feature, why in _unfit(graph)]:
+                raise CompileError(
+                    f"graph {graph.name!r}: expected features that are one value of a key, found"
+                    f" {', '.join(unfit)}; make the table of a graph without them"
+                )
+            types = {feature: cast("Type", node.type) for feature, node in graph.features.items()}
+            key = "identifier" if len(graph.key_columns) == 1 else "category"
+            return Table.of(name or graph.name, types, key=key, changing=changing)
+
+
+def _unfit(graph: Graph) -> Iterator[tuple[str, str]]:
+    """Give the features of GRAPH that no table can hold, and why."""
+    for feature, node in graph.features.items():
+        given = sorted({n["name"] for n in toposort([node]) if n.op in (Op.REQUEST, Op.CANDIDATE)})
+        if feature in graph.labels:
+            yield feature, "a label"
+        elif given:
+            yield feature, f"asks for {given[0]}"
+        elif not isinstance(node.type, Type):
+            yield feature, str(node.type)
 
 
 def tables_of(*values: object) -> frozenset[TableSchema]:

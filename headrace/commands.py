@@ -48,6 +48,9 @@ COMMANDS: tuple[Command, ...] = (
         "Make train, validation and test data from events.",
     ),
     _row(
+        GRAPH, "table", "stream.backfill.cli.table:table", "Build a table for devices from a graph's values."
+    ),
+    _row(
         GRAPH,
         "verify",
         "stream.backfill.cli.verify:verify",
@@ -88,6 +91,12 @@ COMMANDS: tuple[Command, ...] = (
         "bench device",
         "headrace.bench.cli:device",
         "Time the device engine against what one would write in its place.",
+    ),
+    _row(
+        BENCH,
+        "bench replay",
+        "headrace.bench.replay.cli:replay",
+        "Time replay against polars, DuckDB, pandas and plain Python.",
     ),
 )
 

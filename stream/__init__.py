@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stream.backfill import replay
+from stream.backfill.tabled import build_table
 from stream.choice import Costs
 from stream.clock import Clock, SystemClock
 from stream.damage import Finding
@@ -52,6 +53,7 @@ __all__ = [
     "SystemClock",
     "TableFile",
     "TableFileError",
+    "build_table",
     "replay",
     "training_set",
     "write_table",

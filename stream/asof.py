@@ -24,7 +24,7 @@ class Tables:
 
     def __init__(self, files: Mapping[str, Source]) -> None:
         """Open FILES, by the names of their tables."""
-        self._files = {name: _opened(name, source) for name, source in files.items()}
+        self._files = {name: opened(name, source) for name, source in files.items()}
 
     @property
     def versions(self) -> dict[str, str]:
@@ -33,10 +33,10 @@ class Tables:
 
     def use(self, name: str, source: Source, graphs: Mapping[str, Graph]) -> None:
         """Let SOURCE stand for the table NAME of GRAPHS; raise TableError if it has not what they read."""
-        file = _opened(name, source)
+        file = opened(name, source)
         for graph in graphs.values():
             if name in graph.tables:
-                _check(graph, name, file)
+                check_file(graph, name, file)
         self._files[name] = file
 
     def check(self, graph: Graph) -> None:
@@ -47,7 +47,7 @@ class Tables:
                     f"graph {graph.name!r}: expected the file of table {name!r}, found none; open the engine "
                     f'with tables={{"{name}": PATH}}, or give it by use_table("{name}", PATH)'
                 )
-            _check(graph, name, self._files[name])
+            check_file(graph, name, self._files[name])
 
     def look_up(self, table: str, field: str, key: Any, until: int) -> Any:
         """Return FIELD of the row of KEY in TABLE as of UNTIL: null for a null key, OVERFLOW for one."""
@@ -56,7 +56,8 @@ class Tables:
         return self._files[table].look_up(field, key, until)
 
 
-def _opened(name: str, source: Source) -> TableFile:
+def opened(name: str, source: Source) -> TableFile:
+    """Return the file of the table NAME; raise TableError if SOURCE is that of another one."""
     file = source if isinstance(source, TableFile) else TableFile(source)
     if file.schema.name != name:
         raise TableError(
@@ -66,7 +67,8 @@ def _opened(name: str, source: Source) -> TableFile:
     return file
 
 
-def _check(graph: Graph, name: str, file: TableFile) -> None:
+def check_file(graph: Graph, name: str, file: TableFile) -> None:
+    """Raise TableError unless FILE has what GRAPH reads of the table NAME."""
     wanted, found = graph.tables[name], file.schema
     if (wanted.key, wanted.changing) != (found.key, found.changing):
         raise TableError(

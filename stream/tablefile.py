@@ -24,13 +24,14 @@ import json
 import mmap
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
 from featuregraph import CompileError
+from featuregraph.convert import to_public
 from featuregraph.shown import shown
 from featuregraph.tables import TableSchema
 from featuregraph.types import Type
@@ -118,6 +119,24 @@ def _key_bytes(type: Type) -> Callable[[Any], bytes]:
     return lambda key: int(key).to_bytes(8, _LITTLE, signed=True)
 
 
+def _key_of(type: Type) -> Callable[[bytes], Any]:
+    """Return the function from the bytes of a key of TYPE."""
+    if type.is_text:
+        return lambda data: str(data, "utf-8")
+    if type.kind == "boolean":
+        return lambda data: data == b"\1"
+    return lambda data: int.from_bytes(data, _LITTLE, signed=True)
+
+
+def is_table_file(path: str | Path) -> bool:
+    """Tell whether the file at PATH begins as one of a table does."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
+
+
 def _hash(data: bytes) -> int:
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), _LITTLE)
 
@@ -178,6 +197,16 @@ class TableFile:
         """Return FIELD, in its internal form, of the latest row of KEY before UNTIL (ms); None for none."""
         row = self._row(self._bytes_of(key), until)
         return None if row is None else self._fields[field](row)
+
+    def content(self) -> Iterator[dict[str, Any]]:
+        """Give all rows as `write_table` takes them, those of a key in the order of time."""
+        schema, fields = self.schema, list(self._fields.items())
+        key_of, public = _key_of(schema.key), {name: to_public(type) for name, type in schema.fields}
+        for place in range(self._count):
+            key = key_of(bytes(self._keys[self._key[place] : self._key[place + 1]]))
+            for row in range(self._start[place], self._start[place + 1]):
+                time = {} if self._since is None else {"ts_ms": self._since[row]}
+                yield {"key": key, **time, **{name: public[name](value(row)) for name, value in fields}}
 
     def _row(self, data: bytes, until: int) -> int | None:
         hash = _hash(data)

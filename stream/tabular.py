@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from stream import dataset
 from stream.errors import BackfillError
@@ -159,7 +159,7 @@ def _lines(path: Path) -> Iterable[Mapping[str, Any]]:
 def _from_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], where: str) -> pa.Table:
     import pyarrow as pa
 
-    flat = [_flat(row, columns) for row in rows]
+    flat = [_flat(row, columns, f"{where}, row {number}") for number, row in enumerate(rows, 1)]
     names = dict.fromkeys(name for row in flat for name in row) or dict.fromkeys((*columns, "ts_ms"))
     found = {}
     for name in names:
@@ -173,11 +173,14 @@ def _from_rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str], where:
     return pa.table(found)
 
 
-def _flat(row: Mapping[str, Any], columns: Sequence[str]) -> Mapping[str, Any]:
+def _flat(row: object, columns: Sequence[str], where: str) -> Mapping[str, Any]:
     """Return a query as a row of the table."""
+    given: Any = row.get("request") if isinstance(row, Mapping) else row
+    if not isinstance(row, Mapping) or not isinstance(given or {}, Mapping):
+        raise BackfillError(f"{where}: expected values by name, found {given!r:.60}; give an object")
     if "t" not in row or "ts_ms" in row:
         return row
-    given = cast("Mapping[str, Any]", row.get("request") or {})
+    given = given or {}
     options = {name: row[name] for name in _OPTIONS if name in row}
     return {**_key(row.get("key"), columns), "ts_ms": row["t"], **given, **options}
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from featuregraph import Plan, RequestError
-from featuregraph.convert import BAD, converter
+from featuregraph import Plan
+from featuregraph.convert import converter
 from featuregraph.types import IDENTIFIER, INT64_MAX, INT64_MIN
 from stream import tabular
+from stream.backfill.queryform import checked
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +34,7 @@ class Asked:
     known: bool
 
     def keys(self, name: str) -> pa.Array:
-        """Return the column NAME of the key as text; raise RequestError where it is no identifier."""
+        """Return the column NAME of the key as text."""
         return _keys(self.table.column(name))
 
     def ts_ms(self) -> Sequence[int]:
@@ -46,15 +48,12 @@ def asked_of(plans: Sequence[Plan], queries: Any, *, as_known: bool) -> Asked:
 
     Raises:
         BackfillError: they cannot be read.
-        RequestError: a column is missing.
+        RequestError: a column is missing, or holds what is none of its kind.
     """
-    from featuregraph.arrow import read_queries
-
     graphs = [plan.graph for plan in plans]
     columns = tuple(dict.fromkeys(column for graph in graphs for column in graph.key_columns))
     table = tabular.read_queries(queries, columns, {name for graph in graphs for name in graph.candidates})
-    for graph in graphs:
-        read_queries(graph, table.slice(0, 0))  # says which column is missing
+    table = checked(table, graphs, str(queries) if isinstance(queries, str | Path) else "the queries")
     return Asked(table, _times(table.column("ts_ms")), as_known or "as_known" in table.column_names)
 
 
@@ -68,17 +67,7 @@ def _keys(column: pa.ChunkedArray) -> pa.Array:
         return whole
     if pa.types.is_signed_integer(whole.type):
         return whole.cast(pa.string())
-    return pa.array([_text(raw, place) for place, raw in enumerate(whole.to_pylist())], pa.string())
-
-
-def _text(raw: object, place: int) -> str | None:
-    found = _identifier(raw)
-    if found is BAD:
-        raise RequestError(
-            f"query {place + 1}: expected a key as a text or an int64, found {raw!r:.60}; correct it"
-        )
-    text: str | None = found
-    return text
+    return pa.array(map(_identifier, whole.to_pylist()), pa.string())
 
 
 def _milliseconds(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from featuregraph import CompileError, TableError
 from featuregraph.shown import nearest
+from stream.asof import check_file, opened
 from stream.backfill.history import Raw, Rows
 from stream.entries import entries_of
+from stream.tablefile import is_table_file
 from stream.tabular import read_table
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ def named(options: Sequence[str] | None) -> dict[str, Path]:
 
 
 def read_tables(graphs: Sequence[Graph], given: Mapping[str, Any] | None) -> Rows:
-    """Return the rows of each table of GRAPHS, as GIVEN: a file, an Arrow table or rows, by name.
+    """Return the rows of each table of GRAPHS, as GIVEN by name: a file, also a device's, a table or rows.
 
     Raises:
         TableError: a table is not given, lacks a column, or is none of GRAPHS.
@@ -54,8 +56,17 @@ def read_tables(graphs: Sequence[Graph], given: Mapping[str, Any] | None) -> Row
         raise TableError(
             f"expected the rows of table {missing[0]!r}, found none; give them, as --table {missing[0]}=FILE"
         )
-    columns = {name: _columns(graphs, name) for name in declared}
-    return {name: _rows(name, given[name], columns[name]) for name in declared}
+    return {name: _read(graphs, name, given[name]) for name in declared}
+
+
+def _read(graphs: Sequence[Graph], name: str, source: Any) -> Sequence[Raw]:
+    if not isinstance(source, str | Path) or not is_table_file(source):
+        return _rows(name, source, _columns(graphs, name))
+    file = opened(name, source)  # what a device maps, under the device's conditions
+    for graph in graphs:
+        if name in graph.tables:
+            check_file(graph, name, file)
+    return list(file.content())
 
 
 def _columns(graphs: Sequence[Graph], name: str) -> list[str]:

@@ -14,9 +14,9 @@ from stream.backfill.bucket import hash_keys
 from stream.backfill.columnar.arrow import arrays_of
 from stream.backfill.columnar.nested import Nested, offsets_of
 from stream.backfill.columnar.order import group_starts, sorted_order
+from stream.backfill.known import History
 from stream.errors import BackfillError
 from stream.trainset.catalogue import Catalogue, Listed, catalogue, listed
-from stream.trainset.history import History
 from stream.trainset.moments import Moments
 from stream.trainset.negatives import Pool, drawn, mixed, seeded
 from stream.trainset.recipe import CATALOGUE, Recipe

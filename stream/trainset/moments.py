@@ -18,7 +18,7 @@ from stream.backfill.bucket import hash_keys
 from stream.backfill.columnar.expansion import expanded
 from stream.backfill.columnar.nested import offsets_of
 from stream.backfill.columnar.order import group_starts, sorted_order
-from stream.trainset.history import History
+from stream.backfill.known import History
 from stream.trainset.recipe import ROW, TIME, Recipe
 
 _SCALARS = frozenset({Op.FIELD, Op.LIT})

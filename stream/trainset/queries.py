@@ -18,10 +18,10 @@ from featuregraph.arrays.column import Array
 from featuregraph.shown import nearest
 from featuregraph.types import Type
 from stream.backfill.columnar.arrow import arrays_of
+from stream.backfill.known import History, history
 from stream.errors import BackfillError
 from stream.event import COLUMNS
 from stream.trainset.candidates import candidates
-from stream.trainset.history import History, history
 from stream.trainset.moments import Moments, fields_of, moments
 from stream.trainset.recipe import ROW, TIME, Recipe, looks
 from stream.trainset.split import GAP, cuts_of, parts_of

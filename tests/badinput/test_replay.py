@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import featuregraph as fg
-from stream import replay
+from stream import replay as replayed
 from stream.testing.recordings import Recording, expected
 
 pa = pytest.importorskip("pyarrow")
@@ -27,7 +27,28 @@ PLAN = fg.Graph(
         "spent": fg.rows(BUY).over("5s").sum(BUY["n"]),
     },
 ).compile()
+ENGINES = ("local", "device", "reference")
 QUERIES = pa.table({"user_id": ["a", "b", "a", None], "ts_ms": [20_000, 20_000, 22_000, 20_000]})
+
+
+def replay(plan: fg.Plan, events: Any, queries: Any) -> Any:
+    """Return what every engine gives, or raise what every engine raises; they agree."""
+    outcomes = []
+    for engine in ENGINES:
+        try:
+            outcomes.append(replayed(plan, events, queries, engine=engine))
+        except ValueError as error:
+            outcomes.append(error)
+    first, *others = outcomes
+    for engine, other in zip(ENGINES[1:], others, strict=True):
+        if isinstance(first, ValueError):
+            assert (type(other), str(other)) == (type(first), str(first)), engine
+        else:
+            assert not isinstance(other, ValueError), (engine, other)
+            assert other.equals(first), engine
+    if isinstance(first, ValueError):
+        raise first
+    return first
 
 
 def event(user: Any, ts_ms: int, n: Any = 1, **rest: Any) -> dict[str, Any]:
@@ -200,3 +221,100 @@ def test_a_folder_with_foreign_files_is_refused(tmp_path: Path) -> None:
         replay(PLAN, tmp_path, QUERIES)
     (tmp_path / "2.csv").rename(tmp_path / "_2.csv")
     assert replay(PLAN, tmp_path, QUERIES).equals(wanted(ROWS))
+
+
+def test_a_column_that_stands_there_twice_is_named(tmp_path: Path) -> None:
+    """Nobody could say which is meant; one that no graph reads may."""
+    twice = pa.Table.from_arrays([*table().columns, table().column("n")], names=[*table().column_names, "n"])
+    pq.write_table(twice, tmp_path / "e.parquet")
+    for events, where in ((twice, "events"), (tmp_path / "e.parquet", r"e\.parquet, row group 0")):
+        with pytest.raises(fg.EventError, match=f"{where}, row 1, column n: expected one column of a name"):
+            replay(PLAN, events, QUERIES)
+    names = [*table().column_names, "other", "other"]
+    other = pa.Table.from_arrays([*table().columns, *[table().column("n")] * 2], names=names)
+    assert replay(PLAN, other, QUERIES).equals(wanted(ROWS))
+
+
+class Offer(fg.Candidate):
+    """An item that may be shown."""
+
+    item_id = fg.identifier()
+
+
+ASKED = fg.Graph(
+    "asked", {"own": fg.rows(VIEW).group_by(VIEW["item_id"]).count().lookup(Offer.item_id)}
+).compile()
+GIVEN: dict[str, Any] = {
+    "user_id": ["a", "b"],
+    "ts_ms": [20_000, 20_000],
+    "item_id": [["i9000"], ["i8000", "x"]],
+}
+WRONG_QUERIES = [
+    ({"ts_ms": [1, None]}, "query 2, column ts_ms: expected t as int64 ms, found None; give the time"),
+    ({"ts_ms": ["1", "2"]}, "query 1, column ts_ms: expected t as int64 ms, found '1'"),
+    ({"ts_ms": [1.0, 2.5]}, r"query 1, column ts_ms: expected t as int64 ms, found 1\.0"),
+    ({"ts_ms": pa.array([1, 2**63], pa.uint64())}, "query 2, column ts_ms: expected t as int64 ms"),
+    ({"user_id": ["a", "b"], "ts_ms": None}, "expected the columns user_id and ts_ms, found no ts_ms"),
+    ({"user_id": [1.5, 2.0]}, r"query 1, column user_id: expected a key as a text or an int64, found 1\.5"),
+    ({"user_id": [["a"], ["b"]]}, "query 1, column user_id: expected a key as a text or an int64"),
+    ({"user_id": [None, b"b"]}, "query 2, column user_id: expected a key as a text or an int64"),
+    ({"item_id": ["i1", "i2"]}, "query 1, column item_id: expected a list with one value for each candidate"),
+    ({"as_known": ["yes", "no"]}, "query 1, column as_known: expected true or false, found 'yes'"),
+    ({"as_known": [None, 1]}, "query 2, column as_known: expected true or false, found 1"),
+    ({"history_start_ms": [None, 0.5]}, r"query 2, column history_start_ms: expected int64 ms, found 0\.5"),
+]
+
+
+@pytest.mark.parametrize(("columns", "said"), WRONG_QUERIES, ids=lambda value: str(value)[:30])
+def test_a_wrong_column_of_queries_is_named(tmp_path: Path, columns: dict[str, Any], said: str) -> None:
+    """With the query, by every engine alike; a time that is missing is never the time of now."""
+    given = pa.table({name: column for name, column in (GIVEN | columns).items() if column is not None})
+    pq.write_table(given, tmp_path / "q.parquet")
+    for asked, where in ((given, "the queries"), (tmp_path / "q.parquet", tmp_path / "q.parquet")):
+        with pytest.raises(fg.RequestError, match=said) as told:
+            replay(ASKED, ROWS, asked)
+        assert "\n" not in str(told.value)
+        assert str(told.value).startswith(str(where))
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"ts_ms": pa.array([20_000, 20_000], pa.timestamp("ms"))},
+        {"ts_ms": pa.array([20_000, 20_000], pa.int32())},
+        {"ts_ms": pa.array([20_000, 20_000], pa.uint64())},
+        {"user_id": pa.array(["a", "b"]).dictionary_encode()},
+        {"item_id": pa.array(GIVEN["item_id"], pa.large_list(pa.large_string()))},
+        {"as_known": pa.nulls(2), "history_start_ms": pa.nulls(2)},
+    ],
+    ids=lambda columns: next(str(column.type) for column in columns.values()),
+)
+def test_columns_of_queries_may_be_of_other_types(columns: dict[str, Any]) -> None:
+    """They ask the same."""
+    found = replay(ASKED, ROWS, pa.table(GIVEN | columns)).column("own")
+    assert found.to_pylist() == [[1], [1, 0]]
+
+
+def test_candidates_may_be_lists_of_one_length() -> None:
+    """As a training set has them."""
+    fixed = pa.array([["i9000", "x"], ["x", "i8000"]], pa.list_(pa.string(), 2))
+    assert replay(ASKED, ROWS, pa.table(GIVEN | {"item_id": fixed})).column("own").to_pylist() == [
+        [1, 0],
+        [0, 1],
+    ]
+
+
+@pytest.mark.parametrize("rows", [[5], [{"key": "a", "t": 1, "request": 5}], [None]], ids=str)
+def test_a_query_that_is_no_object_is_named(rows: list[Any]) -> None:
+    """With its row."""
+    with pytest.raises(ValueError, match="the queries, row 1: expected values by name, found"):
+        replay(ASKED, ROWS, rows)
+
+
+def test_a_corrupt_page_of_queries_is_named(tmp_path: Path) -> None:
+    """As one of events is."""
+    path = tmp_path / "q.parquet"
+    pq.write_table(pa.table(GIVEN), path, row_group_size=1, write_page_checksum=True)
+    damaged(path, "ts_ms")
+    with pytest.raises(ValueError, match=r"q\.parquet, row group 1, column ts_ms: expected sound"):
+        replay(ASKED, ROWS, path)

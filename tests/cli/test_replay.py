@@ -256,8 +256,11 @@ def test_what_is_not_there_yet_is_one_line(
         ("", "expected the columns user_id and ts_ms"),
         ('{"user_id": "a"}', "found no ts_ms in the queries"),
         ('{"user_id": "a", "ts_ms": "now"}', "column ts_ms: expected values of one type"),
-        ('{"user_id": 1.5, "ts_ms": 1}', "query 1: expected a key as a text or an int64, found 1.5"),
-        ('{"user_id": "a", "ts_ms": 1, "category": "tea"}', "query 1: candidate 'category': expected a list"),
+        (
+            '{"user_id": 1.5, "ts_ms": 1}',
+            "query 1, column user_id: expected a key as a text or an int64, found 1.5",
+        ),
+        ('{"user_id": "a", "ts_ms": 1, "category": "tea"}', "query 1, column category: expected a list"),
         ("[1]", "row 1: expected an object, found [1]"),
         ("{", "row 1: expected JSON"),
     ],

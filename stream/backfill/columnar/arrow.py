@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from featuregraph.arrays.column import Array, Column, Mask, Words
-from featuregraph.types import AnyType, ListType, MapType, Type
+from featuregraph.types import INT64_MIN, AnyType, ListType, MapType, Type
 from stream.backfill.columnar.nested import Nested, Values, between
+from stream.backfill.columnar.order import pieces
 from stream.backfill.columnar.values import converted
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ def column_of(given: Any, type: Type) -> tuple[Column, Mask | None]:
     """Return an Arrow array as a column of TYPE, and which rows are not of it; None if all are."""
     import pyarrow as pa
 
-    array = given.combine_chunks() if isinstance(given, pa.ChunkedArray) else given
+    array = given
+    if isinstance(given, pa.ChunkedArray):  # combine_chunks copies what is one already
+        array = given.chunk(0) if given.num_chunks == 1 else given.combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # more text than one array holds
         array = pa.concat_arrays([chunk.cast(pa.large_string()) for chunk in array.chunks])
     if pa.types.is_timestamp(array.type):
@@ -48,11 +51,11 @@ def _as_it_stands(array: pa.Array, type: Type) -> tuple[Column, Mask | None] | N
         return Column(array.to_numpy().astype(np.float64), known), None
     if type.kind == "float64" and pa.types.is_floating(kind):
         values = array.to_numpy().astype(np.float64, copy=False)
-        if np.signbit(values[values == 0.0]).any():
+        if not all((part.view(np.int64) != INT64_MIN).all() for part in pieces(values)):
             values = values + 0.0  # no -0.0
-        finite = np.isfinite(values)
-        if finite.all():
+        if all(np.isfinite(part).all() for part in pieces(values)):
             return Column(values, known), None
+        finite = np.isfinite(values)
         # A null was filled with a number, so that what is not finite was there.
         return Column(np.where(finite, values, 0.0), finite if known is None else finite & known), ~finite
     return None
@@ -64,7 +67,7 @@ def _by_value(array: pa.Array, type: Type) -> tuple[Column, Mask | None]:
 
     if not pa.types.is_dictionary(array.type):
         try:
-            array = array.dictionary_encode()
+            array = _encoded(array)
         except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
             return converted(type, array.to_pylist())
     values, bad = _words(array.dictionary, type) or converted(type, array.dictionary.to_pylist() or [None])
@@ -81,6 +84,26 @@ def _by_value(array: pa.Array, type: Type) -> tuple[Column, Mask | None]:
         return found, None
     spread = bad[codes]
     return found, spread if known is None else spread & known
+
+
+def _encoded(array: pa.Array) -> pa.DictionaryArray:
+    """Return ARRAY as codes into its different values; of integers near each other without a hash of each."""
+    import pyarrow as pa
+
+    if not pa.types.is_signed_integer(array.type) or array.null_count or not len(array):
+        return array.dictionary_encode()
+    values = array.to_numpy()
+    least = int(values.min())
+    size = int(values.max()) - least + 1
+    if size > len(values):
+        return array.dictionary_encode()
+    occurs = np.zeros(size, np.bool_)
+    for part in pieces(values):
+        occurs[part - least] = True
+    table = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
+    codes = np.concatenate([table[part - least] for part in pieces(values)])
+    words = pa.array(np.flatnonzero(occurs) + least, array.type)
+    return pa.DictionaryArray.from_arrays(pa.array(codes), words, safe=False)
 
 
 def _words(dictionary: pa.Array, type: Type) -> tuple[Column, None] | None:

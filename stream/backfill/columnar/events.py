@@ -19,11 +19,13 @@ from featuregraph.errors import EventError
 from featuregraph.types import IDENTIFIER, INT64, INT64_MIN, TIMESTAMP, Type
 from stream.backfill.columnar.coding import WordOrders
 from stream.backfill.columnar.keys import Keys
-from stream.backfill.columnar.order import group_starts, sorted_order
+from stream.backfill.columnar.order import counted_by, group_starts, sorted_order
 from stream.backfill.columnar.rows import About
 from stream.backfill.columnar.seqs import TakenError, given_seqs
 from stream.backfill.columnar.source import Source
 from stream.backfill.columnar.tables import NO_TABLES, Tables
+
+_NEARLY_ALL = 0.9  # of the events
 
 Declared = Mapping[str, Mapping[str, Type]]  # event -> field -> type
 
@@ -57,6 +59,18 @@ class Events:
         if len(rows) == self.source.count:
             return sorted_order(columns, len(rows))
         return rows[sorted_order([column[rows] for column in columns], len(rows))]
+
+    def of(self, keys: Mask, names: Mask) -> Array:
+        """Return the numbers of those that are known, of KEYS and NAMES, in the order of arrival.
+
+        Where that is nearly all, all: to leave out the few costs more than to keep them.
+        """
+        by_key = counted_by(self.key, len(self.keys))
+        if names.all() and by_key[keys].sum() > _NEARLY_ALL * by_key.sum():
+            return self.rows
+        chosen: Mask = np.append(keys, False)[self.key]  # key -1 as the last place
+        chosen &= names[self.name]
+        return self.rows[chosen[self.rows]]
 
 
 def known_events(
@@ -147,6 +161,8 @@ def _refused(row: int, expected: str, step: str) -> EventError:
 
 def _duplicates(owner: Array, ids: Column, rows: Array) -> Mask | None:
     """Return which of ROWS have an event_id that an earlier one of their key has; None if none has."""
+    if ids.known is not None and not ids.known.any():
+        return None
     with_id = np.arange(len(rows)) if ids.known is None else np.flatnonzero(ids.known[rows])
     carried = len(ids) if ids.known is None else int(ids.known.sum())
     if not len(with_id) or len(ids.words or ()) == carried:

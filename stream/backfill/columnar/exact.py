@@ -75,11 +75,14 @@ def running(values: Array, known: Mask | None, longest: int) -> Running:
 
 
 def _of_integers(values: Array, carry: int) -> Running:
-    most = max(abs(int(values.min(initial=0))), abs(int(values.max(initial=0))))
-    if most.bit_length() + carry <= _INT64_BITS:
+    if _largest(values).bit_length() + carry <= _INT64_BITS:
         return Running(_total(values), None, 0, 0)
     bits = 32
     return Running(_total(values >> bits), _total(values & ((1 << bits) - 1)), bits, 0)
+
+
+def _largest(values: Array) -> int:
+    return max(abs(int(values.min(initial=0))), abs(int(values.max(initial=0))))
 
 
 def _of_floats(values: Array, carry: int) -> Running:
@@ -170,21 +173,27 @@ def as_float(sums: Sums) -> Column:
 def quotients(sums: Sums, by: Array, unit: int = 1) -> Column:
     """Return the sums divided by the positive integers BY * UNIT, each rounded once; overflows as such.
 
-    The quotient of two doubles leaves a remainder that is a double; what it adds decides the last bit,
-    unless it lies too near to the middle of two doubles. Those few are divided as Python's integers.
+    One operation of doubles rounds once: that is all where its sides are doubles. Elsewhere the quotient
+    leaves a remainder that is a double; what it adds decides the last bit, unless it lies too near to the
+    middle of two doubles. Those few are divided as Python's integers.
     """
     count = len(sums.high)
     hard = np.ones(count, np.bool_)
     values = np.zeros(count)
     if not sums.is_wide:
         with np.errstate(all="ignore"):
-            values, hard = _divided(sums, by, unit)
+            found = _at_once(sums, by, unit)
+            result, sure = _divided(sums, by, unit) if found is None else (found, np.ones(count, np.bool_))
+            values = np.ldexp(result, sums.exponent)
+            size = np.abs(values)
+            # Near the ends of the doubles rounding is not what it is elsewhere.
+            hard = ~(sure & ((result == 0.0) | ((size > 2.0**-960) & (size < 2.0**1000))))
     over = np.zeros(count, np.bool_)
     chosen = np.flatnonzero(hard)
     for place, whole, part in zip(chosen.tolist(), sums.integers(chosen), by[chosen].tolist(), strict=True):
-        found = _ratio(whole, part * unit, sums.exponent)
-        over[place] = found is OVERFLOW
-        values[place] = found if isinstance(found, float) else 0.0
+        one = _ratio(whole, part * unit, sums.exponent)
+        over[place] = one is OVERFLOW
+        values[place] = one if isinstance(one, float) else 0.0
     values += 0.0  # no -0.0
     return Column(values, ~over, None, over) if over.any() else Column(values)
 
@@ -194,8 +203,21 @@ def _ratio(over: int, under: int, exponent: int) -> float | object:
     return found
 
 
+def _at_once(sums: Sums, by: Array, unit: int) -> Array | None:
+    """Return the quotients before the exponent, by one operation of doubles; None where one is none."""
+    most = _largest(sums.high)
+    undivided = unit == 1 and bool((by == 1).all())
+    if sums.low is not None:
+        high, low = _pair(sums)
+        return high + low if undivided and most <= 2**_DOUBLE_BITS else None
+    if undivided:
+        return sums.high.astype(np.float64)
+    fits = max(most, int(by.max(initial=1)) * unit) <= 2**_DOUBLE_BITS
+    return sums.high.astype(np.float64) / (by * unit).astype(np.float64) if fits else None
+
+
 def _divided(sums: Sums, by: Array, unit: int) -> tuple[Array, Mask]:
-    """Return the quotients, and which of them are not sure."""
+    """Return the quotients before the exponent, and which of them are sure."""
     by_float = by.astype(np.float64)
     under = by_float * float(unit)
     # Under is exact where its odd part fits: UNIT is a power of ten or one.
@@ -212,11 +234,7 @@ def _divided(sums: Sums, by: Array, unit: int) -> tuple[Array, Mask]:
     slack = np.abs(more) * 2.0**-40
     result = whole + more
     sure &= (whole + (more - slack) == result) & (whole + (more + slack) == result)
-    scaled = np.ldexp(result, sums.exponent)
-    size = np.abs(scaled)
-    # Near the ends of the doubles rounding is not what it is elsewhere.
-    sure &= (result == 0.0) | ((size > 2.0**-960) & (size < 2.0**1000))
-    return scaled, ~sure
+    return result, sure
 
 
 def _pair(sums: Sums) -> tuple[Array, Array]:

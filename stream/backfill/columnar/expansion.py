@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from featuregraph.arrays.column import Array
 
@@ -23,6 +24,40 @@ def rows_in(lo: Array, hi: Array) -> Array:
     rows = np.repeat(lo - (ends - counts), counts)
     rows += np.arange(len(rows))
     return rows
+
+
+def gathered(source: Array, lo: Array, hi: Array) -> Array:
+    """Return SOURCE in the ranges LO to before HI, range by range."""
+    counts = hi - lo
+    ends = np.cumsum(counts)
+    target = np.empty(int(ends[-1]) if len(ends) else 0, source.dtype)
+    copy_runs(source, lo, counts, target, ends - counts)
+    return target
+
+
+def copy_runs(source: Array, lo: Array, counts: Array, target: Array, at: Array) -> None:
+    """Copy COUNTS values of SOURCE from each LO on to TARGET from each AT on.
+
+    A run is copied at once: runs of the largest length as they are, others in parts of 2**k values.
+    """
+    most = int(counts.max(initial=0))
+    if not most:
+        return
+    _copy(source, lo, target, at, np.flatnonzero(counts == most), most)
+    rest = np.flatnonzero((counts > 0) & (counts < most))
+    lo, counts, at = lo[rest], counts[rest], at[rest]
+    for bit in range(most.bit_length()):
+        length = 1 << bit
+        chosen = np.flatnonzero(counts & length)
+        if len(chosen):
+            _copy(source, lo, target, at, chosen, length)
+            lo[chosen] += length
+            at[chosen] += length
+
+
+def _copy(source: Array, lo: Array, target: Array, at: Array, chosen: Array, length: int) -> None:
+    runs = sliding_window_view(source, length)[lo[chosen]]
+    sliding_window_view(target, length, writeable=True)[at[chosen]] = runs
 
 
 def chunks(lo: Array, hi: Array, size: int = CHUNK) -> Iterator[slice]:

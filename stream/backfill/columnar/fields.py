@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -15,27 +16,6 @@ from stream.backfill.columnar.tables import Tables, space
 from stream.backfill.columnar.values import converted
 
 
-class Picked:
-    """Some rows of long columns, read in the order of memory and then put in their own: that is faster."""
-
-    def __init__(self, rows: Array) -> None:
-        bits = max(1, len(rows).bit_length())
-        packed = (rows.astype(np.int64) << bits) | np.arange(len(rows))
-        packed.sort()
-        self._ascending = packed >> bits
-        self._back = np.empty(len(rows), np.int64)
-        self._back[packed & ((1 << bits) - 1)] = np.arange(len(rows))
-
-    def of(self, values: Array) -> Array:
-        """Return VALUES in these rows."""
-        found: Array = values[self._ascending][self._back]
-        return found
-
-    def of_column(self, column: Column) -> Column:
-        """Return COLUMN in these rows."""
-        return column.take(self._ascending).take(self._back)
-
-
 class Fields:
     """The fields of EVENTS, each read once."""
 
@@ -45,18 +25,20 @@ class Fields:
         self._of_words: dict[Node, Column] = {}
         self.wanted = events.source.count  # how many rows somebody asks for
 
-    def of(self, rows: Picked) -> Callable[[Node], Column | None]:
+    def of(self, rows: Array) -> Callable[[Node], Column | None]:
         """Return the function from a node that stands on one field to its values in ROWS."""
 
+        @cache
+        def field(name: str, type: Type) -> Column:
+            return self._column(name, type, rows)
+
         def column(node: Node) -> Column | None:
-            if node.op is Op.FIELD:
-                return self._column(node["name"], node.scalar, rows)
-            return self._by_word(node, rows)
+            return field(node["name"], node.scalar) if node.op is Op.FIELD else self._by_word(node, field)
 
         return column
 
-    def _by_word(self, node: Node, rows: Picked) -> Column | None:
-        """Return a NODE of one text field in ROWS: each word's value is computed once; None if it is none."""
+    def _by_word(self, node: Node, column: Callable[[str, Type], Column]) -> Column | None:
+        """Return a NODE of one text field, a COLUMN: once per word that occurs; None if it is none."""
         field = text_below(node)
         if field is None:
             return None
@@ -66,17 +48,16 @@ class Fields:
             return None
         if node not in self._of_words:
             self._of_words[node] = _of_each(node, field, words, self._events.about.tables)
-        codes = rows.of(text.values)
-        if text.known is not None:
-            codes = np.where(rows.of(text.known), codes, len(words))
+        text = column(field["name"], field.scalar)
+        codes = text.values if text.known is None else np.where(text.known, text.values, len(words))
         return self._of_words[node].take(codes)
 
-    def _column(self, name: str, type: Type, rows: Picked) -> Column:
+    def _column(self, name: str, type: Type, rows: Array) -> Column:
         if name == "seq":
             assert self._events.seq is not None
-            numbers, places = np.unique(rows.of(self._events.seq), return_inverse=True)
+            numbers, places = np.unique(self._events.seq[rows], return_inverse=True)
             return converted(type, numbers.tolist() or [None])[0].take(places)
-        return rows.of_column(self.read(name, type).column)
+        return self.read(name, type).column.take(rows)
 
     def read(self, name: str, type: Type) -> Read:
         """Return the field NAME of all events as TYPE."""

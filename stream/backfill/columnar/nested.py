@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from featuregraph.arrays.column import Array, Column, Mask, Words
-from stream.backfill.columnar.expansion import expanded, rows_in
+from stream.backfill.columnar.expansion import copy_runs, gathered
+
+_INT32 = np.iinfo(np.int32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,8 +34,7 @@ class Nested:
     def take(self, rows: Array) -> Nested:
         """Return the rows of the numbers ROWS, in their order."""
         lo, hi = self.offsets[rows], self.offsets[rows + 1]
-        _, members = expanded(lo, hi)
-        parts = {name: part.take(members) for name, part in self.parts.items()}
+        parts = {name: runs_of(part, lo, hi) for name, part in self.parts.items()}
         return Nested(offsets_of(hi - lo), parts, None if self.over is None else self.over[rows])
 
     def but_over(self, over: Mask | None) -> Nested:
@@ -69,27 +70,49 @@ def joined(pieces: Sequence[Values]) -> Values:
 
 
 def placed(pieces: Sequence[Values], places: Sequence[Array]) -> Values:
-    """Return the rows of PIECES at their PLACES, which are all rows of the result, each once."""
-    if len(pieces) == 1 and (np.diff(places[0]) == 1).all():
-        return pieces[0]
+    """Return the rows of PIECES at their PLACES, which are all rows of the result, each once.
+
+    Pieces may be `compact`; the result is not.
+    """
     columns = [piece for piece in pieces if isinstance(piece, Column)]
+    count = sum(map(len, places))
     if columns:
-        return scattered(columns, places, sum(map(len, places)))
+        return _scattered(columns, count, lambda n, source, target: target.__setitem__(places[n], source))
     nested = [piece for piece in pieces if isinstance(piece, Nested)]
-    counts = np.zeros(sum(map(len, places)), np.int64)
+    counts = np.zeros(count, np.int64)
     for piece, place in zip(nested, places, strict=True):
         counts[place] = np.diff(piece.offsets)
     offsets = offsets_of(counts)
-    parts = {}
-    for name in nested[0].parts:
-        members = (rows_in(offsets[place], offsets[place + 1]) for place in places)
-        parts[name] = scattered([piece.parts[name] for piece in nested], members, int(offsets[-1]))
+
+    def put(number: int, source: Array, target: Array) -> None:
+        begins = nested[number].offsets
+        copy_runs(source, begins[:-1], np.diff(begins), target, offsets[places[number]])
+
+    parts = {
+        name: _scattered([piece.parts[name] for piece in nested], int(offsets[-1]), put)
+        for name in nested[0].parts
+    }
     over = None
     if any(piece.over is not None for piece in nested):
-        over = np.zeros(len(counts), np.bool_)
+        over = np.zeros(count, np.bool_)
         for piece, place in zip(nested, places, strict=True):
             over[place] = False if piece.over is None else piece.over
     return Nested(offsets, parts, over)
+
+
+def compact(values: Values) -> Values:
+    """Return VALUES with int64 as int32 where it holds them all: to wait for `placed` in half the memory."""
+    if isinstance(values, Nested):
+        return replace(values, parts={name: _compact(part) for name, part in values.parts.items()})
+    return _compact(values)
+
+
+def _compact(column: Column) -> Column:
+    values = column.values
+    if values.dtype != np.int64 or not len(values):
+        return column
+    fits = values.min() >= _INT32.min and values.max() <= _INT32.max
+    return replace(column, values=values.astype(np.int32)) if fits else column
 
 
 # ---------------------------------------------------------------- columns end to end
@@ -99,6 +122,12 @@ def between(column: Column, start: int, end: int) -> Column:
     """Return the rows of COLUMN from START to before END; nothing is copied."""
     known, over = (None if mask is None else mask[start:end] for mask in (column.known, column.over))
     return Column(column.values[start:end], known, column.words, over)
+
+
+def runs_of(column: Column, lo: Array, hi: Array) -> Column:
+    """Return the rows of COLUMN in the ranges LO to before HI, range by range."""
+    known, over = (None if mask is None else gathered(mask, lo, hi) for mask in (column.known, column.over))
+    return Column(gathered(column.values, lo, hi), known, column.words, over)
 
 
 def concatenated(columns: Sequence[Column]) -> Column:
@@ -131,16 +160,17 @@ def _of_one_vocabulary(columns: Sequence[Column]) -> tuple[Sequence[Column], Wor
     return recoded, Words(numbers)
 
 
-def scattered(columns: Sequence[Column], places: Iterable[Array], count: int) -> Column:
-    """Return the rows of COLUMNS of one type at their PLACES, which are the COUNT rows of the result."""
+def _scattered(columns: Sequence[Column], count: int, put: Callable[[int, Array, Array], None]) -> Column:
+    """Return COLUMNS of one type as one of COUNT rows: PUT(number, its values or a mask, those of all)."""
     columns, words = _of_one_vocabulary(columns)
-    values = np.zeros(count, columns[0].values.dtype)
+    dtype = columns[0].values.dtype
+    values = np.zeros(count, np.int64 if dtype.kind == "i" and words is None else dtype)
     known = None if all(c.known is None for c in columns) else np.ones(count, np.bool_)
     over = None if all(c.over is None for c in columns) else np.zeros(count, np.bool_)
-    for column, place in zip(columns, places, strict=True):
-        values[place] = column.values
+    for number, column in enumerate(columns):
+        put(number, column.values, values)
         if known is not None and column.known is not None:
-            known[place] = column.known
+            put(number, column.known, known)
         if over is not None and column.over is not None:
-            over[place] = column.over
+            put(number, column.over, over)
     return Column(values, known, words, over)

@@ -2,42 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from featuregraph.arrays.column import Array
 
-_INT64_BITS = 63
+_INT32_BITS, _INT64_BITS = 31, 63
+_PIECE = 1 << 16  # values of a long column that are looked at together: they stay in the processor's cache
 
 
 def sorted_order(columns: Sequence[Array], count: int) -> Array:
-    """Return the numbers of COUNT rows by COLUMNS, the first one decides first; equal rows as they stand."""
+    """Return the numbers of COUNT rows by COLUMNS, the first one decides first; equal rows as they stand.
+
+    As int32 where that holds them.
+    """
     order: Array | None = None
     for values in reversed(columns):
         placed = values if order is None else values[order]
         if not is_ascending(placed):
             step = _stable(placed)
             order = step if order is None else order[step]
-    return np.arange(count) if order is None else order
+    return np.arange(count, dtype=positions(count)) if order is None else order
+
+
+def positions(count: int) -> type[np.int32 | np.int64]:
+    """Return the type of integers that number COUNT rows."""
+    return np.int32 if count < 1 << _INT32_BITS else np.int64
 
 
 def is_ascending(values: Array) -> bool:
     """Tell whether no value is below the one before it."""
-    return bool((values[1:] >= values[:-1]).all())
+    return all((part[1:] >= part[:-1]).all() for part in pieces(values, beyond=1))
+
+
+def pieces(values: Array, length: int = _PIECE, *, beyond: int = 0) -> Iterator[Array]:
+    """Give VALUES piece by piece of LENGTH, each with the first BEYOND values of the next one."""
+    for start in range(0, len(values), length):
+        yield values[start : start + length + beyond]
+
+
+def counted_by(values: Array, size: int) -> Array:
+    """Return how often each number from 0 to SIZE - 1 is one of VALUES; others are below 0."""
+    found = np.zeros(size, np.int64)
+    for part in pieces(values, max(size, _PIECE)):
+        found += np.bincount(part[part >= 0], minlength=size)
+    return found
 
 
 def _stable(values: Array) -> Array:
     least, most = int(values.min()), int(values.max())
     bits = len(values).bit_length()
     if (most - least).bit_length() + bits > _INT64_BITS:
-        return np.argsort(values, kind="stable")
-    packed = values.astype(np.int64) - least
+        return np.argsort(values, kind="stable").astype(positions(len(values)), copy=False)
+    packed = values.astype(np.int64)
+    packed -= least
     packed <<= bits
-    packed |= np.arange(len(values))
+    number = np.arange(min(_PIECE, len(values)))
+    for place, part in enumerate(pieces(packed)):
+        np.bitwise_or(part, number[: len(part)] + place * _PIECE, out=part)
     packed.sort()
     packed &= (1 << bits) - 1
-    return packed
+    return packed.astype(positions(len(values)))
 
 
 def group_starts(columns: Sequence[Array]) -> Array:

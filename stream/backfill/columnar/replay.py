@@ -22,8 +22,10 @@ from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.block import Block
 from stream.backfill.columnar.events import Events
 from stream.backfill.columnar.features import Features, Shared
-from stream.backfill.columnar.fields import Fields, Picked
-from stream.backfill.columnar.nested import Values, offsets_of, placed
+from stream.backfill.columnar.fields import Fields
+from stream.backfill.columnar.nested import Values, compact, offsets_of, placed
+from stream.backfill.columnar.order import counted_by, sorted_order
+from stream.backfill.columnar.tracks import Tracks
 
 BLOCK_ROWS = 1 << 17  # events of a block; a key with more is a block of its own
 BLOCK_QUERIES = 1 << 16
@@ -52,10 +54,10 @@ def answered(
     found: list[list[dict[str, Values]]] = [[] for _ in plans]
     places = []
     for block, queries in _blocks(layout, events, fields, asked[0]):
-        shared = Shared(layout, block.block, _within(asked[0].take(queries), block.first_key))
+        shared = Shared(layout, block.block, block.tracks, _within(asked[0].take(queries), block.first_key))
         for plan, whole, values in zip(plans, asked, found, strict=True):
             mine = shared.asked if whole is asked[0] else _within(whole.take(queries), block.first_key)
-            values.append(dict(Features(plan, shared, mine).values()))
+            values.append({name: compact(one) for name, one in Features(plan, shared, mine).values().items()})
         places.append(queries)
         done(len(queries))
     return [_together(values, places) for values in found]
@@ -74,39 +76,45 @@ def _within(asked: Asked, first_key: int) -> Asked:
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """A block, and the number of its first key."""
+    """A block, its tracks, and the number of its first key."""
 
     block: Block
+    tracks: Tracks
     first_key: int
 
 
 def _blocks(layout: Layout, events: Events, fields: Fields, asked: Asked) -> Iterator[tuple[Keyed, Array]]:
-    """Give the blocks, each with the numbers of its queries by key and time; one at least."""
+    """Give the blocks, each with the numbers of its queries by key and time; one at least.
+
+    A block comes again for further queries, where there are many: answers wait in little memory.
+    """
     wanted = np.zeros(len(events.keys) + 1, np.bool_)
     wanted[asked.key] = True  # -1 stands for no key: the last place
     named = np.array([name in layout.scans for name in events.names] or [False])
-    rows = events.rows
-    chosen = wanted[events.key] & named[events.name]  # key -1 as the last place, too
-    rows = rows[chosen[rows]]
-    begins = offsets_of(np.bincount(events.key[rows], minlength=len(events.keys)))
+    rows = events.of(wanted[:-1], named)
+    keys = events.key if len(rows) == len(events.key) else events.key[rows]
+    begins = offsets_of(counted_by(keys, len(events.keys)))
     rows = events.sorted(rows)
     fields.wanted = len(rows)
-    queries = np.lexsort((asked.t, asked.key))
+    queries = sorted_order([asked.key, asked.t], len(asked))
     asks = np.searchsorted(asked.key[queries], np.arange(len(events.keys) + 1))
     start, first_query = 0, 0
     while True:
         end = _end(begins, asks, start)
-        mine = Picked(rows[begins[start] : begins[end]])
+        mine = rows[begins[start] : begins[end]].astype(np.int64)
         block = Block(
-            mine.of(events.ts),
+            events.ts[mine],
             begins[start : end + 1] - begins[start],
-            mine.of(events.name),
+            events.name[mine],
             {name: number for number, name in enumerate(events.names)},
-            None if events.known is None else mine.of(events.known),
+            None if events.known is None else events.known[mine],
             fields.of(mine),
             events.about,
         )
-        yield Keyed(block, start), queries[first_query : asks[end]]
+        keyed = Keyed(block, Tracks(block), start)
+        yield keyed, queries[first_query : min(first_query + BLOCK_QUERIES, asks[end])]
+        for further in range(first_query + BLOCK_QUERIES, int(asks[end]), BLOCK_QUERIES):
+            yield keyed, queries[further : min(further + BLOCK_QUERIES, asks[end])]
         start, first_query = end, int(asks[end])
         if start >= len(events.keys):
             return

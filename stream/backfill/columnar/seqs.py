@@ -26,6 +26,8 @@ def given_seqs(users: Array, ts: Array, seq: Column, rows: Array, *, needed: boo
     Raises:
         TakenError: two events of ROWS have one user, time and seq, or one gets a seq beyond int64.
     """
+    if seq.known is not None and not needed and not seq.known.any():
+        return None
     brings = None if seq.known is None else seq.known[rows]
     if brings is not None and not brings.any() and not needed:
         return None

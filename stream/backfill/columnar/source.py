@@ -65,10 +65,14 @@ class Flat:
             else:
                 found, bad = _nothing(type, table.num_rows), None
             pieces.append(found)
-            bads.append(np.zeros(table.num_rows, np.bool_) if bad is None else bad)
+            bads.append(bad)
         if not pieces:
             return Read(_nothing(type, 0))
-        spoilt = np.concatenate(bads) if any(bad.any() for bad in bads) else None
+        spoilt = None
+        if any(bad is not None and bad.any() for bad in bads):
+            spoilt = np.concatenate(
+                [np.zeros(len(p), np.bool_) if b is None else b for p, b in zip(pieces, bads, strict=True)]
+            )
         return Read(concatenated(pieces), spoilt)
 
     def is_sound(self, name: str, type: Type) -> bool:
@@ -107,4 +111,4 @@ class Raws:
 
 
 def _nothing(type: Type, count: int) -> Column:
-    return column(type, [None]).take(np.zeros(count, np.int64))
+    return column(type, [None]).spread(count)

@@ -74,7 +74,14 @@ def of_batch(
             raise EventError(
                 f"{label(0)}: expected the columns event and ts_ms, found no {name} in the events; add it"
             )
-    given = {name: batch.column(name) for name in own if name in needs.columns}
+    given = {}
+    for place, name in enumerate(own):
+        if name in given:
+            raise EventError(
+                f"{label(0)}, column {name}: expected one column of a name, found two; take one out"
+            )
+        if name in needs.columns:
+            given[name] = batch.column(place)
     missing = [name for name in sorted(needs.columns) if name not in own and name not in COLUMNS]
     if missing and "attrs" in own:
         given |= _from_attrs(batch.column("attrs"), missing, label, columns)

@@ -57,7 +57,8 @@ def _of_path(path: Path) -> Source:
 
 def _of_table(table: pa.Table) -> Source:
     def read(needs: Needs) -> Iterator[Flat]:
-        chosen = table.select([name for name in table.column_names if name in _wanted(needs)])
+        wanted = _wanted(needs)
+        chosen = table.select([place for place, name in enumerate(table.column_names) if name in wanted])
         batches = chosen.to_batches(max_chunksize=BATCH_ROWS)
         yield from _read_batches(batches or [_no_row(chosen)], needs, "events")
 
@@ -93,8 +94,12 @@ def _read_batches(batches: Iterable[pa.RecordBatch], needs: Needs, name: str) ->
 
 
 def _read_file(path: Path, needs: Needs) -> Iterator[Flat]:
+    yield from _read_batches(_batches(path, _wanted(needs)), needs, str(path))
+
+
+def _batches(path: Path, columns: Collection[str]) -> Iterator[pa.RecordBatch]:
     with tables.translating(path, "reading it"):
-        yield from _read_batches(tables.arrow_batches(path, BATCH_ROWS, _wanted(needs)), needs, str(path))
+        yield from tables.arrow_batches(path, BATCH_ROWS, columns)
 
 
 def _read_groups(path: Path, needs: Needs) -> Iterator[Flat]:

@@ -1,4 +1,4 @@
-"""The recorded events that queries and popularity are taken from: those that are known, in order of time."""
+"""Recorded events of some names that are known, in the order of time: what queries are made of."""
 
 from __future__ import annotations
 
