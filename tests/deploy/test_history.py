@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from deploy import BundleError, Commit, DeployError, HistoryError, Store, TaskError, Version, pack, prove
-from deploy.bundle import store as store_module
 from deploy.bundle.bundle import Bundle
 from deploy.bundle.git import origin
 from deploy.bundle.refs import resolve
@@ -104,7 +104,7 @@ def test_a_commit_that_fails_at_any_step_leaves_the_version_before(
             raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(store_module.os, "fsync", fsync)
+        patch.setattr(os, "fsync", fsync)
         try:
             second = keep(store, task, "two")
         except OSError:
@@ -181,7 +181,7 @@ def test_words_that_no_version_may_have_are_refused(
 
 
 @pytest.fixture
-def tree(task: Path) -> Iterator[Path]:
+def tree(task: Path) -> Path:
     """Give a task's folder inside of a working tree of git, committed."""
     git(task.parent, "init", "-q")
     git(task.parent, "add", "task")

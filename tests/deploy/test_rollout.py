@@ -269,7 +269,7 @@ BASE = Release(
 )
 def test_a_release_only_grows_or_halts(change: dict[str, object], said: str | None) -> None:
     """What would move devices that nobody meant to move is named."""
-    found = surprises(Ruleset(1, {"r": BASE}), Ruleset(2, {"r": replace(BASE, **change)}))  # type: ignore[arg-type]
+    found = surprises(Ruleset(1, {"r": BASE}), Ruleset(2, {"r": replace(BASE, **change)}))
     assert [said in text for text in found if said] == ([] if said is None else [True])
     assert bool(found) == (said is not None)
 
