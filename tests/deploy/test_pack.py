@@ -180,7 +180,7 @@ def test_a_graph_that_left_its_model_is_refused(task: Path) -> None:
     words = (task / "task.toml").read_text("utf-8")
     (task / "task.toml").write_text('graph = "graph.json"\n' + words, "utf-8")
     pack(task)
-    (task / "graph.json").write_text(graph.replace('"key":"user_id"', '"key":"session_id"'), "utf-8")
+    (task / "graph.json").write_text(json.dumps({**json.loads(graph), "key": "session_id"}), "utf-8")
     with pytest.raises(TaskError, match=r"expected the one that the model was trained on.*changed '.*train"):
         pack(task)
 
