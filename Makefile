@@ -17,7 +17,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help demo test lint types pyright imports tests mutants crash fuzz soak wheel bench clean
+.PHONY: help demo test lint types pyright imports tests mutants crash fuzz soak wheel bench bench-replay clean
 
 help:
 	@sed -n '2,10s/^# *//p' Makefile
@@ -65,6 +65,10 @@ wheel: $(VENV)/.dev
 bench: $(VENV)/.bench
 	@$(BIN)/headrace bench device $(ARGS)
 
+# Apart from `bench`: ten minutes, 8 GB of memory; ARGS="--events 500000" is a look.
+bench-replay: $(VENV)/.bench
+	@$(BIN)/headrace bench replay $(ARGS)
+
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -75,7 +79,7 @@ $(VENV)/.demo: pyproject.toml $(VENV)/.made
 	@touch $@
 
 $(VENV)/.bench: pyproject.toml $(VENV)/.made
-	@echo "installing headrace with what its measurements draw with"
+	@echo "installing headrace with what its measurements need"
 	@$(PIP) install -e '.[replay,bench]'
 	@touch $@
 

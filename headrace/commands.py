@@ -77,6 +77,12 @@ COMMANDS: tuple[Command, ...] = (
         "headrace.bench.cli:device",
         "Time the device engine against what one would write in its place.",
     ),
+    _row(
+        BENCH,
+        "bench replay",
+        "headrace.bench.replay.cli:replay",
+        "Time replay against polars, DuckDB, pandas and plain Python.",
+    ),
 )
 
 # What `headrace WORD --help` says of a word that only groups others.

@@ -7,6 +7,7 @@ import os
 import platform
 import sqlite3
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,14 +28,14 @@ class Machine:
     load: tuple[float, float, float] | None  # the load averages of 1, 5 and 15 minutes, before measuring
 
 
-def look() -> Machine:
-    """Look at this machine as it is now."""
+def look(more: Sequence[str] = ()) -> Machine:
+    """Look at this machine as it is now; MORE libraries than the base ones take part in what is measured."""
     return Machine(
         cpu=_cpu(),
         cores=os.cpu_count() or 1,
         memory_bytes=_memory(),
         system=f"{platform.system()} {platform.machine()}",
-        versions=_versions(),
+        versions=_versions(more),
         load=os.getloadavg() if hasattr(os, "getloadavg") else None,
     )
 
@@ -62,13 +63,13 @@ def _memory() -> int | None:
         return None
 
 
-def _versions() -> dict[str, str]:
+def _versions(more: Sequence[str]) -> dict[str, str]:
     found = {
         "headrace": __version__,
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
         "sqlite": sqlite3.sqlite_version,
     }
-    for name in _LIBRARIES:
+    for name in (*_LIBRARIES, *more):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

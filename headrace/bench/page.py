@@ -12,29 +12,31 @@ from headrace.bench.section import Section
 
 def markdown(report: Report, of: Mapping[str, Section], call: str, plots: Collection[str] = ()) -> str:
     """Return REPORT; CALL printed it, PLOTS are the sections that have a picture beside the page."""
-    parts = ["# Results", f"Printed by `{call}`, in one run.", _list(told.facts(report))]
-    parts += ["## Figures", *_tables(told.figures(report)), *_table(told.equality(report))]
+    parts = ["# Results", f"Printed by `{call}`, in one run.", bullets(told.facts(report))]
+    parts += ["## Figures", *texts(told.figures(report)), *texts([told.equality(report)])]
     if report.equality.differences:
-        parts.append(_list([f"unequal: {line}" for line in report.equality.differences]))
-    parts += _table(told.systems())
+        parts.append(bullets([f"unequal: {line}" for line in report.equality.differences]))
+    parts += texts([told.systems()])
     for name, tables in told.sections(report, of):
         parts.append(f"## {name}")
         if name in plots:
             parts.append(f"![{name}]({name}.png)")
-        parts += _tables(tables)
+        parts += texts(tables)
     parts += ["## The paper's own figures", *told.PAPER]
     return "\n\n".join(parts) + "\n"
 
 
-def _list(lines: list[str]) -> str:
+def bullets(lines: list[str]) -> str:
+    """Return LINES as a list."""
     return "\n".join(f"- {line}" for line in lines)
 
 
-def _tables(tables: list[Table]) -> list[str]:
-    return [part for table in tables for part in _table(table)]
+def texts(tables: list[Table]) -> list[str]:
+    """Return TABLES as paragraphs: a title and a table each."""
+    return [part for table in tables for part in _text(table)]
 
 
-def _table(table: Table) -> list[str]:
+def _text(table: Table) -> list[str]:
     lines = [table.columns, ("---",) * len(table.columns), *table.rows]
     text = "\n".join(
         "| " + " | ".join(console.show(cell).replace("|", "\\|") for cell in line) + " |" for line in lines

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from headrace import console
 from headrace.bench.report import Figure, Report, Table
 from headrace.bench.section import Section
 from headrace.bench.setting import DECLARED, Setting
 from headrace.bench.systems import KINDS
+from headrace.machine import Machine
 
 # What the paper reports of its own services (SenSys 2026, DOI 10.1145/3774906.3800493).
 _FIGURES = """\
@@ -44,15 +45,15 @@ def facts(report: Report) -> list[str]:
         " decodes, pushes and reads; appending is apart"
     )
     seeds = f"seeds: {', '.join(map(str, setting.seeds))}"
-    return [*_about(report), services, mixed, seeds, requests, times, f"took: {report.seconds:,.0f} s"]
+    return [*about(report.machine), services, mixed, seeds, requests, times, f"took: {report.seconds:,.0f} s"]
 
 
 def _shares(setting: Setting) -> str:
     return ", ".join(f"{setting.share(k.share)} {name}" for name, k in KINDS.items() if k.share > 1)
 
 
-def _about(report: Report) -> Iterator[str]:
-    machine = report.machine
+def about(machine: Machine) -> Iterator[str]:
+    """Yield where and with what something was measured, a line each."""
     memory = "" if machine.memory_bytes is None else f", {console.show_bytes(machine.memory_bytes)} memory"
     yield f"machine: {machine.cpu}, {machine.cores} cores{memory}, {machine.system}"
     yield f"versions: {', '.join(f'{name} {version}' for name, version in machine.versions.items())}"
@@ -94,17 +95,23 @@ def equality(report: Report) -> Table:
 
 def figures(report: Report) -> list[Table]:
     """Return the figures, judged if the run has the declared size."""
-    if not report.setting.is_declared:
-        told: list[tuple[object, ...]] = [(f.name, _spread(f)) for f in report.figures]
-        sizes = f"they are declared for {_size(DECLARED)}; this run has {_size(report.setting)}"
-        return [Table(f"Figures, not judged: {sizes}", ("figure", "found"), told, ("figure",))]
+    sizes = f"they are declared for {_size(DECLARED)}; this run has {_size(report.setting)}"
+    unjudged = None if report.setting.is_declared else sizes
+    return judged(report.figures, unjudged, ", as medians over the seeds with their range")
+
+
+def judged(found: Sequence[Figure], unjudged: str | None, how: str = "") -> list[Table]:
+    """Return the figures FOUND with their verdicts, or, without one, why they are UNJUDGED."""
+    if unjudged is not None:
+        told: list[tuple[object, ...]] = [(f.name, _spread(f)) for f in found]
+        return [Table(f"Figures, not judged: {unjudged}", ("figure", "found"), told, ("figure",))]
     return [
         Table(
-            f"Figures to reach: {bound}, as medians over the seeds with their range",
+            f"Figures to reach: {bound}{how}",
             ("figure", "must", "aim", "found", "reached"),
             [
                 (f.name, _with_unit(f, f.must), _with_unit(f, f.aim), _spread(f), _reached(f))
-                for f in report.figures
+                for f in found
                 if f.at_least is at_least
             ],
             ("figure",),

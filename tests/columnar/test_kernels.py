@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from random import Random
 from typing import Any
 
@@ -23,6 +24,7 @@ from stream.backfill.columnar.exact import Sums, quotients
 from stream.backfill.columnar.kernels import KERNELS, value_of
 from stream.backfill.columnar.rows import About, Ranges, Rows
 from stream.backfill.columnar.values import internal
+from stream.testing.wide import all_wide
 
 pytestmark = pytest.mark.device
 
@@ -74,11 +76,12 @@ def node_of(name: str, type: Type) -> tuple[Node, Node]:
     return build.aggregate(name, ("view",), x=field, **given), field
 
 
+@pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("name", TYPES)
 @settings(max_examples=50)
 @given(seed=SEEDS)
-def test_a_kernel_gives_what_the_algebra_gives(name: str, seed: int) -> None:
-    """Bit for bit; decayed_sum within its tolerance."""
+def test_a_kernel_gives_what_the_algebra_gives(name: str, wide: bool, seed: int) -> None:
+    """Bit for bit, however WIDE its ranges are; decayed_sum within its tolerance."""
     rng = Random(seed)
     type = rng.choice(TYPES[name])
     values = drawn(rng, type)
@@ -90,7 +93,8 @@ def test_a_kernel_gives_what_the_algebra_gives(name: str, seed: int) -> None:
     many = len(lo)
     nobody = np.zeros(many, np.int64)
     asked = Asked(nobody, np.full(many, T), np.zeros(many, np.bool_), nobody)
-    found = internal(agg.type, value_of(agg, rows, Ranges(lo, hi, np.arange(many), asked)))
+    with all_wide() if wide else nullcontext():
+        found = internal(agg.type, value_of(agg, rows, Ranges(lo, hi, np.arange(many), asked)))
     config = aggregate(name, type, PARAMETERS.get(name))
     for start, end, value in zip(lo.tolist(), hi.tolist(), found, strict=True):
         xs = values[start:end]

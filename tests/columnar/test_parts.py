@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from random import Random
 from typing import Any
 
@@ -27,6 +29,7 @@ from stream.backfill.columnar.values import internal
 from stream.backfill.executors import executor
 from stream.backfill.job import Options, run
 from stream.errors import StreamError
+from stream.testing.wide import all_wide
 
 pa = pytest.importorskip("pyarrow")
 
@@ -41,11 +44,23 @@ def ran(engine: str, graph: Graph, events: Any, queries: Any, options: Options) 
         return type(error), getattr(error, "feature", None)
 
 
-@pytest.mark.parametrize("rows", [1, replay.BLOCK_ROWS])
-@settings(max_examples=20)
+@contextmanager
+def blocks_of(rows: int, queries: int) -> Iterator[None]:
+    """Cut blocks at so many events and queries."""
+    before = replay.BLOCK_ROWS, replay.BLOCK_QUERIES
+    replay.BLOCK_ROWS, replay.BLOCK_QUERIES = rows, queries
+    try:
+        yield
+    finally:
+        replay.BLOCK_ROWS, replay.BLOCK_QUERIES = before
+
+
+@pytest.mark.parametrize("wide", [False, True])
+@pytest.mark.parametrize(("rows", "cut"), [(1, 2), (replay.BLOCK_ROWS, replay.BLOCK_QUERIES)])
+@settings(max_examples=15)
 @given(seed=SEEDS)
-def test_a_table_is_the_reference_s(rows: int, seed: int) -> None:
-    """Values, types, what was unparsable; whatever the blocks are."""
+def test_a_table_is_the_reference_s(rows: int, cut: int, wide: bool, seed: int) -> None:
+    """Values, types, what was unparsable; whatever the blocks are, and however wide ranges are."""
     from featuregraph.arrow import write_events, write_queries
 
     rng = Random(seed)
@@ -68,11 +83,8 @@ def test_a_table_is_the_reference_s(rows: int, seed: int) -> None:
         if "rows" in entry:
             tables[entry["table"]] += entry["rows"]
     options = Options(tables, end=work.end)
-    before, replay.BLOCK_ROWS = replay.BLOCK_ROWS, rows
-    try:
+    with blocks_of(rows, cut), all_wide() if wide else nullcontext():
         found = ran("local", graph, events, queries, options)
-    finally:
-        replay.BLOCK_ROWS = before
     # The reference is handed the events of the queried keys alone: it meets no fault of the others.
     serves = not graph.labels and isinstance(graph.key, str)
     expected = ran(

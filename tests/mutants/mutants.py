@@ -140,10 +140,10 @@ MUTANTS = [
     Mutant("featuregraph/scalar/arithmetic.py", "return strict1(lambda a: min(a, hi))", "return strict1(lambda a: max(a, hi))", "an upper bound of clip that is a lower one"),
     Mutant("featuregraph/scalar/time.py", "lambda t: local(t).weekday()", "lambda t: local(t).isoweekday()", "Monday is 1"),
     # ---- replay over columns (SEMANTICS 1, 3 and 4, in stream/backfill/columnar)
-    Mutant("stream/backfill/columnar/block.py", "shifted(self._asked.t, hi - 1)", "shifted(self._asked.t, hi)", "an event at t itself is visible in a column"),
-    Mutant("stream/backfill/columnar/cells.py", "first = np.maximum(first, behind - self._span.last)", "first = np.maximum(first, behind - self._span.last - 1)", "last N keeps one row too many in a column"),
+    Mutant("stream/backfill/columnar/block.py", "shifted(self._asked.t, by - 1)", "shifted(self._asked.t, by)", "an event at t itself is visible in a column"),
+    Mutant("stream/backfill/columnar/cells.py", "return np.maximum(lo, hi - most), hi", "return np.maximum(lo, hi - most - 1), hi", "last N keeps one row too many in a column"),
     Mutant("stream/backfill/columnar/cells.py", "(track.known[rows] <= asked.t[query])", "(track.known[rows] < asked.t[query])", "an event known at t hidden in a column"),
-    Mutant("stream/backfill/columnar/partition.py", "partition.valued(lo, hi) - _repeated_in_turn(partition, lo, hi)", "partition.valued(lo, hi)", "a value counted twice in one window"),
+    Mutant("stream/backfill/columnar/partition.py", "partition.valued(turns.lo, turns.hi) - repeated", "partition.valued(turns.lo, turns.hi)", "a value counted twice in one window"),
     Mutant("stream/backfill/columnar/exact.py", "high + low if undivided and most <= 2**_DOUBLE_BITS else None", "high + low if undivided else None", "a sum of doubles rounded twice in a column"),
     Mutant("stream/backfill/columnar/exact.py", "/ (by * unit).astype(np.float64) if fits else None", "/ (by * unit).astype(np.float64)", "a mean rounded twice in a column"),
     Mutant("stream/backfill/columnar/expansion.py", "rest = np.flatnonzero((counts > 0) & (counts < most))", "rest = np.flatnonzero(counts == 0)", "shorter lists left empty in a column"),

@@ -1,6 +1,6 @@
 """Apply each mutant to a copy of the packages and see whether the suite kills it.
 
-    python tests/mutants/run.py [--only TEXT] [--jobs 2]
+    python tests/mutants/run.py [--only TEXT] [--first 1] [--jobs 2]
 
 Prints a row per mutant and "killed N of M"; exits 1 below 95 %, and 2 if a mutant no longer applies.
 """
@@ -146,9 +146,10 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", default="", help="mutants whose file or description holds this text")
+    parser.add_argument("--first", type=int, default=1, help="from this row on, where a run was cut short")
     parser.add_argument("--jobs", type=int, choices=(1, 2), default=2)
     asked = parser.parse_args()
-    mutants = [m for m in MUTANTS if asked.only in f"{m.file} {m.breaks}"]
+    mutants = [m for m in MUTANTS[asked.first - 1 :] if asked.only in f"{m.file} {m.breaks}"]
     if problems := [p for m in mutants if (p := problem(m))]:
         print("\n".join(problems))
         return 2

@@ -3,7 +3,7 @@
     python tests/mutants/trial.py [FILE]    in a copy that run.py made, with the copy on PYTHONPATH
 
 From the most telling test to the least: some random histories against the reference, the golden cases in
-every device mode, the laws, those named like FILE first, and then histories at length.
+every executor, the laws, those near FILE first, and then histories at length.
 """
 
 # ruff: noqa: T201 - a script for people
@@ -25,6 +25,15 @@ LEFT_OUT = {
     "backfill/test_cut_runs.py",  # of processes, slow
     "backfill/test_buckets_of_a_run.py",
 }
+NEAR = {  # tests that are told first of a file: those of the first row that its path begins with
+    "featuregraph/arrays": ("properties/test_arrays", "columnar"),
+    "featuregraph": ("properties",),
+    "stream/backfill/columnar": ("columnar", "properties/test_executors"),
+    "stream/backfill": ("backfill",),
+    "stream/blocks": ("blocks",),
+    "stream": ("device", "blocks", "log"),
+}
+OFF_DEVICE = ("featuregraph/arrays", "stream/backfill")  # no history meets them
 BROKEN = 3  # of the trial itself: it tells nothing of the mutant
 
 
@@ -57,11 +66,16 @@ def golden() -> None:
 
 
 def law_files(changed: str) -> list[str]:
-    """Return the files of FOLDERS, those named like the CHANGED file first."""
-    words = set(changed.removesuffix(".py").split("/"))
+    """Return the files of FOLDERS: those near the CHANGED file first, and of them those named like it."""
+    name = Path(changed).stem
+    near = next((folders for begin, folders in NEAR.items() if changed.startswith(begin)), ())
     found = (path for folder in FOLDERS for path in sorted(Path("tests", folder).glob("test_*.py")))
-    files = [str(path) for path in found if str(path.relative_to("tests")) not in LEFT_OUT]
-    return sorted(files, key=lambda file: not any(word and word in file for word in words))
+    files = [str(path.relative_to("tests")) for path in found]
+
+    def distance(file: str) -> tuple[bool, bool]:
+        return not file.startswith(near), not name or name not in file
+
+    return [f"tests/{file}" for file in sorted(files, key=distance) if file not in LEFT_OUT]
 
 
 def laws(changed: str) -> None:
@@ -91,9 +105,10 @@ def main() -> int:
         "laws": lambda: laws(changed),
         "long histories": lambda: histories(range(SOME, ALL)),
     }
-    for name, stage in stages.items():
+    order = sorted(stages, key="laws".__ne__) if changed.startswith(OFF_DEVICE) else [*stages]
+    for name in order:
         try:
-            stage()
+            stages[name]()
         except Exception as error:  # noqa: BLE001 - whatever breaks kills the mutant
             print(f"killed by {name}: {type(error).__name__}: {str(error)[:300]!r}")
             return 1

@@ -25,10 +25,10 @@ _BROUGHT = frozenset({Op.NOW, Op.HOUR_OF_DAY, Op.DAY_OF_WEEK, Op.REQUEST})
 class Shared:
     """What all plans at one block's queries share: the layout, its tracks, the edges of windows."""
 
-    def __init__(self, layout: Layout, block: Block, asked: Asked) -> None:
+    def __init__(self, layout: Layout, block: Block, tracks: Tracks, asked: Asked) -> None:
         self.layout = layout
         self.asked = asked
-        self.tracks = Tracks(block)
+        self.tracks = tracks
         self.edges = Edges(block, asked)
         self.tables = block.about.tables
 

@@ -15,7 +15,7 @@ from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.types import Type
 from stream.backfill.columnar.coding import Coding
 from stream.backfill.columnar.expansion import chunks, expanded
-from stream.backfill.columnar.order import is_ascending
+from stream.backfill.columnar.turns import Turns, in_turn, wide_turns
 
 _INT64_BITS = 63
 
@@ -23,7 +23,7 @@ _INT64_BITS = 63
 class Partition:
     """The rows that have a value in COLUMN, sorted by (value, row).
 
-    rows: their numbers, in that order.
+    rows: their numbers, in that order. count: how many rows there are with and without a value.
     """
 
     def __init__(self, type: Type, column: Column) -> None:
@@ -36,7 +36,7 @@ class Partition:
         packed.sort()
         self._packed = packed
         self.rows: Array = packed & ((1 << self._bits) - 1)
-        self._count = count
+        self.count = count
 
     @cached_property
     def _alike(self) -> Mask:
@@ -47,9 +47,16 @@ class Partition:
         return alike
 
     @cached_property
+    def codes(self) -> Array:
+        """Return a number for the value of each row, -1 without a value."""
+        codes = np.full(self.count, -1)
+        codes[self.rows] = self._packed >> self._bits
+        return codes
+
+    @cached_property
     def place(self) -> Array:
         """Return where in `rows` each row stands, -1 without a value."""
-        place = np.full(self._count, -1)
+        place = np.full(self.count, -1)
         place[self.rows] = np.arange(len(self.rows))
         return place
 
@@ -59,7 +66,7 @@ class Partition:
 
         A row without a value is the first of it in no range.
         """
-        before = np.full(self._count, self._count)
+        before = np.full(self.count, self.count)
         previous = np.empty_like(self.rows)
         previous[:1] = -1
         previous[1:] = self.rows[:-1]
@@ -69,16 +76,16 @@ class Partition:
     @cached_property
     def again(self) -> tuple[Array, Array]:
         """Return (row, row of the same value before it) where there is one."""
-        rows = np.flatnonzero((self.before >= 0) & (self.before < self._count))
+        rows = np.flatnonzero((self.before >= 0) & (self.before < self.count))
         return rows, self.before[rows]
 
     @cached_property
     def _running(self) -> Array | None:
         """Return how many rows have a value before each row, and of all; None if all have one."""
-        if len(self.rows) == self._count:
+        if len(self.rows) == self.count:
             return None
-        found = np.zeros(self._count + 1, np.int64)
-        np.cumsum(self.before < self._count, out=found[1:])
+        found = np.zeros(self.count + 1, np.int64)
+        np.cumsum(self.before < self.count, out=found[1:])
         return found
 
     def valued(self, lo: Array, hi: Array) -> Array:
@@ -89,17 +96,27 @@ class Partition:
     @cached_property
     def after(self) -> Array:
         """Return the row of the same value after each row, the number of rows for none; -1 for no value."""
-        after = np.full(self._count, -1)
-        following = np.full_like(self.rows, self._count)
-        following[:-1] = np.where(self._alike[1:], self.rows[1:], self._count)
+        after = np.full(self.count, -1)
+        following = np.full_like(self.rows, self.count)
+        following[:-1] = np.where(self._alike[1:], self.rows[1:], self.count)
         after[self.rows] = following
         return after
 
-    def latest(self, lo: Array, hi: Array) -> Iterator[tuple[slice, Array, Array]]:
+    def latest(
+        self, lo: Array, hi: Array, until: Array | None = None
+    ) -> Iterator[tuple[slice, Array, Array]]:
         """Give, in chunks, the latest row of each value in the ranges LO to HI.
 
-        Each time the slice of the ranges, and (number of the range in it, row) by range and row.
+        Each time the slice of the ranges, and (number of the range in it, row) by range and row. UNTIL:
+        rows that nobody asks for in ranges that end later may be left out there.
         """
+        if (turns := wide_turns(lo, hi, self.count)) is not None:
+            rows = np.sort(self.rows)
+            shown = self.after[rows] if until is None else np.minimum(self.after, until)[rows]
+            yield from turns.listed(
+                rows, turns.ended[rows], np.minimum(turns.begun[rows], turns.ended[shown])
+            )
+            return
         for part in chunks(lo, hi):
             ranges, rows = expanded(lo[part], hi[part])
             last = self.after[rows] >= np.repeat(hi[part], hi[part] - lo[part])
@@ -107,6 +124,11 @@ class Partition:
 
     def earliest(self, lo: Array, hi: Array) -> Iterator[tuple[slice, Array, Array]]:
         """Give, as `latest` does, the earliest row of each value in the ranges LO to HI."""
+        if (turns := wide_turns(lo, hi, self.count)) is not None:
+            rows = np.sort(self.rows)
+            begun = np.append(turns.begun, 0)[self.before[rows]]  # no row before: from the first range on
+            yield from turns.listed(rows, np.maximum(begun, turns.ended[rows]), turns.begun[rows])
+            return
         for part in chunks(lo, hi):
             ranges, rows = expanded(lo[part], hi[part])
             first = self.before[rows] < np.repeat(lo[part], hi[part] - lo[part])
@@ -128,31 +150,24 @@ class Partition:
 
 def counted_once(partition: Partition, lo: Array, hi: Array) -> Array:
     """Return how many values the ranges LO to HI hold."""
-    if is_ascending(lo) and is_ascending(hi):
-        return partition.valued(lo, hi) - _repeated_in_turn(partition, lo, hi)
-    return _counted_one_by_one(partition, lo, hi)
+    if (turns := in_turn(lo, hi, partition.count)) is not None:
+        return _counted_in_turn(partition, turns)
+    order = np.lexsort((hi, lo))  # ranges of one group begin and end in turn, too
+    if (turns := in_turn(lo[order], hi[order], partition.count)) is None:
+        return _counted_one_by_one(partition, lo, hi)
+    found = np.empty(len(lo), np.int64)
+    found[order] = _counted_in_turn(partition, turns)
+    return found
 
 
-def _repeated_in_turn(partition: Partition, lo: Array, hi: Array) -> Array:
-    """Return how many rows of each range have a value that an earlier row of it has.
+def _counted_in_turn(partition: Partition, turns: Turns) -> Array:
+    """Count the rows that have a value, but those whose value an earlier row of the range has.
 
-    Where ranges begin and end in turn, as windows do, a row is a repetition for ranges in a row: from the
-    first with hi > row to the last with lo <= before. One is added at the first, and taken away behind.
+    It has for the ranges with hi > row and lo <= before.
     """
     row, before = partition.again
-    count = len(partition.before)
-    first, behind = _upto(hi, count)[row], _upto(lo, count)[before]
-    repeats = np.flatnonzero(first < behind)
-    steps = np.bincount(first[repeats], minlength=len(lo) + 1)
-    steps -= np.bincount(behind[repeats], minlength=len(lo) + 1)
-    total: Array = np.cumsum(steps[: len(lo)])
-    return total
-
-
-def _upto(edges: Array, rows: int) -> Array:
-    """Return how many of the ascending EDGES are at most each of ROWS rows."""
-    runs = np.diff(edges, prepend=0, append=rows)
-    return np.repeat(np.arange(len(runs), dtype=np.int32), runs)
+    repeated = turns.counted(turns.ended[row], turns.begun[before])
+    return partition.valued(turns.lo, turns.hi) - repeated
 
 
 def _counted_one_by_one(partition: Partition, lo: Array, hi: Array) -> Array:

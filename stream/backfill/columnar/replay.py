@@ -25,6 +25,7 @@ from stream.backfill.columnar.features import Features, Shared
 from stream.backfill.columnar.fields import Fields
 from stream.backfill.columnar.nested import Values, compact, offsets_of, placed
 from stream.backfill.columnar.order import counted_by, sorted_order
+from stream.backfill.columnar.tracks import Tracks
 
 BLOCK_ROWS = 1 << 17  # events of a block; a key with more is a block of its own
 BLOCK_QUERIES = 1 << 16
@@ -53,7 +54,7 @@ def answered(
     found: list[list[dict[str, Values]]] = [[] for _ in plans]
     places = []
     for block, queries in _blocks(layout, events, fields, asked[0]):
-        shared = Shared(layout, block.block, _within(asked[0].take(queries), block.first_key))
+        shared = Shared(layout, block.block, block.tracks, _within(asked[0].take(queries), block.first_key))
         for plan, whole, values in zip(plans, asked, found, strict=True):
             mine = shared.asked if whole is asked[0] else _within(whole.take(queries), block.first_key)
             values.append({name: compact(one) for name, one in Features(plan, shared, mine).values().items()})
@@ -75,14 +76,18 @@ def _within(asked: Asked, first_key: int) -> Asked:
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """A block, and the number of its first key."""
+    """A block, its tracks, and the number of its first key."""
 
     block: Block
+    tracks: Tracks
     first_key: int
 
 
 def _blocks(layout: Layout, events: Events, fields: Fields, asked: Asked) -> Iterator[tuple[Keyed, Array]]:
-    """Give the blocks, each with the numbers of its queries by key and time; one at least."""
+    """Give the blocks, each with the numbers of its queries by key and time; one at least.
+
+    A block comes again for further queries, where there are many: answers wait in little memory.
+    """
     wanted = np.zeros(len(events.keys) + 1, np.bool_)
     wanted[asked.key] = True  # -1 stands for no key: the last place
     named = np.array([name in layout.scans for name in events.names] or [False])
@@ -106,7 +111,10 @@ def _blocks(layout: Layout, events: Events, fields: Fields, asked: Asked) -> Ite
             fields.of(mine),
             events.about,
         )
-        yield Keyed(block, start), queries[first_query : asks[end]]
+        keyed = Keyed(block, Tracks(block), start)
+        yield keyed, queries[first_query : min(first_query + BLOCK_QUERIES, asks[end])]
+        for further in range(first_query + BLOCK_QUERIES, int(asks[end]), BLOCK_QUERIES):
+            yield keyed, queries[further : min(further + BLOCK_QUERIES, asks[end])]
         start, first_query = end, int(asks[end])
         if start >= len(events.keys):
             return

@@ -10,7 +10,9 @@ from featuregraph.steps import is_static
 from stream.backfill.columnar.expansion import expanded
 from stream.backfill.columnar.masks import any_of
 from stream.backfill.columnar.nested import Nested, offsets_of, runs_of
+from stream.backfill.columnar.partition import Partition
 from stream.backfill.columnar.rows import Ranges, Rows, seen_from
+from stream.backfill.columnar.turns import are_wide
 
 
 def sequence(agg: Node, rows: Rows, ranges: Ranges) -> Nested:
@@ -48,8 +50,13 @@ def _one_of_each(agg: Node, rows: Rows, by: Node, ranges: Ranges) -> tuple[Array
     """Return (number of the range, row) of the n nearest of the rows that are the nearest of their value."""
     pieces = []
     partition, ahead = rows.partition(by), looks_ahead(agg)
-    nearest = partition.earliest if ahead else partition.latest
-    for part, numbers, chosen in nearest(ranges.lo, ranges.hi):
+    if ahead:
+        found = partition.earliest(ranges.lo, ranges.hi)
+    else:
+        wide = are_wide(ranges.lo, ranges.hi, len(rows))
+        shown = rows.once(("shown", by, agg["n"]), lambda: _shown(partition, agg["n"])) if wide else None
+        found = partition.latest(ranges.lo, ranges.hi, shown)
+    for part, numbers, chosen in found:
         # How many rows of the range are as near, this one counted.
         place = np.arange(len(numbers))
         if ahead:
@@ -60,3 +67,22 @@ def _one_of_each(agg: Node, rows: Rows, by: Node, ranges: Ranges) -> tuple[Array
         pieces.append((numbers[kept] + part.start, chosen[kept]))
     numbers, chosen = (np.concatenate(parts) for parts in zip(*pieces, strict=True))
     return numbers, chosen
+
+
+def _shown(partition: Partition, most: int) -> Array:
+    """Return the last end of a range in which fewer than MOST values follow each row."""
+    before, after = partition.before.tolist(), partition.after.tolist()
+    shown, end, values = [], 0, 0  # of the rows behind the row, before END
+    for row in range(len(before)):
+        if end <= row:
+            end, values = row + 1, 0
+        elif after[row] >= end:
+            values -= 1  # the row was the only one of its value
+        while end < len(before):
+            is_new = before[end] <= row
+            if is_new and values + 1 == most:
+                break
+            values += is_new
+            end += 1
+        shown.append(end)
+    return np.array(shown, np.int64)

@@ -7,25 +7,24 @@ from typing import Final
 
 from featuregraph.arrays.column import Column
 from featuregraph.ir import Node
-from featuregraph.types import INT64, MapType
-from stream.backfill.columnar.kernels import counts, decay, ends, extremes, ranks, sequence, spread, sums
+from featuregraph.types import MapType
+from stream.backfill.columnar.kernels import (
+    counts,
+    decay,
+    ends,
+    extremes,
+    ranks,
+    sequence,
+    spread,
+    sums,
+    topk,
+)
 from stream.backfill.columnar.kernels.groups import Groups
 from stream.backfill.columnar.masks import spoilt
-from stream.backfill.columnar.nested import Nested, Values
+from stream.backfill.columnar.nested import Values
 from stream.backfill.columnar.rows import Ranges, Rows
 
 Kernel = Callable[[Node, Rows, Ranges], Values]
-
-
-def topk(agg: Node, rows: Rows, ranges: Ranges) -> Nested:
-    """Return the k most frequent x: the groups by x with the most rows."""
-    x = agg.role("x")
-    assert x is not None
-    return Groups(x, rows, ranges, _rows_of, INT64).top(agg["k"])
-
-
-def _rows_of(rows: Rows, ranges: Ranges) -> Column:
-    return Column(ranges.hi - ranges.lo)
 
 
 KERNELS: Final[Mapping[str, Kernel]] = {
@@ -39,7 +38,7 @@ KERNELS: Final[Mapping[str, Kernel]] = {
     "first": ends.first,
     "last": ends.last,
     "distinct": counts.distinct,
-    "topk": topk,
+    "topk": topk.topk,
     "quantile": ranks.quantile,
     "since_last": ends.since_last,
     "since_first": ends.since_first,
