@@ -76,7 +76,7 @@ COMMANDS: tuple[Command, ...] = (
         TASK,
         "pack",
         "deploy.cli.pack:pack",
-        "Make a task's folder a bundle, prove it, and keep it as a version.",
+        "Make a task's folder a bundle, proved by its own examples.",
     ),
     _row(TASK, "task log", "deploy.cli.task:log", "Show a task's versions, the newest first."),
     _row(

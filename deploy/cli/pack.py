@@ -41,7 +41,7 @@ def pack(
     ] = False,
     json: console.JsonOption = False,
 ) -> None:
-    """Make a task's folder a bundle, prove it, and keep it as a version."""
+    """Make a task's folder a bundle, proved by its own examples."""
     if out is None and store is None:
         raise TaskError("expected a place for the bundle, found none; give --out FILE or --store FOLDER")
     came = origin(folder) if git else None
