@@ -11,9 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from headrace.bench.replay import logs, told
+from headrace.bench.replay import told
 from headrace.bench.replay.compare import Equality
 from headrace.bench.replay.figures import TARGETS, figures
+from headrace.bench.replay.logs import LOGS
+from headrace.bench.replay.logs.log import DAY, write
+from headrace.bench.replay.logs.shop import shop
 from headrace.bench.replay.run import Report, timed
 from headrace.bench.replay.setting import DECLARED, Setting
 from headrace.bench.replay.systems import (
@@ -61,7 +64,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "quantity": rng.integers(-3, 9, count).astype(np.int32),
     }
     asked = np.arange(0, count, 3)
-    logs.write(made, columns, ("buy", "back"), asked, {"1h": 3_600_000, "1d": 86_400_000})
+    write(made, columns, ("buy", "back"), asked, {"1h": 3_600_000, "1d": 86_400_000})
     return made
 
 
@@ -163,7 +166,8 @@ def test_a_run_is_told(
     """One command times everybody in processes of their own, compares cells, writes a page and a picture."""
     pytest.importorskip("matplotlib", reason="the extra bench is not installed")
     systems = (OURS, SCAN, JOIN_WHERE, DUCKDB, NAIVE, WIDE, ONE, TWO)
-    monkeypatch.setitem(logs.LOGS, "made", replace(logs.LOGS["made"], systems=systems))
+    chosen = {name: SYSTEMS[name] for name in systems}
+    monkeypatch.setitem(LOGS, "made", replace(LOGS["made"], systems=chosen))
     call = ["bench", "replay", "--events", "2000", "--rounds", "1", "--logs", "made"]
     assert main([*call, "--out", str(tmp_path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -180,7 +184,7 @@ def test_a_run_is_told(
 
 def test_a_rival_that_fails_is_told(tmp_path: Path) -> None:
     """Who cannot answer costs a line and not the run."""
-    assert "No such file" in timed(POSITIONS, tmp_path, "0", 1)["failed"]
+    assert "No such file" in timed(SYSTEMS[POSITIONS], tmp_path, "0", 1)["failed"]
 
 
 @pytest.mark.parametrize("args", [["--logs", "made,nothing"], ["--out", "nowhere/at/all"]], ids=" ".join)
@@ -205,15 +209,25 @@ def test_who_is_not_installed_is_named(
     assert "pip install 'headrace[bench]'" in line
 
 
+def test_an_internal_log_is_asked_for_by_its_variable(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has no internal logs is told so where one is named."""
+    monkeypatch.delenv("HEADRACE_DATA", raising=False)
+    assert main(["bench", "replay", "--logs", "made,jd"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "expected HEADRACE_DATA, found none" in line
+
+
 def test_the_shop_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice the slice is twice the users, a day later, in order of time."""
     from stream.bench.replay.task import given
 
     monkeypatch.delenv("HEADRACE_DATA", raising=False)
-    written = logs.shop(tmp_path, 449_744, 1)
+    written = shop(tmp_path, 449_744, 1)
     events, queries = given(tmp_path)
     assert (written.events, written.queries) == (events.num_rows, queries.num_rows) == (449_744, 22_487)
     ts, users = events.column("ts_ms").to_numpy(), events.column("user_id").to_numpy()
     assert (np.diff(ts) >= 0).all()
     first, second = ts[users < 1_378], ts[users >= 1_378]
-    assert (first + logs.DAY == second).all()
+    assert (first + DAY == second).all()

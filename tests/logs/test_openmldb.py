@@ -91,3 +91,23 @@ def test_columns_give_what_the_reference_gives(source: dict[str, Any]) -> None:
     for name in features:
         told = [value for value in found.column(name).to_pylist() if value not in (None, 0, [])]
         assert len(told) > found.num_rows // 4, name
+
+
+def test_sql_finds_what_columns_give(logs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The list as it was written for SQL, in DuckDB's, gives every cell of every feature."""
+    pytest.importorskip("duckdb", reason="the extra bench is not installed")
+    from headrace.bench.replay.compare import Equality
+    from headrace.bench.replay.logs import LOGS
+    from stream.bench.replay import jd
+    from stream.bench.replay.task import QUERIES, read_table, write_table
+
+    monkeypatch.setenv("HEADRACE_DATA", str(logs))
+    LOGS["jd"].write(tmp_path, 1, 1)
+    queries = read_table(tmp_path / QUERIES)
+    write_table(queries.take(pa.array(range(0, queries.num_rows, EACH))), tmp_path / QUERIES)
+    found, ours, equality = jd.in_duckdb(tmp_path, 1)(), jd.ours(tmp_path, 1)(), Equality()
+    features = found.column_names[1:]
+    assert sorted(features) == sorted(ours.column_names[3:])
+    equality.compare("duckdb", "jd", found, ours, features)
+    assert equality.holds, equality.differences
+    assert equality.cells == {"duckdb": 33 * 35}

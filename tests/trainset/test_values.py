@@ -12,7 +12,7 @@ import pytest
 
 import featuregraph as fg
 import inference
-from stream import Recipe, training_set
+from stream import EventLog, Recipe, training_set
 from tests.trainset.shop import FEATURES, SHOP, Buy, Made, View, real, recorded
 
 pa = pytest.importorskip("pyarrow")
@@ -148,6 +148,26 @@ def test_arrays_are_those_of_the_device(made: Made) -> None:
         fed = inference.feeds(specs, answer.values)
         assert fed["item"].reshape(-1).tolist() == row["history.item"]
         assert fed["top"].reshape(-1).tolist() == row["top"]
+
+
+@pytest.mark.parametrize("form", ["log", "parquet", "iterator", "stream"])
+def test_events_come_in_every_form(tmp_path: Path, form: str) -> None:
+    """The log of a device, a file, and what can be read only once."""
+    training_set(FEATURES.compile(), EVENTS, tmp_path / "rows", BASKETS)
+    table = fg.arrow.write_events(EVENTS)
+    events: Any = iter(EVENTS)
+    if form == "log":
+        events = tmp_path / "events.db"
+        with EventLog(events, max_future=None, history_start_ms="all") as log:
+            log.append_many(EVENTS)
+    elif form == "parquet":
+        events = tmp_path / "events.parquet"
+        pq.write_table(table, events)
+    elif form == "stream":
+        events = table.to_reader()
+    training_set(FEATURES.compile(), events, tmp_path / "set", BASKETS)
+    for name in ("train.parquet", "test.parquet"):
+        assert (tmp_path / "set" / name).read_bytes() == (tmp_path / "rows" / name).read_bytes()
 
 
 def test_decimals_are_the_nearest_doubles(made: Made) -> None:

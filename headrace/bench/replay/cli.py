@@ -11,6 +11,7 @@ import typer
 from headrace import console
 from headrace.bench.replay import page, told
 from headrace.bench.replay.logs import LOGS
+from headrace.bench.replay.logs.log import has_internal
 from headrace.bench.replay.run import Report, run, steps
 from headrace.bench.replay.setting import DECLARED, Setting
 from headrace.bench.replay.systems import EXTRA
@@ -34,10 +35,10 @@ def replay(
     that it gives is compared with ours. Cells that are not equal make the command fail; a missed figure
     is told as missed. All of it takes some ten minutes and 8 GB of memory; --events 500000 is a look.
     """
-    setting = Setting(events=events, logs=_logs(logs), rounds=rounds)
     _check()
     if out is not None and not out.is_dir():
         raise UsageError(f"expected a folder that exists, found {out}; correct --out")
+    setting = Setting(events=events, logs=_logs(logs), rounds=rounds)
     with console.progress("measuring", steps(setting)) as done:
         report = run(setting, done)
     if out is not None:
@@ -61,10 +62,15 @@ def _check() -> None:
 
 def _logs(text: str) -> tuple[str, ...]:
     if not text:
-        return DECLARED.logs
+        internal = [name for name in DECLARED.logs if LOGS[name].is_internal and not has_internal()]
+        for name in internal:
+            console.note(f"without {name}, which is an internal log: HEADRACE_DATA does not name its folder")
+        return tuple(name for name in DECLARED.logs if name not in internal)
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
     if unknown := [name for name in names if name not in LOGS]:
         raise UsageError(f"expected logs of {', '.join(LOGS)}, found {unknown[0]!r:.60}; correct --logs")
+    if internal := [name for name in names if LOGS[name].is_internal and not has_internal()]:
+        raise UsageError(f"expected HEADRACE_DATA, found none, which has {internal[0]}; leave it out")
     return names
 
 

@@ -35,7 +35,9 @@ class Equality:
         rows = found.column("n")
         for feature in features:
             expected = ours.column("items.item" if feature == "items" else feature).take(rows)
-            unequal, close = (_lists if feature == "items" else _numbers)(found.column(feature), expected)
+            given = found.column(feature)
+            how = _lists if feature == "items" else _numbers if _is_number(given) else _values
+            unequal, close = how(given, expected)
             if not feature.startswith("sum_"):
                 unequal, close = unequal | close, np.zeros_like(close)
             self._count(name, len(unequal), int(unequal.sum()), int(close.sum()))
@@ -70,7 +72,10 @@ class Equality:
         for name in ours.column_names[2:]:  # behind the query's columns
             values = ours.column(name)
             counts = pc.list_value_length(values) if name == "items.item" else values
-            self.filled += int((_plain(counts)[0] != 0).sum())
+            if _is_number(counts) or name.startswith("last_"):
+                self.filled += int((_plain(counts)[0] != 0).sum())
+            else:
+                self.filled += sum(map(bool, values.to_pylist()))
 
 
 def _plain(column: Any) -> tuple[Any, Any]:
@@ -91,6 +96,19 @@ def _numbers(found: Any, expected: Any) -> tuple[Any, Any]:
     near = np.abs(mine[0] - known[0]) <= CLOSE * np.maximum(1, np.abs(known[0]))
     close = differs & near & (mine[1] == known[1])
     return differs & ~close, close
+
+
+def _is_number(column: Any) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(column.type) or pa.types.is_floating(column.type))
+
+
+def _values(found: Any, expected: Any) -> tuple[Any, Any]:
+    """Compare value by value: texts, lists and maps."""
+    pairs = zip(found.to_pylist(), expected.to_pylist(), strict=True)
+    unequal = np.array([mine != known for mine, known in pairs], np.bool_)
+    return unequal, np.zeros_like(unequal)
 
 
 def _lists(found: Any, expected: Any) -> tuple[Any, Any]:

@@ -15,9 +15,10 @@ from typing import Any
 
 from headrace.bench.replay.compare import Equality
 from headrace.bench.replay.figures import figures
-from headrace.bench.replay.logs import LOGS, Log
+from headrace.bench.replay.logs import LOGS
+from headrace.bench.replay.logs.log import Log
 from headrace.bench.replay.setting import Setting
-from headrace.bench.replay.systems import EXTRA, OURS, SYSTEMS
+from headrace.bench.replay.systems import EXTRA, OURS, System
 from headrace.bench.report import Figure, Record
 from headrace.errors import UsageError
 from headrace.machine import Machine, look
@@ -86,8 +87,8 @@ def _measure(log: Log, folder: Path, report: Report, done: Done) -> None:
     setting = report.setting
     written = log.write(folder, setting.events, setting.seed)
     report.logs[log.name] = written.what
-    for number, name in enumerate(log.systems):
-        costs = timed(name, folder, str(number), setting.rounds)
+    for number, (name, system) in enumerate(log.systems.items()):
+        costs = timed(system, folder, str(number), setting.rounds)
         if name == OURS and "failed" in costs:
             raise UsageError(f"expected an answer of ours over {log.name}, found: {costs['failed']}")
         report.records.append(
@@ -103,9 +104,8 @@ def _measure(log: Log, folder: Path, report: Report, done: Done) -> None:
     _compare(log, folder, report)
 
 
-def timed(name: str, folder: Path, number: str, rounds: int) -> dict[str, Any]:
-    """Return what the system NAME costs over the log in FOLDER; failed: why it did not answer."""
-    system = SYSTEMS[name]
+def timed(system: System, folder: Path, number: str, rounds: int) -> dict[str, Any]:
+    """Return what SYSTEM costs over the log in FOLDER; failed: why it did not answer."""
     call = [
         sys.executable, "-m", "stream.bench.replay.child", f"stream.bench.replay.{system.target}",
         str(folder), str(system.share), str(rounds if system.is_fast else 1), number,
@@ -127,12 +127,14 @@ def _compare(log: Log, folder: Path, report: Report) -> None:
     ours = read_table(numbers[OURS])
     report.equality.fill(ours)
     for name, path in numbers.items():
-        system = SYSTEMS[name]
+        system = log.systems[name]
         if name == OURS or not system.gives or not path.exists():
             continue
-        features = [f for f in read_task(folder).features if f.partition("_")[0] not in system.loses]
-        report.equality.compare(name, log.name, read_table(path), ours, features)
-    if report.setting.reference:
+        found = read_table(path)
+        names = read_task(folder).features if log.is_task else found.column_names[1:]
+        features = [feature for feature in names if feature.partition("_")[0] not in system.loses]
+        report.equality.compare(name, log.name, found, ours, features)
+    if report.setting.reference and log.is_task:
         _ask_reference(folder, ours, report, log.name)
 
 

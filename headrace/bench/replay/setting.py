@@ -10,7 +10,7 @@ class Setting:
     """The size of a run; the defaults are what figures are declared for."""
 
     events: int = 10_000_000  # of the made log, and about as many of the others
-    logs: tuple[str, ...] = ("made", "shop")
+    logs: tuple[str, ...] = ("made", "shop", "jd")
     rounds: int = 3  # of fast systems; their median counts
     seed: int = 1
     reference: int = 40  # queries that the reference answers

@@ -9,7 +9,7 @@ import numpy as np
 
 from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.ir import Node
-from featuregraph.types import INT64_MAX, INT64_MIN
+from featuregraph.types import INT64_MIN
 from featuregraph.windows import Window
 from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.kernels.extremes import reduced
@@ -172,9 +172,9 @@ class Edges:
 
 
 def shifted(t: Array, by: int) -> tuple[Array, Mask]:
-    """Return T + BY, the nearest int64 where it is none; and where it is below."""
-    assert INT64_MIN <= by <= INT64_MAX
-    if by > 0:
-        return np.where(t > INT64_MAX - by, INT64_MAX, t + by), np.zeros(len(t), np.bool_)
-    below: Mask = t < INT64_MIN - by
+    """Return T + BY, the least int64 where it is below; and where it is.
+
+    Above it may be anything: what looks there looks past every end, and is null at last (SEMANTICS 9.3).
+    """
+    below: Mask = t < INT64_MIN - min(by, 0)
     return np.where(below, INT64_MIN, t + by), below

@@ -50,6 +50,13 @@ def opened(events: Any, *, whole: bool = False) -> Source:
     return _of_rows(list(events))
 
 
+def lasting(events: Any) -> Any:
+    """Return EVENTS as what can be read more than once: an iterator, or a stream of Arrow, is taken in."""
+    if isinstance(events, str | Path | list | pa.Table):
+        return events
+    return pa.table(events) if hasattr(events, "__arrow_c_stream__") else list(events)
+
+
 def _of_path(path: Path) -> Source:
     rows = tables.count_rows(path)
     if tables.is_log(path) or tables.format_of(path) == "jsonl":
