@@ -387,7 +387,6 @@ MUTANTS = [
     Mutant("stream/trainset/queries.py", "    past = asked.t + look > end if end is not None", "    past = asked.t + look >= end if end is not None", "a label that is known left out"),
     Mutant("stream/trainset/recipe.py", "return ahead if ahead is None or graph.include_now else ahead - 1", "return ahead", "a label looks one ms too far"),
     Mutant("stream/trainset/moments.py", "t = events.ts[first] - recipe.before_ms - include_now", "t = events.ts[first] - recipe.before_ms", "with include_now the row itself is seen"),
-    Mutant("stream/trainset/moments.py", "column.values if column.known is None else column.values & column.known", "column.values", "a filter that is null passes"),
     Mutant("stream/trainset/catalogue.py", 'wanted = items * width + np.searchsorted(times, before, "left")', 'wanted = items * width + np.searchsorted(times, before, "right")', "a value of the catalogue one ms early"),
     Mutant("stream/trainset/padding.py", 'first = ends - kept if side == "right" else ends - length', 'first = ends - counts if side == "right" else ends - length', "the oldest entries of a list that is cut"),
     Mutant("stream/trainset/padding.py", "if np.abs(whole).max(initial=0) <= _EXACT:", "if True:", "a long decimal rounded twice"),
