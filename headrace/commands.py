@@ -25,7 +25,8 @@ def _row(panel: str, words: str, target: str, help: str) -> Command:
     return Command(tuple(words.split()), target, help, panel)
 
 
-START, GRAPH, LOG, BENCH = "Start here", "Graphs and values", "Device logs", "Measurements"
+START, GRAPH, LOG = "Start here", "Graphs and values", "Device logs"
+TASK, BENCH = "Tasks and releases", "Measurements"
 
 COMMANDS: tuple[Command, ...] = (
     _row(START, "demo", "headrace.demo:command", "Rank real baskets by exact features and say the cost."),
@@ -72,6 +73,20 @@ COMMANDS: tuple[Command, ...] = (
         "Remove old events from a log; its history then begins later.",
     ),
     _row(
+        TASK,
+        "pack",
+        "deploy.cli.pack:pack",
+        "Make a task's folder a bundle, proved by its own examples.",
+    ),
+    _row(TASK, "task log", "deploy.cli.task:log", "Show a task's versions, the newest first."),
+    _row(
+        TASK, "task show", "deploy.cli.task:show", "Check a bundle, run its golden examples, show its card."
+    ),
+    _row(
+        TASK, "task diff", "deploy.cli.task:diff", "Show what changes when one bundle takes another's place."
+    ),
+    _row(TASK, "task export", "deploy.cli.task:export", "Write a version's bundle as one file."),
+    _row(
         BENCH,
         "bench device",
         "headrace.bench.cli:device",
@@ -88,6 +103,7 @@ COMMANDS: tuple[Command, ...] = (
 # What `headrace WORD --help` says of a word that only groups others.
 GROUPS: dict[str, str] = {
     "log": "Look into, fill, check and empty a device log.",
+    "task": "Look into the history of tasks and into their bundles.",
     "bench": "Measure on this machine; ratios come from one run.",
 }
 

@@ -1,7 +1,7 @@
 """The feature list of OpenMLDB's JD recommendation demo: three keys and three tables at one request.
 
     headrace explain examples/graphs/openmldb.py:user
-    headrace replay EVENTS QUERIES -o training.parquet --engine local \
+    headrace replay EVENTS QUERIES -o training.parquet \
         --graph examples/graphs/openmldb.py:user --graph examples/graphs/openmldb.py:item \
         --graph examples/graphs/openmldb.py:pair \
         --table member=... --table product=... --table comment=...

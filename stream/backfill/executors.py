@@ -40,8 +40,8 @@ class RowExecutor(Protocol):
         """Tell whether it reads the log; else it reads the chosen keys' rows."""
         ...
 
-    def check(self, plan: Plan) -> None:
-        """Raise CompileError if it does not compute PLAN, before any work."""
+    def part_of(self, plan: Plan) -> Plan | None:
+        """Return what it computes of PLAN; None for nothing."""
         ...
 
     def outcomes(
@@ -64,6 +64,10 @@ class Reference(Rowwise):
 
     def check(self, plan: Plan) -> None:
         """Do nothing: it computes whatever compiles."""
+
+    def part_of(self, plan: Plan) -> Plan | None:
+        """Return all of PLAN."""
+        return plan
 
     def outcomes(
         self, plan: Plan, events: Recorded, queries: Sequence[Query]
@@ -94,6 +98,10 @@ class Local:
 
     def check(self, plan: Plan) -> None:
         """Do nothing: it computes whatever compiles."""
+
+    def part_of(self, plan: Plan) -> Plan | None:
+        """Return all of PLAN."""
+        return plan
 
     def answer(self, plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:
         """Return the features of PLANS at the queries of PART."""
@@ -141,6 +149,13 @@ class Device(Rowwise):
                     'take engine "local"'
                 )
 
+    def part_of(self, plan: Plan) -> Plan | None:
+        """Return PLAN without its labels; nothing under a key of several columns."""
+        graph = plan.graph
+        if len(graph.key_columns) > 1 or len(graph.labels) == len(graph.features):
+            return None
+        return graph.serving().compile() if graph.labels else plan
+
     def outcomes(
         self, plan: Plan, events: Recorded, queries: Sequence[Query]
     ) -> Iterator[tuple[int, Outcome]]:
@@ -185,12 +200,14 @@ EXECUTORS: tuple[RowExecutor, ...] = (Reference(), Local(), *(Device(mode) for m
 
 def executor(engine: str, mode: str) -> Executor:
     """Return the executor that ENGINE and, for the device, MODE name; raise BackfillError for none."""
-    if engine == "reference":
-        return Reference()
     if engine == "device":
         if mode not in MODES:
             raise BackfillError(f"expected a mode ({', '.join(MODES)}), found {mode!r}; correct it")
         return Device(mode)
-    if engine == "local":
-        return Local()
+    if engine in ("local", "reference"):
+        if mode != "auto":
+            raise BackfillError(
+                f'expected engine "device" with mode {mode!r:.60}, found {engine!r}; modes are the device\'s'
+            )
+        return Local() if engine == "local" else Reference()
     raise BackfillError(f"expected an engine (local, device, reference), found {engine!r}; correct it")

@@ -76,7 +76,7 @@ def replay(
     workers: int = 1,
     memory: str | int | None = None,
     resume: bool = False,
-    engine: str = "device",
+    engine: str = "local",
     mode: str = "auto",
 ) -> pa.Table: ...
 @overload
@@ -92,7 +92,7 @@ def replay(
     workers: int = 1,
     memory: str | int | None = None,
     resume: bool = False,
-    engine: str = "device",
+    engine: str = "local",
     mode: str = "auto",
 ) -> Report: ...
 def replay(  # noqa: PLR0913 - the options of the contract
@@ -107,7 +107,7 @@ def replay(  # noqa: PLR0913 - the options of the contract
     workers: int = 1,
     memory: str | int | None = None,
     resume: bool = False,
-    engine: str = "device",
+    engine: str = "local",
     mode: str = "auto",
 ) -> pa.Table | Report:
     """Return the exact features of QUERIES over EVENTS: the query columns, then a column per feature.
@@ -125,8 +125,8 @@ def replay(  # noqa: PLR0913 - the options of the contract
         memory: how much they may take together, such as "1GiB"; what does not fit is spilled to disk,
             beside OUT. None: as much as it takes.
         resume: go on where a run that was cut left off, and keep what is done if this one is; with OUT only.
-        engine: "device", or "reference" for the brute-force evaluator.
-        mode: of the device engine.
+        engine: "local" over whole columns, "device", or "reference" for the brute-force evaluator.
+        mode: of the device engine, "auto" for others.
 
     Raises:
         FeatureGraphError, StreamError: an event, query, table or file is refused, or a value overflows.

@@ -141,7 +141,9 @@ def build(
         found = "a folder" if out.is_dir() else f"no folder {out.parent}"
         raise BackfillError(f"{out}: expected a file to write, found {found}; choose another path")
     from stream.backfill.instants import asked
+    from stream.backfill.intake import lasting
 
+    events = lasting(events)  # read twice: for the keys, and for their values
     queries, times = asked(plan.graph, events, when, progress)
     answers, report = run([plan], events, queries, by, options=options, progress=progress)
     assert answers is not None

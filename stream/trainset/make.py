@@ -24,6 +24,7 @@ from featuregraph.jsonform import canonical
 from stream.atomic import replacing
 from stream.backfill import output
 from stream.backfill.identity import versions
+from stream.backfill.intake import lasting
 from stream.backfill.job import Options, Progress, Report, check_plans, run
 from stream.backfill.part import Executor
 from stream.backfill.workplace import workplace
@@ -55,6 +56,7 @@ def make(
     recipe = checked(recipe, graphs)
     check_fields(recipe, graphs)
     _check_free(out)
+    events = lasting(events)  # read twice: for the queries, and for their features
     identity = {"recipe": canonical(recipe.to_json())} if options.resume else None
     with workplace(out, identity) as place:
         asked = queries(recipe, graphs, events, options.end, lambda n, total: progress(TAKING, n, total))

@@ -142,6 +142,15 @@ def test_device_and_replay_look_up_the_same(tmp_path: Path, kind: str) -> None:
                 assert dict(found.values) == {name: row[name] for name in USER.features}, (mode, ask)
 
 
+def test_events_that_can_be_read_once_are_enough(tmp_path: Path) -> None:
+    """They are taken in."""
+    versions = {
+        build_table(ITEM.compile(), events, tmp_path / "item.table", every="5h").version
+        for events in (EVENTS, iter(EVENTS), fg.arrow.write_events(EVENTS).to_reader())
+    }
+    assert len(versions) == 1
+
+
 def test_nobody_sees_the_future(tmp_path: Path) -> None:
     """More events change no row of a moment before them."""
     for name, events in (("half", [e for e in EVENTS if e["ts_ms"] < 24 * HOUR]), ("all", EVENTS)):

@@ -62,7 +62,7 @@ def test_json_tells_what_happened(run: Run, events: Path, queries: Path, shop: s
     assert found.pop("seconds") >= 0
     assert found == {
         "plans": {"shop": load_graph(shop).id},
-        "engine": "device-auto",
+        "engine": "local",
         "events": 8,
         "unread": 0,
         "rows": 5,
@@ -88,7 +88,12 @@ def test_columns_that_the_queries_lack_are_named(run: Run, events: Path, shop: s
 
 
 @pytest.mark.parametrize(
-    "options", [["--engine", "reference"], *(["--mode", mode] for mode in MODES)], ids=lambda o: o[-1]
+    "options",
+    [
+        *(["--engine", one] for one in ("local", "reference")),
+        *(["--engine", "device", "--mode", m] for m in MODES),
+    ],
+    ids=lambda options: options[-1],
 )
 def test_every_engine_gives_the_reference_s_table(
     run: Run, events: Path, queries: Path, shop: str, tmp_path: Path, options: list[str]
@@ -231,7 +236,11 @@ def test_ctrl_c_leaves_nothing_behind(
     ("rest", "said"),
     [
         (["--engine", "spark"], "expected an engine (local, device, reference), found 'spark'"),
-        (["--mode", "quick"], "expected a mode (naive, fused, cached, incremental, auto), found 'quick'"),
+        (["--mode", "naive"], "expected engine \"device\" with mode 'naive', found 'local'"),
+        (
+            ["--engine", "device", "--mode", "quick"],
+            "expected a mode (naive, fused, cached, incremental, auto), found 'quick'",
+        ),
         (["--workers", "0"], "Input should be greater than or equal to 1"),
         (["--memory", "1MiB"], "expected a memory of at least 192MiB for 1 processes, found 1MiB"),
         (["--memory", "much"], "expected a size such as '2MiB'"),

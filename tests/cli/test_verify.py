@@ -24,6 +24,12 @@ pq = pytest.importorskip("pyarrow.parquet")
 Run = Callable[..., Any]
 
 
+class Buy(fg.Event, name="buy"):
+    """So many were bought."""
+
+    n = fg.int64()
+
+
 @dataclass(frozen=True, slots=True)
 class Spoilt:
     """An executor that gives one value wrong."""
@@ -33,8 +39,9 @@ class Spoilt:
     name: str = "spoilt"
     needs_log: bool = True
 
-    def check(self, plan: fg.Plan) -> None:
-        """Refuse nothing."""
+    def part_of(self, plan: fg.Plan) -> fg.Plan | None:
+        """Return all of it."""
+        return plan
 
     def outcomes(
         self, plan: fg.Plan, events: Recorded, queries: Sequence[Any]
@@ -109,6 +116,32 @@ def test_an_overflow_is_a_cell_like_any_other(run: Run, shop: str, tmp_path: Pat
     (tmp_path / "q.jsonl").write_text('{"user_id": "a", "ts_ms": 5}')
     found = run("verify", tmp_path / "e.jsonl", tmp_path / "q.jsonl", "-g", shop, "--json").json
     assert (found["cells"], found["equal"]) == (78, 78)
+
+
+def test_labels_are_compared_where_they_are_computed(run: Run, tmp_path: Path) -> None:
+    """Devices are compared in what they serve: an overflow of a label is none of theirs."""
+    sums = {"label": fg.rows(Buy).ahead("4ms").sum(Buy.n), "so_far": fg.rows(Buy).count()}
+    (tmp_path / "g.json").write_text(fg.Graph("g", sums).to_json())
+    rows = [{"event": "buy", "user_id": "a", "ts_ms": ts, "attrs": {"n": 2**62}} for ts in (2, 7, 8)]
+    (tmp_path / "e.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "q.jsonl").write_text('{"user_id": "a", "ts_ms": 4}\n{"user_id": "a", "ts_ms": 5}')
+    found = run(
+        "verify", tmp_path / "e.jsonl", tmp_path / "q.jsonl", "-g", tmp_path / "g.json", "--json"
+    ).json
+    cells = {one["feature"]: (one["cells"], one["equal"]) for one in found["features"]}
+    assert cells == {"label": (2, 2), "so_far": (2 * len(EXECUTORS) - 2, 2 * len(EXECUTORS) - 2)}
+
+
+def test_keys_of_several_columns_are_compared_over_columns(run: Run, tmp_path: Path) -> None:
+    """No device computes them; without queries each event asks for its pair."""
+    pair = fg.Graph("pair", {"n": fg.rows(Buy).count()}, key=("user_id", "item_id"))
+    (tmp_path / "g.json").write_text(pair.to_json())
+    rows = [{"event": "buy", "user_id": "a", "item_id": i, "ts_ms": ts} for ts, i in enumerate("ijji")]
+    rows.append({"event": "buy", "user_id": "a", "ts_ms": 9})
+    (tmp_path / "e.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    found = run("verify", tmp_path / "e.jsonl", "-g", tmp_path / "g.json", "--json").json
+    assert (found["ok"], found["queries"], found["cells"]) == (True, 4, 4)
+    assert [one["executor"] for one in found["executors"]] == ["reference", "local"]
 
 
 def test_a_sample_is_chosen_by_its_seed(run: Run, events: Path, queries: Path, shop: str) -> None:

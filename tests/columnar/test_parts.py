@@ -22,6 +22,7 @@ from featuregraph.testing.values import World
 from featuregraph.types import INT64, STRING
 from featuregraph.values import same
 from stream.backfill.columnar import replay
+from stream.backfill.columnar.coding import Coding
 from stream.backfill.columnar.nested import Nested, offsets_of, placed
 from stream.backfill.columnar.order import sorted_order
 from stream.backfill.columnar.partition import Partition, counted_once
@@ -142,3 +143,11 @@ def test_pieces_come_to_their_places(seed: int) -> None:
         places.append(np.array(part, np.int64))
     whole = placed(pieces, places)
     assert internal(STRING, whole, per_candidate=True) == rows
+
+
+def test_a_key_at_the_far_end_of_int64_is_no_group_s() -> None:
+    """Codes of integers are differences from the least one: such a difference may leave int64."""
+    coding = Coding(INT64, column(INT64, [-5, 7]), bits=32)
+    codes, found = coding.of(column(INT64, [-5, 2**63 - 1, 7, -(2**63), 8, None]))
+    assert found.tolist() == [True, False, True, False, False, False]
+    assert codes[found].tolist() == [0, 12]

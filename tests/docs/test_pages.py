@@ -46,7 +46,7 @@ def test_decisions_are_numbered() -> None:
     ]
 
 
-@pytest.mark.parametrize("package", ["featuregraph", "stream", "headrace"])
+@pytest.mark.parametrize("package", ["deploy", "featuregraph", "stream", "headrace"])
 def test_every_room_is_in_the_picture(package: str) -> None:
     """Each module is named in a row of its package in the table of rooms."""
     page = (TOP / "docs/architecture.md").read_text(encoding="utf-8")

@@ -36,7 +36,7 @@ def replay(
     *,
     graph: GraphsOption,
     out: Annotated[Path, typer.Option("--out", "-o", help="The Parquet file to write.")],
-    engine: Annotated[str, typer.Option(help="local, device or reference.")] = "device",
+    engine: Annotated[str, typer.Option(help="local, device or reference.")] = "local",
     mode: Annotated[str, typer.Option(help=f"Of the device engine: {', '.join(MODES)}.")] = "auto",
     table: TableOption = None,
     as_known: AsKnown = False,

@@ -9,7 +9,7 @@ import numpy as np
 
 from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.ir import Node
-from featuregraph.types import INT64_MAX, INT64_MIN
+from featuregraph.types import INT64_MIN
 from featuregraph.windows import Window
 from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.kernels.extremes import reduced
@@ -21,8 +21,9 @@ _ROOM = 2**62  # a key and a time are searched as one number below it
 class Block:
     """Events sorted by (key, ts_ms, seq, tie).
 
-    starts: where each key's events begin, and where the last one's end. names: the number of each event's
-    name, NUMBERS says whose it is. known: the known_ms of each, INT64_MIN for null; None if there are none.
+    starts: where each key's events begin, and where the last one's end. names: gives the number of each
+    event's name once somebody asks; NUMBERS says whose it is. known: the known_ms of each, INT64_MIN for
+    null; None if there are none.
     field: the values in each event of a node that stands on one field; None for a node that does not.
     """
 
@@ -30,7 +31,7 @@ class Block:
         self,
         ts: Array,
         starts: Array,
-        names: Array,
+        names: Callable[[], Array],
         numbers: Mapping[str, int],
         known: Array | None,
         field: Callable[[Node], Column | None],
@@ -38,10 +39,10 @@ class Block:
     ) -> None:
         self.ts = ts
         self.starts = starts
-        self.names = names
         self.numbers = numbers
         self.known = known
         self.about = about
+        self._names = names
         self._field = field
         self._fields: dict[Node, Column | None] = {}
 
@@ -54,8 +55,15 @@ class Block:
             self._fields[node] = self._field(node)
         return self._fields[node]
 
+    @cached_property
+    def names(self) -> Array:
+        """Return the number of each event's name."""
+        return self._names()
+
     def of_events(self, events: Sequence[str]) -> Mask:
         """Return which events have a name of EVENTS."""
+        if self.numbers.keys() <= set(events):
+            return np.ones(len(self), np.bool_)
         chosen = np.zeros(len(self.numbers) + 1, np.bool_)
         chosen[[self.numbers[event] for event in events if event in self.numbers]] = True
         found: Mask = chosen[self.names]
@@ -164,9 +172,9 @@ class Edges:
 
 
 def shifted(t: Array, by: int) -> tuple[Array, Mask]:
-    """Return T + BY, the nearest int64 where it is none; and where it is below."""
-    assert INT64_MIN <= by <= INT64_MAX
-    if by > 0:
-        return np.where(t > INT64_MAX - by, INT64_MAX, t + by), np.zeros(len(t), np.bool_)
-    below: Mask = t < INT64_MIN - by
+    """Return T + BY, the least int64 where it is below; and where it is.
+
+    Above it may be anything: what looks there looks past every end, and is null at last (SEMANTICS 9.3).
+    """
+    below: Mask = t < INT64_MIN - min(by, 0)
     return np.where(below, INT64_MIN, t + by), below

@@ -73,7 +73,8 @@ class Coding:
             return np.zeros(len(column), np.int64), np.zeros(len(column), np.bool_)
         if self._values is None:
             codes = column.values.astype(np.int64)
-            inside = (codes >= self._least) & (codes - self._least < self.size) & known
+            # No difference: it might leave int64.
+            inside = (codes >= self._least) & (codes <= self._least + (self.size - 1)) & known
             return np.where(inside, codes - self._least, 0), inside
         codes = np.minimum(np.searchsorted(self._values, column.values), self.size - 1)
         return codes, (self._values[codes] == column.values) & known

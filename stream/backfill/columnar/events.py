@@ -19,7 +19,7 @@ from featuregraph.errors import EventError
 from featuregraph.types import IDENTIFIER, INT64, INT64_MIN, TIMESTAMP, Type
 from stream.backfill.columnar.coding import WordOrders
 from stream.backfill.columnar.keys import Keys
-from stream.backfill.columnar.order import counted_by, group_starts, sorted_order
+from stream.backfill.columnar.order import counted_by, group_starts, positions, sorted_order
 from stream.backfill.columnar.rows import About
 from stream.backfill.columnar.seqs import TakenError, given_seqs
 from stream.backfill.columnar.source import Source
@@ -94,9 +94,13 @@ def known_events(
         raise _refused(int(np.flatnonzero(seq.bad)[0]), "int64 as seq", "correct it or leave it out")
     owner = {name: _identity(source, name, strict=strict) for name in key}
     keys = Keys(list(owner.values()))
-    user = owner["user_id"] if "user_id" in owner else _identity(source, "user_id", strict=strict)
-    rows = np.arange(source.count) if keys.known is None else np.flatnonzero(keys.known)
-    again = _duplicates(keys.number, _identity(source, "event_id", strict=strict), rows)
+    user = (
+        owner["user_id"] if "user_id" in owner else _identity(source, "user_id", strict=strict, of=keys.known)
+    )
+    rows = np.arange(source.count, dtype=positions(source.count))
+    if keys.known is not None:
+        rows = rows[keys.known]
+    again = _duplicates(keys.number, _identity(source, "event_id", strict=strict, of=keys.known), rows)
     kept = rows if again is None else rows[~again]
     by_user = tuple(key) == ("user_id",)
     users = user.values if user.known is None else np.where(user.known, user.values, -1)
@@ -119,7 +123,7 @@ def known_events(
         ts.values,
         given,
         None if by_user else _ties(user, about.orders),
-        _known(source, strict=strict),
+        _known(source, strict=strict, of=keys.known),
         kept,
         about,
         duplicate=len(rows) - len(kept),
@@ -135,20 +139,28 @@ def _required(source: Source, name: str, type: Type) -> Column:
     return found
 
 
-def _identity(source: Source, name: str, *, strict: bool) -> Column:
+def _identity(source: Source, name: str, *, strict: bool, of: Mask | None = None) -> Column:
+    """Return the identifiers NAME; STRICT refuses an event OF which it is another value, of all for None."""
     found = source.read(name, IDENTIFIER)
-    if strict and found.bad is not None:
-        raise _refused(
-            int(np.flatnonzero(found.bad)[0]), f"an identifier as {name}", "mend it or lift strict"
-        )
+    if strict:
+        _check_none(found.bad, of, f"an identifier as {name}")
     return found.column
 
 
-def _known(source: Source, *, strict: bool) -> Array | None:
+def _check_none(bad: Mask | None, of: Mask | None, expected: str) -> None:
+    """Raise EventError for the first event OF those there are whose value is BAD."""
+    if bad is None:
+        return
+    rows = np.flatnonzero(bad if of is None else bad & of)
+    if len(rows):
+        raise _refused(int(rows[0]), expected, "mend it or lift strict")
+
+
+def _known(source: Source, *, strict: bool, of: Mask | None) -> Array | None:
     """Return when each event came to be known, INT64_MIN for always; None if all were."""
     found = source.read("known_ms", TIMESTAMP)
-    if strict and found.bad is not None:
-        raise _refused(int(np.flatnonzero(found.bad)[0]), "int64 as known_ms", "mend it or lift strict")
+    if strict:
+        _check_none(found.bad, of, "int64 as known_ms")
     known = found.column.known
     if known is None:
         return found.column.values

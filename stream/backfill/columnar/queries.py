@@ -193,7 +193,8 @@ def _history(table: pa.Table) -> Array:
 def _candidates(graph: Graph, table: pa.Table, places: Array) -> Nested | None:
     if not graph.candidates:
         return None
-    lists = {name: _list(table.column(name), name) for name in graph.candidates if name in table.column_names}
+    given = [name for name in graph.candidates if name in table.column_names]
+    lists = {name: _list(table.column(name), name, places) for name in given}
     counts = {name: np.diff(offsets) for name, (offsets, _) in lists.items()}
     whole = next(iter(counts.values()), np.zeros(table.num_rows, np.int64))
     parts = {}
@@ -209,16 +210,18 @@ def _candidates(graph: Graph, table: pa.Table, places: Array) -> Nested | None:
     return Nested(offsets_of(whole), parts)
 
 
-def _list(given: pa.ChunkedArray, name: str) -> tuple[Array, pa.Array]:
+def _list(given: pa.ChunkedArray, name: str, places: Array) -> tuple[Array, pa.Array]:
     """Return where each row's members begin, null ones empty, and the members."""
     import pyarrow as pa
 
     array = given.combine_chunks()
-    if pa.types.is_null(array.type):
-        return np.zeros(len(array) + 1, np.int64), pa.nulls(0)
     if not (pa.types.is_list(array.type) or pa.types.is_large_list(array.type)):
-        raise RequestError(
-            f"candidate {name!r}: expected a list with one value each, found {array.type}; give a list"
-        )
+        if array.null_count < len(array):
+            at = int(np.flatnonzero(array.is_valid())[0])
+            raise RequestError(
+                f"query {places[at] + 1}: candidate {name!r}: expected a list with one value each,"
+                f" found {array[at].as_py()!r:.60}; give a list"
+            )
+        return np.zeros(len(array) + 1, np.int64), pa.nulls(0)
     counts = array.value_lengths().fill_null(0).to_numpy()
     return offsets_of(counts), array.flatten()

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from stream.backfill.intake.source import Source, opened
+from stream.backfill.intake.source import Source, lasting, opened
 
-__all__ = ["Source", "opened"]
+__all__ = ["Source", "lasting", "opened"]

@@ -1,9 +1,9 @@
 """DuckDB: events joined to the queries of their user, grouped by query.
 
 Pairs of (user, span of time) in the join make it look at two spans of a user's events, not at all. Grouping
-by query and item first, so that distinct values are plain counts, was faster over a million events and no
-faster over ten, with two and a half times the memory; range windows over events and queries together took three to
-four times as long. Lists are slices of one per user.
+by query and item first, so that distinct values are plain counts, was faster over a million events, no faster
+over ten, and took two and a half times the memory; range windows over events and queries together took three
+to four times as long. Lists are slices of one per user.
 """
 
 from __future__ import annotations

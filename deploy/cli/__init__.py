@@ -1,0 +1,1 @@
+"""The commands of tasks, a file each."""

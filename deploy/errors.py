@@ -1,0 +1,39 @@
+"""What can go wrong between a task in a folder and a release that a device should run.
+
+DeployError
+├── TaskError     (ValueError)   a task's folder is not what a task is, or its parts do not fit; .differences
+├── BundleError   (ValueError)   a bundle or a blob is refused: a name, a size, a hash, a missing part
+├── HistoryError  (ValueError)   a store of tasks, a version or a reference to one is not there or not whole
+└── RulesetError  (ValueError)   a ruleset or a device's profile is malformed or breaks one of its bounds
+
+Every message is one line: what was expected, what was found, where, and the next step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class DeployError(Exception):
+    """Root of the errors that this package raises on purpose."""
+
+
+class TaskError(DeployError, ValueError):
+    """Say that a task cannot be packed, with every difference found."""
+
+    def __init__(self, message: str, differences: Sequence[str] = ()) -> None:
+        self.differences = tuple(differences)
+        listed = "; ".join(f"({n}) {text}" for n, text in enumerate(self.differences, 1))
+        super().__init__(f"{message}: {listed}" if listed else message)
+
+
+class BundleError(DeployError, ValueError):
+    """Say that a bundle is refused."""
+
+
+class HistoryError(DeployError, ValueError):
+    """Say which version is not to be had."""
+
+
+class RulesetError(DeployError, ValueError):
+    """Say what is wrong with the rules of assignment or with a device's profile."""
