@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -23,7 +23,7 @@ import msgspec
 from deploy import canonical, limits
 from deploy.bundle.bundle import Bundle
 from deploy.bundle.streams import copy, opened
-from deploy.errors import HistoryError
+from deploy.errors import DeployError, HistoryError
 from deploy.task.manifest import Manifest, TaskName
 from deploy.task.version import Version, ancestry
 from stream.atomic import naming, replacing
@@ -129,9 +129,8 @@ class Store:
     def _put(self, sha256: str, size: int, pour: Callable[[Callable[[bytes], object]], object]) -> None:
         """Keep the content that POUR writes, unless it is there whole."""
         path = self._blob(sha256)
-        with suppress(FileNotFoundError):
-            if path.stat().st_size == size:
-                return
+        if _is_whole(path, sha256, size):
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)
         part = Path(name)
@@ -151,6 +150,16 @@ class Store:
         with (self._folder / "lock").open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _is_whole(path: Path, sha256: str, size: int) -> bool:
+    """Tell whether PATH has that content; a damaged one is written anew."""
+    try:
+        with opened(path, path.name) as file:
+            copy(file, size, sha256, len)
+            return not file.read(1)
+    except DeployError:
+        return False
 
 
 def _write(content: bytes, write: Callable[[bytes], object]) -> None:

@@ -30,6 +30,11 @@ class Budget:
     chunk: int = 64 * MIB
     least: int = 1  # buckets
 
+    @property
+    def is_free(self) -> bool:
+        """Tell whether one process may hold all at once."""
+        return self.part is None and self.least == 1
+
     def buckets(self, size: float | None) -> int:
         """Return how many buckets events of SIZE bytes need; None: nobody knows."""
         if size is None:

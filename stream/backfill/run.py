@@ -45,7 +45,7 @@ class Run:
         self.asked = asked_of(plans, queries, as_known=options.as_known)
         budget = budget_of(options.memory, options.workers, by.swell, resumed=options.resume)
         self._identity = identity_of(plans, events, queries, by.name, options) if options.resume else None
-        self._source = intake.opened(events)
+        self._source = intake.opened(events, whole=budget.is_free)
         given = Given(options.as_known, rows, options.end)
         self._keyed = [Keyed(group, self._source, self.asked, by, given, budget) for group in _by_key(plans)]
         if options.resume and not all(keyed.splits for keyed in self._keyed):

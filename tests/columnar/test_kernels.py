@@ -20,7 +20,7 @@ from featuregraph.scalar import OVERFLOW
 from featuregraph.types import BOOLEAN, FLOAT64, INT64, STRING, Type, decimal
 from featuregraph.values import same
 from stream.backfill.columnar.asked import Asked
-from stream.backfill.columnar.exact import Sums, quotients
+from stream.backfill.columnar.exact import Sums, as_float, quotients
 from stream.backfill.columnar.kernels import KERNELS, value_of
 from stream.backfill.columnar.rows import About, Ranges, Rows
 from stream.backfill.columnar.values import internal
@@ -113,3 +113,10 @@ def test_quotients_in_the_middle_of_two_doubles_are_rounded_once(odd: int, by: i
     over = (odd | 1) * by + off
     sums = Sums(np.array([over]), None, 0, 0)
     assert same(quotients(sums, np.array([2 * by])).values.tolist(), [over / (2 * by)])
+
+
+def test_a_sum_in_two_int64_is_rounded_once() -> None:
+    """A high part that no double holds is not rounded before the low part is added."""
+    whole = ((2**53 + 1) << 32) + 1  # above the middle of two doubles by the low part alone
+    sums = Sums(np.array([whole >> 32]), np.array([whole & (2**32 - 1)]), 32, 0)
+    assert as_float(sums).values.tolist() == [float(whole)]

@@ -8,6 +8,7 @@ import numpy as np
 
 from featuregraph.arrays.column import Array, Column, Mask, Words
 from featuregraph.types import INT64_MIN, AnyType, ListType, MapType, Type
+from stream.backfill.coded import coded
 from stream.backfill.columnar.nested import Nested, Values, between
 from stream.backfill.columnar.order import pieces
 from stream.backfill.columnar.values import converted
@@ -67,7 +68,7 @@ def _by_value(array: pa.Array, type: Type) -> tuple[Column, Mask | None]:
 
     if not pa.types.is_dictionary(array.type):
         try:
-            array = _encoded(array)
+            array = coded(array)
         except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
             return converted(type, array.to_pylist())
     values, bad = _words(array.dictionary, type) or converted(type, array.dictionary.to_pylist() or [None])
@@ -84,26 +85,6 @@ def _by_value(array: pa.Array, type: Type) -> tuple[Column, Mask | None]:
         return found, None
     spread = bad[codes]
     return found, spread if known is None else spread & known
-
-
-def _encoded(array: pa.Array) -> pa.DictionaryArray:
-    """Return ARRAY as codes into its different values; of integers near each other without a hash of each."""
-    import pyarrow as pa
-
-    if not pa.types.is_signed_integer(array.type) or array.null_count or not len(array):
-        return array.dictionary_encode()
-    values = array.to_numpy()
-    least = int(values.min())
-    size = int(values.max()) - least + 1
-    if size > len(values):
-        return array.dictionary_encode()
-    occurs = np.zeros(size, np.bool_)
-    for part in pieces(values):
-        occurs[part - least] = True
-    table = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
-    codes = np.concatenate([table[part - least] for part in pieces(values)])
-    words = pa.array(np.flatnonzero(occurs) + least, array.type)
-    return pa.DictionaryArray.from_arrays(pa.array(codes), words, safe=False)
 
 
 def _words(dictionary: pa.Array, type: Type) -> tuple[Column, None] | None:

@@ -21,8 +21,9 @@ _ROOM = 2**62  # a key and a time are searched as one number below it
 class Block:
     """Events sorted by (key, ts_ms, seq, tie).
 
-    starts: where each key's events begin, and where the last one's end. names: the number of each event's
-    name, NUMBERS says whose it is. known: the known_ms of each, INT64_MIN for null; None if there are none.
+    starts: where each key's events begin, and where the last one's end. names: gives the number of each
+    event's name once somebody asks; NUMBERS says whose it is. known: the known_ms of each, INT64_MIN for
+    null; None if there are none.
     field: the values in each event of a node that stands on one field; None for a node that does not.
     """
 
@@ -30,7 +31,7 @@ class Block:
         self,
         ts: Array,
         starts: Array,
-        names: Array,
+        names: Callable[[], Array],
         numbers: Mapping[str, int],
         known: Array | None,
         field: Callable[[Node], Column | None],
@@ -38,10 +39,10 @@ class Block:
     ) -> None:
         self.ts = ts
         self.starts = starts
-        self.names = names
         self.numbers = numbers
         self.known = known
         self.about = about
+        self._names = names
         self._field = field
         self._fields: dict[Node, Column | None] = {}
 
@@ -54,8 +55,15 @@ class Block:
             self._fields[node] = self._field(node)
         return self._fields[node]
 
+    @cached_property
+    def names(self) -> Array:
+        """Return the number of each event's name."""
+        return self._names()
+
     def of_events(self, events: Sequence[str]) -> Mask:
         """Return which events have a name of EVENTS."""
+        if self.numbers.keys() <= set(events):
+            return np.ones(len(self), np.bool_)
         chosen = np.zeros(len(self.numbers) + 1, np.bool_)
         chosen[[self.numbers[event] for event in events if event in self.numbers]] = True
         found: Mask = chosen[self.names]

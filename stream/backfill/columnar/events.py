@@ -19,7 +19,7 @@ from featuregraph.errors import EventError
 from featuregraph.types import IDENTIFIER, INT64, INT64_MIN, TIMESTAMP, Type
 from stream.backfill.columnar.coding import WordOrders
 from stream.backfill.columnar.keys import Keys
-from stream.backfill.columnar.order import counted_by, group_starts, sorted_order
+from stream.backfill.columnar.order import counted_by, group_starts, positions, sorted_order
 from stream.backfill.columnar.rows import About
 from stream.backfill.columnar.seqs import TakenError, given_seqs
 from stream.backfill.columnar.source import Source
@@ -97,7 +97,9 @@ def known_events(
     user = (
         owner["user_id"] if "user_id" in owner else _identity(source, "user_id", strict=strict, of=keys.known)
     )
-    rows = np.arange(source.count) if keys.known is None else np.flatnonzero(keys.known)
+    rows = np.arange(source.count, dtype=positions(source.count))
+    if keys.known is not None:
+        rows = rows[keys.known]
     again = _duplicates(keys.number, _identity(source, "event_id", strict=strict, of=keys.known), rows)
     kept = rows if again is None else rows[~again]
     by_user = tuple(key) == ("user_id",)

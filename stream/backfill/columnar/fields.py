@@ -11,6 +11,7 @@ from featuregraph.arrays.column import Array, Column, Words
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.types import Type
 from stream.backfill.columnar.events import Events
+from stream.backfill.columnar.order import picked
 from stream.backfill.columnar.source import Read
 from stream.backfill.columnar.tables import Tables, space
 from stream.backfill.columnar.values import converted
@@ -57,7 +58,13 @@ class Fields:
             assert self._events.seq is not None
             numbers, places = np.unique(self._events.seq[rows], return_inverse=True)
             return converted(type, numbers.tolist() or [None])[0].take(places)
-        return self.read(name, type).column.take(rows)
+        found = self.read(name, type).column
+        known = None if found.known is None else picked(found.known, rows)
+        return Column(picked(found.values, rows), known, found.words)
+
+    def forget(self) -> None:
+        """Let go of what was read: it is read again if somebody asks."""
+        self._read.clear()
 
     def read(self, name: str, type: Type) -> Read:
         """Return the field NAME of all events as TYPE."""

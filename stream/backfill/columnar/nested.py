@@ -103,11 +103,12 @@ def placed(pieces: Sequence[Values], places: Sequence[Array]) -> Values:
 def compact(values: Values) -> Values:
     """Return VALUES with int64 as int32 where it holds them all: to wait for `placed` in half the memory."""
     if isinstance(values, Nested):
-        return replace(values, parts={name: _compact(part) for name, part in values.parts.items()})
-    return _compact(values)
+        return replace(values, parts={name: compact_column(part) for name, part in values.parts.items()})
+    return compact_column(values)
 
 
-def _compact(column: Column) -> Column:
+def compact_column(column: Column) -> Column:
+    """Return COLUMN as `compact` does."""
     values = column.values
     if values.dtype != np.int64 or not len(values):
         return column

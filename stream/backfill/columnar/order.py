@@ -31,6 +31,11 @@ def positions(count: int) -> type[np.int32 | np.int64]:
     return np.int32 if count < 1 << _INT32_BITS else np.int64
 
 
+def picked(values: Array, rows: Array) -> Array:
+    """Return VALUES in ROWS, which are in range: it is not checked."""
+    return values.take(rows, mode="clip")
+
+
 def is_ascending(values: Array) -> bool:
     """Tell whether no value is below the one before it."""
     return all((part[1:] >= part[:-1]).all() for part in pieces(values, beyond=1))
@@ -43,11 +48,11 @@ def pieces(values: Array, length: int = _PIECE, *, beyond: int = 0) -> Iterator[
 
 
 def counted_by(values: Array, size: int) -> Array:
-    """Return how often each number from 0 to SIZE - 1 is one of VALUES; others are below 0."""
-    found = np.zeros(size, np.int64)
+    """Return how often each number from 0 to SIZE - 1 is one of VALUES; others are -1."""
+    found = np.zeros(size + 1, np.int64)
     for part in pieces(values, max(size, _PIECE)):
-        found += np.bincount(part[part >= 0], minlength=size)
-    return found
+        found += np.bincount(part + 1, minlength=size + 1)
+    return found[1:]
 
 
 def _stable(values: Array) -> Array:

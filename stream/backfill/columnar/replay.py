@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -24,7 +25,7 @@ from stream.backfill.columnar.events import Events
 from stream.backfill.columnar.features import Features, Shared
 from stream.backfill.columnar.fields import Fields
 from stream.backfill.columnar.nested import Values, compact, offsets_of, placed
-from stream.backfill.columnar.order import counted_by, sorted_order
+from stream.backfill.columnar.order import counted_by, picked, sorted_order
 from stream.backfill.columnar.tracks import Tracks
 
 BLOCK_ROWS = 1 << 17  # events of a block; a key with more is a block of its own
@@ -60,6 +61,7 @@ def answered(
             values.append({name: compact(one) for name, one in Features(plan, shared, mine).values().items()})
         places.append(queries)
         done(len(queries))
+    fields.forget()
     return [_together(values, places) for values in found]
 
 
@@ -103,11 +105,11 @@ def _blocks(layout: Layout, events: Events, fields: Fields, asked: Asked) -> Ite
         end = _end(begins, asks, start)
         mine = rows[begins[start] : begins[end]].astype(np.int64)
         block = Block(
-            events.ts[mine],
+            picked(events.ts, mine),
             begins[start : end + 1] - begins[start],
-            events.name[mine],
+            partial(picked, events.name, mine),
             {name: number for number, name in enumerate(events.names)},
-            None if events.known is None else events.known[mine],
+            None if events.known is None else picked(events.known, mine),
             fields.of(mine),
             events.about,
         )

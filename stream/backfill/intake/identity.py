@@ -13,6 +13,7 @@ from featuregraph.convert import BAD, converter
 from featuregraph.errors import EventError
 from featuregraph.shown import shown
 from featuregraph.types import IDENTIFIER, TIMESTAMP
+from stream.backfill.coded import coded
 from stream.backfill.intake.raw import Label
 
 _integer, _identifier = converter(TIMESTAMP), converter(IDENTIFIER)
@@ -89,7 +90,7 @@ def texts(column: pa.Array, name: str, label: Label) -> pa.DictionaryArray:
     if pa.types.is_null(type):
         return _coded(column.cast(pa.string()))
     if pa.types.is_integer(type) and not pa.types.is_uint64(type):
-        return _coded(column.cast(pa.string()) if not pa.types.is_dictionary(column.type) else column)
+        return _coded(column if pa.types.is_dictionary(column.type) else coded(column))
     if pa.types.is_union(type) or pa.types.is_uint64(type):
         values = [_identifier(value) for value in column.to_pylist()]
         return _coded(pa.array([None if value is BAD else value for value in values], pa.string()))
@@ -102,7 +103,10 @@ def texts(column: pa.Array, name: str, label: Label) -> pa.DictionaryArray:
 def _coded(column: pa.Array) -> pa.DictionaryArray:
     if not pa.types.is_dictionary(column.type):
         column = column.dictionary_encode()
-    return column if column.type == _CODED else column.cast(_CODED)
+    if column.type == _CODED:
+        return column
+    indices, words = column.indices.cast(pa.int32()), column.dictionary.cast(pa.string())
+    return pa.DictionaryArray.from_arrays(indices, words)
 
 
 def _refused(column: pa.Array, place: int, name: str, type: str, label: Label, step: str) -> EventError:

@@ -34,8 +34,10 @@ class Source:
     read: Callable[[Needs], Iterator[Flat]]
 
 
-def opened(events: Any) -> Source:
+def opened(events: Any, *, whole: bool = False) -> Source:
     """Return the source of a path, an Arrow table (or what gives one) or rows.
+
+    whole: chunks of a table are read as they are, however large: nothing of them is copied.
 
     Raises:
         EventFileError, LogError: there is no file, or one of no known form.
@@ -43,7 +45,8 @@ def opened(events: Any) -> Source:
     if isinstance(events, str | Path):
         return _of_path(Path(events))
     if hasattr(events, "__arrow_c_stream__"):
-        return _of_table(events if isinstance(events, pa.Table) else pa.table(events))
+        table = events if isinstance(events, pa.Table) else pa.table(events)
+        return _of_table(table, None if whole else BATCH_ROWS)
     return _of_rows(list(events))
 
 
@@ -62,11 +65,11 @@ def _of_path(path: Path) -> Source:
     return Source(str(path), rows, lambda needs: read(path, needs))
 
 
-def _of_table(table: pa.Table) -> Source:
+def _of_table(table: pa.Table, most: int | None) -> Source:
     def read(needs: Needs) -> Iterator[Flat]:
         wanted = _wanted(needs)
         chosen = table.select([place for place, name in enumerate(table.column_names) if name in wanted])
-        batches = chosen.to_batches(max_chunksize=BATCH_ROWS)
+        batches = chosen.to_batches(max_chunksize=most)
         yield from _read_batches(batches or [_no_row(chosen)], needs, "events")
 
     return Source("events", table.num_rows, read)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from featuregraph.arrays.column import Array
+from featuregraph.arrays.column import Array, Column
 from featuregraph.ir import Node, looks_ahead
 from featuregraph.steps import is_static
 from stream.backfill.columnar.expansion import expanded
 from stream.backfill.columnar.masks import any_of
-from stream.backfill.columnar.nested import Nested, offsets_of, runs_of
+from stream.backfill.columnar.nested import Nested, compact_column, offsets_of, runs_of
 from stream.backfill.columnar.partition import Partition
 from stream.backfill.columnar.rows import Ranges, Rows, seen_from
 from stream.backfill.columnar.turns import are_wide
@@ -26,7 +26,7 @@ def sequence(agg: Node, rows: Rows, ranges: Ranges) -> Nested:
             lo = np.maximum(lo, hi - agg["n"])
         counts = hi - lo
         if all(_stands(rows, item) for _, item in agg.items):
-            parts = {name: runs_of(rows.column(item), lo, hi) for name, item in agg.items}
+            parts = {name: runs_of(_waiting(rows, item), lo, hi) for name, item in agg.items}
             return Nested(offsets_of(counts), parts)
         numbers, chosen = expanded(lo, hi)
     else:
@@ -39,6 +39,11 @@ def sequence(agg: Node, rows: Rows, ranges: Ranges) -> Nested:
         if part.over is not None:
             found = found.but_over(any_of(part.over, numbers, len(ranges)))
     return found.but_over(rows.any_over(by, ranges))
+
+
+def _waiting(rows: Rows, item: Node) -> Column:
+    """Return the values of ITEM in as little memory as lists of them may take until they are placed."""
+    return rows.once(("waiting", item), lambda: compact_column(rows.column(item)))
 
 
 def _stands(rows: Rows, item: Node) -> bool:
