@@ -7,7 +7,7 @@ import pytest
 
 import featuregraph as fg
 from stream import Recipe
-from stream.trainset.split import GAP, cuts_of, parts_of
+from stream.trainset.split import GAP, cuts_of, parts_of, shifted
 from tests.trainset.shop import FEATURES, SHOP, Buy, Made, View, recorded
 
 EVENTS = recorded(120)
@@ -58,6 +58,14 @@ def test_the_gap_is_to_the_millisecond(made: Made) -> None:
         events = [{"event": "view", "user_id": "u", "ts_ms": t} for t in (0, 10, 20, 21, 30, 50, 60)]
         _, parts = made(graph, events, Recipe("view", cuts=(50,)), end=1_000)
         assert [row["ts_ms"] for row in parts["train"]] == kept
+
+
+def test_times_stop_at_the_ends_of_int64() -> None:
+    """Nothing wraps around: what looks beyond the last ms is not in the past."""
+    ends = np.array([-(2**63), 0, 2**63 - 1])
+    assert shifted(ends, 5).tolist() == [-(2**63) + 5, 5, 2**63 - 1]
+    assert shifted(ends, -5).tolist() == [-(2**63), -5, 2**63 - 6]
+    assert shifted(ends, 0).tolist() == ends.tolist()
 
 
 def test_shares_are_of_the_queries() -> None:
