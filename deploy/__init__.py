@@ -9,6 +9,7 @@ from deploy.bundle.bundlefile import read_bundle, write_bundle
 from deploy.bundle.pack import Packed, pack
 from deploy.bundle.proof import Proof, prove
 from deploy.bundle.store import Store
+from deploy.chooser import Chooser
 from deploy.cohort import Cohort, Condition
 from deploy.errors import BundleError, DeployError, HistoryError, RulesetError, TaskError
 from deploy.growth import surprises
@@ -26,6 +27,7 @@ __all__ = [
     "BundleError",
     "Card",
     "Changes",
+    "Chooser",
     "Cohort",
     "Commit",
     "Condition",

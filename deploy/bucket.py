@@ -16,13 +16,24 @@ MILLION: Final = 1_000_000  # parts of all devices: 1 is 22 of 22 million
 _PERSON: Final = b"headrace bucket"  # 16 bytes at most; no other hash of the same text gives our buckets
 
 
+def seed(salt: str) -> blake2b:
+    """Return the hash of SALT, to be copied and given a device's id."""
+    text = salt.encode("utf-8", "surrogatepass")
+    return blake2b(len(text).to_bytes(8, "big") + text, digest_size=32, person=_PERSON)
+
+
 def bucket(salt: str, device: str) -> int:
     """Return the bucket of DEVICE under SALT, 0 <= bucket < 2^64."""
-    text, name = (each.encode("utf-8", "surrogatepass") for each in (salt, device))
-    hashed = blake2b(len(text).to_bytes(8, "big") + text + name, digest_size=32, person=_PERSON)
+    hashed = seed(salt)
+    hashed.update(device.encode("utf-8", "surrogatepass"))
     return int.from_bytes(hashed.digest()[:8], "big")
 
 
 def is_below(bucket: int, millionths: int) -> bool:
     """Tell whether BUCKET is below the share of MILLIONTHS of all buckets."""
     return bucket * MILLION < millionths << 64
+
+
+def edge(millionths: int) -> int:
+    """Return the least number that is not below the share of MILLIONTHS."""
+    return -(-(millionths << 64) // MILLION)

@@ -66,7 +66,7 @@ def is_in(cohort: Cohort, device: str, profile: Profile) -> bool:
 def holds(condition: Condition, profile: Profile) -> bool:
     """Tell whether CONDITION holds of PROFILE."""
     fact = profile.get(condition.fact)
-    return fact is not None and _OPS[condition.op](fact, condition.values)
+    return fact is not None and OPS[condition.op](fact, condition.values)
 
 
 # ---------------------------------------------------------------- one comparison each
@@ -110,7 +110,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-_OPS: Mapping[Op, Callable[[Fact, Values], bool]] = {
+OPS: Mapping[Op, Callable[[Fact, Values], bool]] = {
     "in": _in,
     "not_in": _not_in,
     "has": _has,

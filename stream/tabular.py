@@ -29,6 +29,7 @@ def read_queries(
     source: str | Path | pa.Table | Iterable[Mapping[str, Any]],
     columns: Sequence[str],
     candidates: Collection[str] = (),
+    where: str = "the queries",
 ) -> pa.Table:
     """Return the queries of SOURCE as a table, in their order.
 
@@ -36,6 +37,7 @@ def read_queries(
         source: a file, a table, or rows.
         columns: the key's, for rows of the form {"key", "t", "request"}.
         candidates: names whose cells in CSV are lists.
+        where: what messages call rows in memory.
 
     Raises:
         BackfillError: the file cannot be read, or a column holds values of several types.
@@ -44,7 +46,7 @@ def read_queries(
         return _from_file(Path(source), "queries", columns, candidates)
     if hasattr(source, "column_names"):
         return source
-    return _from_rows(source, columns, "the queries")
+    return _from_rows(source, columns, where)
 
 
 def read_table(path: str | Path) -> pa.Table:

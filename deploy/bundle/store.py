@@ -13,7 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -23,7 +23,7 @@ import msgspec
 from deploy import canonical, limits
 from deploy.bundle.bundle import Bundle
 from deploy.bundle.streams import copy, opened
-from deploy.errors import HistoryError
+from deploy.errors import DeployError, HistoryError
 from deploy.task.manifest import Manifest, TaskName
 from deploy.task.version import Version, ancestry
 from stream.atomic import naming, replacing
@@ -76,7 +76,7 @@ class Store:
             head = self.head(bundle.manifest.task)
             if head is not None and (last := self.version(head)).bundle == bundle.id:
                 return last
-            version = Version.from_json(make(head).to_json(), "correct its author or message")
+            version = _valid(make(head))
             for sha256, size in bundle.manifest.blobs.items():
                 self._put(sha256, size, partial(bundle.pour, sha256, size))
             for content in (bundle.manifest.to_json(), version.to_json()):
@@ -129,9 +129,8 @@ class Store:
     def _put(self, sha256: str, size: int, pour: Callable[[Callable[[bytes], object]], object]) -> None:
         """Keep the content that POUR writes, unless it is there whole."""
         path = self._blob(sha256)
-        with suppress(FileNotFoundError):
-            if path.stat().st_size == size:
-                return
+        if _is_whole(path, sha256, size):
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".", dir=path.parent)
         part = Path(name)
@@ -153,6 +152,25 @@ class Store:
             yield
 
 
+def _valid(version: Version) -> Version:
+    """Return VERSION, read back: what a person wrote in it is within its bounds."""
+    step = "correct its author or message"
+    try:
+        return Version.from_json(version.to_json(), step)
+    except UnicodeEncodeError as error:
+        raise HistoryError(f"version: expected text that UTF-8 can say, found other signs; {step}") from error
+
+
+def _is_whole(path: Path, sha256: str, size: int) -> bool:
+    """Tell whether PATH has that content; a damaged one is written anew."""
+    try:
+        with opened(path, path.name) as file:
+            copy(file, size, sha256, len)
+            return not file.read(1)
+    except DeployError:
+        return False
+
+
 def _write(content: bytes, write: Callable[[bytes], object]) -> None:
     write(content)
 
@@ -160,7 +178,7 @@ def _write(content: bytes, write: Callable[[bytes], object]) -> None:
 def _is_task(name: str) -> bool:
     try:
         msgspec.convert(name, TaskName)
-    except msgspec.ValidationError:
+    except ValueError:  # of msgspec, or of a name that no UTF-8 can say
         return False
     return True
 

@@ -117,8 +117,8 @@ def _names(names: tuple[str, ...]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return TEXT on one line, without a meaning in Markdown or HTML."""
-    line = " ".join(text.split())
+    """Return TEXT on one line, without a meaning in Markdown, HTML or a terminal."""
+    line = "".join(sign if sign.isprintable() else "\ufffd" for sign in " ".join(text.split()))
     for sign, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;")):
         line = line.replace(sign, written)
     return line.replace("[", "&#91;")

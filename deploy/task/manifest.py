@@ -31,7 +31,7 @@ PACKAGE_FILE = MODEL + PACKAGE
 MODEL_FILES = frozenset({PACKAGE_FILE, *(MODEL + name for name in FILES)})
 
 TaskName = Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?\Z")]
-Line = Annotated[str, Meta(max_length=limits.MAX_LINE, pattern=r"^[^\x00-\x1f\x7f\u2028\u2029]*\Z")]
+Line = Annotated[str, Meta(max_length=limits.MAX_LINE, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z")]
 FileName = Annotated[str, Meta(min_length=1, max_length=limits.MAX_PATH)]
 
 

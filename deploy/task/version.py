@@ -18,7 +18,7 @@ from deploy.task.manifest import Line, TaskName
 from inference.contract import Sha256
 
 FORMAT: Final = 1
-_PLAIN = r"^[^\x00-\x08\x0b-\x1f\x7f]*\Z"  # a message is shown in terminals
+_PLAIN = r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f]*\Z"  # a message is shown in terminals
 
 
 class Commit(Struct, frozen=True, forbid_unknown_fields=True):

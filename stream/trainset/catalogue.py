@@ -37,7 +37,7 @@ def listed(source: Any, item: str, types: Mapping[str, Type]) -> Listed:
     """
     is_path = isinstance(source, str | Path)
     where = str(source) if is_path else "the catalogue"
-    table = read_table(source) if is_path else read_queries(source, (item,))
+    table = read_table(source) if is_path else read_queries(source, (item,), where=where)
     if item not in table.column_names:
         have = ", ".join(table.column_names[:8])
         raise BackfillError(f"{where}: expected the column {item} of a catalogue, found {have}; add it")
@@ -81,8 +81,9 @@ class Catalogue:
         ranks = self.item * width + np.searchsorted(times, self.since)
         wanted = items * width + np.searchsorted(times, before, "left")
         found = np.searchsorted(ranks, wanted, "left") - 1
-        missing = (found < 0) | (self.item[found] != items)
-        return np.where(missing, -1, found)
+        there = np.flatnonzero(found >= 0)
+        found[there[self.item[found[there]] != items[there]]] = -1
+        return found
 
     def first(self) -> tuple[Array, Array]:
         """Return each item once and from when on it is there, in the order of time, then of the rows."""

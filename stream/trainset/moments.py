@@ -20,6 +20,7 @@ from stream.backfill.columnar.nested import offsets_of
 from stream.backfill.columnar.order import group_starts, sorted_order
 from stream.backfill.known import History
 from stream.trainset.recipe import ROW, TIME, Recipe
+from stream.trainset.split import shifted
 
 _SCALARS = frozenset({Op.FIELD, Op.LIT})
 
@@ -82,7 +83,7 @@ def moments(
     offsets = np.append(starts, len(grouped))
     first = grouped[starts]
     # Events count strictly before t, or with include_now up to t: either way the row itself is not seen.
-    t = events.ts[first] - recipe.before_ms - include_now
+    t = shifted(events.ts[first], -recipe.before_ms - include_now)
     last = events.ts[grouped[offsets[1:] - 1]] if len(first) else t
     keys = {name: _texts(owner.take(first)) for name, owner in zip(key, owners, strict=True)}
     places = _place(recipe, events, first, keys, t)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from featuregraph.arrays.column import Array
+from stream.trainset.split import shifted
 
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -41,7 +42,11 @@ class Pool:
     def ranges(self, before: Array, window: int | None) -> tuple[Array, Array]:
         """Return which entries are there before each of the times BEFORE, and at most WINDOW ms old."""
         hi = np.searchsorted(self.ts, before, "left")
-        lo = np.zeros_like(hi) if window is None else np.searchsorted(self.ts, before - window, "left")
+        lo = (
+            np.zeros_like(hi)
+            if window is None
+            else np.searchsorted(self.ts, shifted(before, -window), "left")
+        )
         return np.minimum(lo, hi), hi
 
 

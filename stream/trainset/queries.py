@@ -24,7 +24,7 @@ from stream.event import COLUMNS
 from stream.trainset.candidates import candidates
 from stream.trainset.moments import Moments, fields_of, moments
 from stream.trainset.recipe import ROW, TIME, Recipe, looks
-from stream.trainset.split import GAP, cuts_of, parts_of
+from stream.trainset.split import GAP, cuts_of, parts_of, shifted
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def queries(
     first = asked.rows[asked.offsets[:-1]]
     for name, type in requests.items():
         columns.setdefault(name, arrays_of(type, known.values(name, type).take(first)))
-    table, widest, notes = _with_candidates(recipe, known, asked, types, columns, asked.t + now)
+    table, widest, notes = _with_candidates(recipe, known, asked, types, columns, shifted(asked.t, now))
     bounds = np.searchsorted(part[chosen], np.arange(len(cuts) + 2)).tolist()
     said = {reason: n for reason, n in left_out.items() if n}
     return Queries(table, bounds, cuts, widest, known.read.last_ms, said, notes)
@@ -118,11 +118,11 @@ def _knowable(
     recipe: Recipe, asked: Moments, look: int | None, end: int | None
 ) -> tuple[Moments, Array, int]:
     """Return the queries whose labels are known, before when they read, and how many others there are."""
-    own = asked.last + 1 if recipe.item else asked.t
+    own = shifted(asked.last, 1) if recipe.item else asked.t
     if look is None:
         return asked, np.maximum(own, asked.t), 0
-    until = asked.t + look + 1
-    past = asked.t + look > end if end is not None else np.ones(len(asked), np.bool_)
+    until = shifted(asked.t, look + 1)
+    past = shifted(asked.t, look) > end if end is not None else np.ones(len(asked), np.bool_)
     kept = np.flatnonzero(~past) if not recipe.keep_unknown else np.arange(len(asked))
     return asked.take(kept), np.maximum(until, own)[kept], len(asked) - len(kept)
 
@@ -133,9 +133,9 @@ def _nothing(
     rows = len(known.of(recipe.at))
     if not rows:
         declared = sorted({event for graph in graphs for event in graph.events})
+        step = "give another recording" if recipe.at in declared else nearest(recipe.at, declared)
         return BackfillError(
-            f"at: expected an event of the recording, found no {recipe.at!r:.60} with a key;"
-            f" {nearest(recipe.at, declared)}"
+            f"at: expected an event of the recording, found no {recipe.at!r:.60} with a key; {step}"
         )
     why = ", ".join(f"{n:,} {reason}" for reason, n in left_out.items())
     return BackfillError(f"expected rows of {recipe.at!r:.60} that ask, found none: {why}; ask otherwise")

@@ -157,6 +157,10 @@ def _wrong(recipe: Recipe, *, has_item: bool) -> list[tuple[bool, str]]:
     shares, cuts = tuple(recipe.split), tuple(recipe.cuts)
     return [
         (
+            not isinstance(recipe.where, Expr | None),
+            f"where: expected an expression such as Buy.n > 0, found {recipe.where!r:.60}; write one",
+        ),
+        (
             recipe.negatives < 0,
             f"negatives: expected 0 or more, found {recipe.negatives}; correct it",
         ),

@@ -11,6 +11,14 @@ from featuregraph.arrays.column import Array
 GAP = -1
 
 
+def shifted(t: Array, ms: int) -> Array:
+    """Return T, int64 ms, moved by MS; at the ends of int64 it stops."""
+    least, most = np.iinfo(np.int64).min, np.iinfo(np.int64).max
+    bound = most - ms if ms > 0 else least - ms
+    found: Array = (np.minimum(t, bound) if ms > 0 else np.maximum(t, bound)) + ms
+    return found
+
+
 def cuts_of(t: Array, shares: Sequence[float]) -> list[int]:
     """Return from when on each part but the first begins, so that parts have about SHARES of the queries.
 
@@ -35,5 +43,5 @@ def parts_of(t: Array, until: Array, cuts: Sequence[int], gap: int) -> Array:
     """
     part = np.searchsorted(cuts, t, "right")
     ends = np.append(np.array(cuts, np.int64), np.iinfo(np.int64).max)[part]
-    late = (np.maximum(until, t + gap) > ends) & (part < len(cuts))
+    late = (np.maximum(until, shifted(t, gap)) > ends) & (part < len(cuts))
     return np.where(late, GAP, part)

@@ -109,6 +109,36 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
         "inference/test_packaging.py::test_a_text_file_is_no_model",
         "inference/test_packaging.py::test_a_truncated_model_is_refused",
     ),
+    "a bundle's path that leaves its folder": (
+        "deploy/test_hostile.py::test_a_name_that_is_not_plain_is_refused",
+        "deploy/test_hostile.py::test_links_and_pipes_are_refused",
+    ),
+    "names that are one file on some system": (
+        "deploy/test_hostile.py::test_a_name_that_is_not_plain_is_refused",
+        "deploy/test_hostile.py::test_names_that_are_one_file_somewhere_are_refused",
+    ),
+    "a file of 10 GB in a task": (
+        "deploy/test_hostile.py::test_a_file_of_ten_gigabytes_is_refused_unread",
+        "deploy/test_hostile.py::test_memory_is_bounded",
+    ),
+    "a broken bundle": (
+        "deploy/test_hostile.py::test_a_bundle_cut_anywhere_is_refused",
+        "deploy/test_hostile.py::test_a_bundle_with_any_byte_changed_is_refused",
+        "deploy/test_hostile.py::test_a_length_without_end_is_refused_unread",
+        "deploy/test_hostile.py::test_one_json_has_one_form",
+        "deploy/test_history.py::test_damage_is_found",
+    ),
+    "a task whose parts do not fit": (
+        "deploy/test_pack.py::test_a_graph_that_left_its_model_is_refused",
+        "deploy/test_pack.py::test_a_model_of_another_contract_is_refused",
+        "deploy/test_pack.py::test_the_golden_examples_run",
+        "deploy/test_pack.py::test_a_script_reads_features_that_there_are",
+    ),
+    "a ruleset or a profile that is none": (
+        "deploy/test_cohort.py::test_facts_that_are_none_are_refused",
+        "deploy/test_rollout.py::test_a_ruleset_that_is_none_is_refused",
+        "deploy/test_rollout.py::test_bytes_that_are_no_ruleset_are_refused",
+    ),
     "id >= vocabulary": (
         "inference/test_binding.py::test_an_id_outside_its_vocabulary_is_refused",
         "inference/test_packaging.py::test_a_vocabulary_beyond_the_table_is_a_difference",

@@ -43,6 +43,7 @@ def test_mutants_are_many_and_different() -> None:
         "stream/backfill/columnar/kernels",
         "stream/backfill/intake",
         "stream/blocks",
+        "stream/trainset",
         "featuregraph",
         *(f"featuregraph/{p}" for p in ("aggregates", "arrays", "scalar", "convert")),
     }

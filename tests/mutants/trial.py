@@ -17,23 +17,34 @@ from pathlib import Path
 from random import Random
 
 SOME, ALL = 24, 160  # histories
-FOLDERS = ("properties", "columnar", "device", "blocks", "log", "backfill")  # of tests, under tests/
+FOLDERS = (
+    "properties",
+    "columnar",
+    "device",
+    "blocks",
+    "log",
+    "backfill",
+    "trainset",
+    "badinput",
+)  # of tests, under tests/
 LEFT_OUT = {
     "properties/test_engine_histories.py",  # a stage of its own
     "device/test_bytes.py",  # of memory, which no value depends on
     "backfill/test_memory.py",
     "backfill/test_cut_runs.py",  # of processes, slow
     "backfill/test_buckets_of_a_run.py",
+    "trainset/test_command.py",  # as well
 }
 NEAR = {  # tests that are told first of a file: those of the first row that its path begins with
     "featuregraph/arrays": ("properties/test_arrays", "columnar"),
     "featuregraph": ("properties",),
     "stream/backfill/columnar": ("columnar", "properties/test_executors"),
-    "stream/backfill": ("backfill",),
+    "stream/backfill": ("backfill", "badinput/test_replay"),
+    "stream/trainset": ("trainset",),
     "stream/blocks": ("blocks",),
     "stream": ("device", "blocks", "log"),
 }
-OFF_DEVICE = ("featuregraph/arrays", "stream/backfill")  # no history meets them
+OFF_DEVICE = ("featuregraph/arrays", "stream/backfill", "stream/trainset")  # no history meets them
 BROKEN = 3  # of the trial itself: it tells nothing of the mutant
 
 

@@ -124,6 +124,33 @@ def test_a_catalogue_is_as_of_the_query(made: Made, sample: str) -> None:
     assert card.notes["rows of the catalogue without an item or a needed time"] == 1
 
 
+@pytest.mark.parametrize("rows", [[], [{"item_id": None}]], ids=["empty", "nulls"])
+def test_an_empty_catalogue_offers_nothing(made: Made, rows: list[Any]) -> None:
+    """The items of the rows stay, without values."""
+    recipe = Recipe("buy", item="item_id", negatives=2, sample="catalogue", catalogue=rows, split=(1,))
+    card, parts = made(fg.Graph("g", {"item": Item.item_id.hash(1000)}), BUYS, recipe)
+    assert [real(row, "item_id") for row in parts["train"]] == [["i0"]] * 5
+    assert card.notes["queries with fewer negatives than asked for"] == 5
+
+
+@pytest.mark.parametrize(
+    ("catalogue", "said"),
+    [
+        ([1], "the catalogue, row 1: expected values by name, found 1"),
+        ([{"x": 1}], "the catalogue: expected the column item_id of a catalogue, found x"),
+        ([{"item_id": "i", "ts_ms": "later"}], "the catalogue, column ts_ms: expected values of one type"),
+        (
+            [{"item_id": "i", "price": "dear"}],
+            r"the catalogue, row 1, column price: expected decimal\(2\), found",
+        ),
+    ],
+)
+def test_a_catalogue_of_another_form_is_one_line(made: Made, catalogue: list[Any], said: str) -> None:
+    """It is named, with the row or the column."""
+    with pytest.raises(BackfillError, match=said):
+        made(PRICED, BUYS, Recipe("buy", item="item_id", negatives=1, catalogue=catalogue))
+
+
 def test_candidates_of_the_rows_bring_their_own_values(made: Made) -> None:
     """Without negatives the values are the events'; an item that is drawn has none and needs a catalogue."""
     events = [{**buy, "price": f"{buy['ts_ms']}.00"} for buy in BUYS]

@@ -7,8 +7,8 @@ import pytest
 
 import featuregraph as fg
 from stream import Recipe
-from stream.trainset.split import GAP, cuts_of, parts_of
-from tests.trainset.shop import SHOP, Buy, Made, View, recorded
+from stream.trainset.split import GAP, cuts_of, parts_of, shifted
+from tests.trainset.shop import FEATURES, SHOP, Buy, Made, View, recorded
 
 EVENTS = recorded(120)
 HOUR = 3_600_000
@@ -39,6 +39,17 @@ def test_a_basket_that_goes_on_into_the_next_part_is_in_none() -> None:
     assert parts_of(t, until, [], 6).tolist() == [0] * 5
 
 
+def test_a_basket_across_the_cut_is_in_no_part(made: Made) -> None:
+    """Without a label too; one that ends right before the cut belongs to the part before it."""
+    rows = [("b1", 10), ("b2", 20), ("b1", 49), ("b2", 50), ("b3", 50)]
+    events = [
+        {"event": "buy", "user_id": "u", "ts_ms": t, "item_id": "i", "basket": basket} for basket, t in rows
+    ]
+    card, parts = made(FEATURES, events, Recipe("buy", each="basket", cuts=(50,)))
+    assert [[row["ts_ms"] for row in parts[name]] for name in ("train", "test")] == [[10], [50]]
+    assert card.left_out == {"queries in the gap between two parts": 1}
+
+
 def test_the_gap_is_to_the_millisecond(made: Made) -> None:
     """[t, t + W) of train ends at the cut at the latest; with include_now (t, t + W] does."""
     for include_now, kept in ((False, [0, 10, 20]), (True, [0 - 1, 10 - 1, 20 - 1])):
@@ -47,6 +58,14 @@ def test_the_gap_is_to_the_millisecond(made: Made) -> None:
         events = [{"event": "view", "user_id": "u", "ts_ms": t} for t in (0, 10, 20, 21, 30, 50, 60)]
         _, parts = made(graph, events, Recipe("view", cuts=(50,)), end=1_000)
         assert [row["ts_ms"] for row in parts["train"]] == kept
+
+
+def test_times_stop_at_the_ends_of_int64() -> None:
+    """Nothing wraps around: what looks beyond the last ms is not in the past."""
+    ends = np.array([-(2**63), 0, 2**63 - 1])
+    assert shifted(ends, 5).tolist() == [-(2**63) + 5, 5, 2**63 - 1]
+    assert shifted(ends, -5).tolist() == [-(2**63), -5, 2**63 - 6]
+    assert shifted(ends, 0).tolist() == ends.tolist()
 
 
 def test_shares_are_of_the_queries() -> None:
@@ -63,8 +82,8 @@ def test_shares_are_of_the_queries() -> None:
 def test_what_looks_past_the_end_is_left_out_or_counted(made: Made, include_now: bool) -> None:
     """Never a zero: left out, or kept as null and told apart from what has no value."""
     labels = {
-        "later": fg.rows(Buy).ahead("10ms").sum(Buy.price),
-        "mean": fg.rows(Buy).ahead("10ms").mean(Buy.price),
+        "later": fg.rows(Buy).ahead("11ms").sum(Buy.price),
+        "mean": fg.rows(Buy).ahead("11ms").mean(Buy.price),
         "seen": fg.rows(View).count(),
     }
     graph = fg.Graph("g", labels, include_now=include_now)
@@ -72,7 +91,7 @@ def test_what_looks_past_the_end_is_left_out_or_counted(made: Made, include_now:
     recipe = Recipe("view", split=(1,))
     card, parts = made(graph, events, recipe)
     known = [row["ts_ms"] + include_now for row in parts["train"]]
-    assert known == [0, 5, 10, 15]  # the last event is at 25
+    assert known == [0, 5, 10, 15]  # whose last ms is 25, that of the last event
     assert card.left_out == {"queries whose labels look past the end": 2}
     card, parts = made(graph, events, Recipe("view", split=(1,), keep_unknown=True))
     assert [row["later"] for row in parts["train"]] == [0.0] * 4 + [None] * 2

@@ -13,6 +13,7 @@ import pytest
 import featuregraph as fg
 import inference
 from stream import EventLog, Recipe, training_set
+from stream.trainset.padding import padded
 from tests.trainset.shop import FEATURES, SHOP, Buy, Made, View, real, recorded
 
 pa = pytest.importorskip("pyarrow")
@@ -95,10 +96,10 @@ def test_only_rows_that_pass_ask(made: Made) -> None:
         {"event": "buy", "user_id": "u", "ts_ms": n, "item_id": f"i{n}", "n": n if n % 2 else None}
         for n in range(6)
     ]
-    card, parts = made(FEATURES, events, Recipe("buy", where=Buy.n > 1, split=(1,)))
-    assert [row["ts_ms"] for row in parts["train"]] == [3, 5]
+    card, parts = made(FEATURES, events, Recipe("buy", where=Buy.n < 4, split=(1,)))
+    assert [row["ts_ms"] for row in parts["train"]] == [1, 3]
     assert card.left_out == {"rows that where leaves out": 4}
-    assert card.recipe["where"] == "n > 1"
+    assert card.recipe["where"] == "n < 4"
 
 
 def test_asking_earlier_sees_less(made: Made) -> None:
@@ -168,6 +169,18 @@ def test_events_come_in_every_form(tmp_path: Path, form: str) -> None:
     training_set(FEATURES.compile(), events, tmp_path / "set", BASKETS)
     for name in ("train.parquet", "test.parquet"):
         assert (tmp_path / "set" / name).read_bytes() == (tmp_path / "rows" / name).read_bytes()
+
+
+def test_the_newest_entries_stay_on_either_side() -> None:
+    """A list that is too long loses its oldest ones; a null entry stays or becomes the padding."""
+    lists = pa.array([[1, 2, 3], [None, 5], [], None])
+    for side in ("left", "right"):
+        assert padded(lists, 2, side=side, fill=True).to_pylist() == [[2, 3], [0, 5], [0, 0], None]
+        assert padded(lists.slice(1), 2, side=side, fill=False).to_pylist() == [[None, 5], [0, 0], None]
+    assert padded(lists, 4, side="left", fill=True).to_pylist()[:2] == [[0, 1, 2, 3], [0, 0, 0, 5]]
+    assert padded(lists, 4, side="right", fill=False).to_pylist()[:2] == [[1, 2, 3, 0], [None, 5, 0, 0]]
+    texts = pa.array([["a"], ["b", "c", "d"]])
+    assert padded(texts, 2, side="right", fill=True).to_pylist() == [["a", None], ["c", "d"]]
 
 
 def test_decimals_are_the_nearest_doubles(made: Made) -> None:
