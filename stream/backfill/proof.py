@@ -41,7 +41,8 @@ class Proof:
     events: int = 0  # read for it
     damaged: list[Finding] = field(default_factory=list)
     unplaced: int = 0  # records whose newest event the events do not have: not computed again
-    tabled: int = 0  # records of graphs with tables: the versions that they read are not kept
+    tabled: int = 0  # records of graphs with tables that are not given: not computed again
+    given: int = 0  # records computed again with the tables that were given
     beyond: int = 0  # cells that reach back behind what the log still holds: not compared
     otherwise: int = 0  # records of other events than `replay --as-known` would count
     dropped: int = 0  # records that the log had, and dropped for its limits
@@ -77,6 +78,7 @@ def summary(found: Proof, seconds: float) -> dict[str, object]:
         "damaged": found.damaged,
         "unplaced": found.unplaced,
         "of_graphs_with_tables": found.tabled,
+        "with_tables_as_given": found.given,
         "cells_beyond_the_log": found.beyond,
         "otherwise_in_replay_as_known": found.otherwise,
         "dropped": found.dropped,
@@ -134,7 +136,14 @@ def _apart(found: Proof) -> Iterator[str]:
         yield f"damaged and left out: {finding.where}: {finding.detail}"
     told = (
         (found.unplaced, "not computed again: the events lack the newest one that they had seen"),
-        (found.tabled, "not computed again: they read tables, of which no version is kept with them"),
+        (
+            found.tabled,
+            "not computed again: they read tables that are not given (--table NAME=PATH)",
+        ),
+        (
+            found.given,
+            "computed again with the tables given, which may be other versions than the device's",
+        ),
         (found.otherwise, f"seen otherwise by replay --as-known: {_WHY_OTHERWISE}"),
         (found.dropped, "dropped for the limits of the log, ever"),
         (found.forgotten, "gone with forgotten events, ever"),

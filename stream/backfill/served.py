@@ -18,8 +18,10 @@ from featuregraph import FeatureOverflowError, Graph, Plan
 from featuregraph.answer import Outcome
 from featuregraph.reference import Answer, Log, answers
 from featuregraph.reference.rows import is_known, is_partial
+from featuregraph.reference.tables import Table, opened
 from featuregraph.types import INT64_MIN
 from stream.backfill.arrived import Arrived, Event, mark_of, of_file, of_log
+from stream.backfill.given import read_tables
 from stream.backfill.history import identifier
 from stream.backfill.job import Progress
 from stream.backfill.proof import MOST_UNEQUAL, SERVED, Proof, Unequal
@@ -41,6 +43,7 @@ class _Known:
     sizes: Graph | None  # of decayed sums, for their tolerance
     rows: Sequence[tuple[int, Event]]
     times: Sequence[tuple[int, int | None]]  # ts_ms and known_ms of the rows
+    tables: Mapping[str, Table]
     fed: int = 0
     logs: list[Log] = field(default_factory=list)
 
@@ -60,6 +63,7 @@ def prove(
     events: Any = None,
     *,
     graph: Graph | None = None,
+    tables: Mapping[str, Any] | None = None,
     sample: int | None = None,
     seed: int = 0,
     progress: Progress = lambda what, n, total: None,
@@ -70,6 +74,7 @@ def prove(
         path: the log with the records.
         events: recorded events in the order of arrival; None: those of the log.
         graph: only its records.
+        tables: the rows of the graphs' tables, as replay takes them; a graph without them is left out.
         sample: only this many records, chosen by SEED.
 
     Raises:
@@ -91,7 +96,9 @@ def prove(
             of_log(log, records, progress) if events is None else of_file(events, log.key, records, progress)
         )
         found.events = known.count
-        _compute(found, records, known, plans.by_id, log.history_start_ms, progress)
+        _compute(
+            found, records, known, plans.by_id, _opened(plans.by_id, tables), log.history_start_ms, progress
+        )
     return found
 
 
@@ -112,11 +119,19 @@ def _none(path: object, graph: Graph | None, found: Proof) -> str:
     )
 
 
+def _opened(plans: Mapping[str, Plan], given: Mapping[str, Any] | None) -> dict[str, Mapping[str, Table]]:
+    """Return the tables of each of PLANS, by its id; none for one that looks up what is not GIVEN."""
+    there = {id: plan.graph for id, plan in plans.items() if plan.graph.tables.keys() <= (given or {}).keys()}
+    rows = read_tables(list(there.values()), given)
+    return {id: opened(graph.tables, rows) for id, graph in there.items()}
+
+
 def _compute(
     found: Proof,
     records: Sequence[Served],
     events: Arrived,
     plans: Mapping[str, Plan],
+    tables: Mapping[str, Mapping[str, Table]],
     held_from_ms: int | None,
     progress: Progress,
 ) -> None:
@@ -124,7 +139,7 @@ def _compute(
     sizes = {id: magnitudes(plan.graph) for id, plan in plans.items()}
     for record in records:
         progress(RECOMPUTING, 1, len(records))
-        if plans[record.vector.graph_id].graph.tables:
+        if record.vector.graph_id not in tables:
             found.tabled += 1
             continue
         upto = events.upto(record.seen)
@@ -138,11 +153,12 @@ def _compute(
                 row for row in events.rows[key] if identifier(row[1].get("event")) in plans[id].graph.events
             ]
             times = [(mark[0], mark[2]) for mark in (mark_of(event) for _, event in rows)]
-            one = known[id, key] = _Known(plans[id].graph, sizes[id], rows, times)
+            one = known[id, key] = _Known(plans[id].graph, sizes[id], rows, times, tables[id])
         one.feed(upto)
         apart = _beyond(plans[id], record, held_from_ms)
         found.beyond += len(apart)
         found.otherwise += _is_otherwise(plans[id], record, one)
+        found.given += bool(tables[id])
         found.records += 1
         _compare(found, plans[id], record, one, apart)
 
@@ -159,9 +175,10 @@ def _compare(found: Proof, plan: Plan, record: Served, known: _Known, apart: Col
     one = found.graphs.setdefault(plan.id, Verification(plan, ()))
     query = _query(record)
     one.queries.append(query)
-    expected = _outcome(plan.graph, known.logs[0], record, query)
+    expected = _outcome(known, plan.graph, known.logs[0], record, query)
     slack = _slack(known, record, query)
-    one.expect(expected, _outcome(plan.graph, Log(plan.graph.key, {}), record, query), apart=apart)
+    nothing = _outcome(known, plan.graph, Log(plan.graph.key, {}), record, query)
+    one.expect(expected, nothing, apart=apart)
     place = len(one.queries) - 1
     differences = one.compare(SERVED, place, expected, record.vector, slack, apart=apart)
     for feature, difference in differences.items():
@@ -180,10 +197,10 @@ def _query(record: Served) -> Mapping[str, Any]:
     }
 
 
-def _outcome(graph: Graph, log: Log, record: Served, query: Mapping[str, Any]) -> Outcome:
+def _outcome(known: _Known, graph: Graph, log: Log, record: Served, query: Mapping[str, Any]) -> Outcome:
     """Return what the reference says, with what is partial by the history that the device held then."""
     try:
-        values = answers.ask(graph, log, query).values
+        values = answers.ask(graph, log, query, tables=known.tables).values
     except FeatureOverflowError as error:
         return error
     t, start = query["t"], start_of(record)
@@ -199,7 +216,7 @@ def _slack(known: _Known, record: Served, query: Mapping[str, Any]) -> dict[str,
     """Return how far off decayed sums may be, by feature."""
     if known.sizes is None:
         return {}
-    sizes = _outcome(known.sizes, known.logs[1], record, asked_of(known.sizes, query))
+    sizes = _outcome(known, known.sizes, known.logs[1], record, asked_of(known.sizes, query))
     if isinstance(sizes, FeatureOverflowError):
         return {}
     return {name: scaled(value) for name, value in sizes.values.items()}

@@ -223,8 +223,10 @@ def test_verify_compares_look_ups_and_labels(tmp_path: Path, run: Callable[..., 
     assert "expected the rows of table 'price', found none" in run(*args).err
 
 
-def test_records_of_graphs_with_tables_are_counted(tmp_path: Path, run: Callable[..., Any]) -> None:
-    """Which version a device had read is not kept with its answer: it is not computed again, and told."""
+def test_records_of_graphs_with_tables_are_computed_with_those_given(
+    tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    """Which version a device had read is not kept with its answer: who gives rows vouches for it."""
     from stream import Engine, EventLog, write_table
 
     write_table(tmp_path / "price.table", Price.table, PRICES)
@@ -233,6 +235,14 @@ def test_records_of_graphs_with_tables_are_counted(tmp_path: Path, run: Callable
         plan = engine.install(USER.serving().compile())
         engine.append(EVENTS[0])
         engine.extract(plan, at_ms=11, record=True)
-    ran = run("verify", "--served", tmp_path / "events.db")
+    args = ["verify", "--served", tmp_path / "events.db"]
+    ran = run(*args)
     assert ran.code == 1
-    assert "1 record not computed again: they read tables, of which no version is kept with them" in ran.out
+    assert "1 record not computed again: they read tables that are not given (--table NAME=PATH)" in ran.out
+    for rows, code in ((PRICES, 0), ([{**row, "price": "9.99"} for row in PRICES], 1)):
+        (tmp_path / "price.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        ran = run(*args, "--table", f"price={tmp_path / 'price.jsonl'}")
+        assert ran.code == code
+        assert "1 record computed again with the tables given, which may be other versions" in ran.out
+    assert run(*args, "--table", f"price={tmp_path / 'price.table'}").code == 0
+    assert "expected a table of the graphs, found 'x'" in run(*args, "--table", "x=y").err

@@ -17,6 +17,7 @@ class View(fg.Event, name="view"):
     """A look at an item."""
 
     item = fg.category()
+    n = fg.int64()
 
 
 class Labels:
@@ -63,6 +64,27 @@ def test_the_ends_of_int64(executor: Executor, graph: fg.Graph, t: int) -> None:
         assert answer.values["first"] == ahead[0] - t
     before: Any = answer.values["before"]
     assert before["item"] == [str(ts) for ts in times if t + shift - 4 <= ts < t + shift]
+
+
+@pytest.mark.parametrize("executor", BOTH, ids=lambda executor: executor.name)
+def test_what_nobody_knows_overflows_nowhere(executor: Executor) -> None:
+    """A label past the end is null, whatever it would be: a number, a list, a map, or one per candidate."""
+    twice = View.n + View.n
+    ahead = fg.rows(View).ahead("9ms")
+    labels = {
+        "number": ahead.max(twice),
+        "list": ahead.sequence(3, {"n": twice}),
+        "map": ahead.group_by(View.item).max(twice),
+        "each": ahead.group_by(View.item).max(twice).lookup(fg.candidate("item", fg.category)),
+    }
+    events = [view(11, "a", n=INT64_MAX), view(12, "b", n=1)]
+    for name, label in labels.items():
+        graph = fg.Graph("g", {name: label})
+        asked = {"key": "u", "t": 10, "request": {"item": ["a", "c"]} if name == "each" else {}}
+        (answer,) = executor.run([graph], events, [asked])
+        assert answer.values[name] == ([None, None] if name == "each" else None)
+        with pytest.raises(fg.FeatureOverflowError):
+            executor.run([graph], [*events, view(40, "end")], [asked])
 
 
 def view(ts: int, item: str, **more: Any) -> dict[str, Any]:

@@ -206,6 +206,16 @@ def meet_at_the_ends(node: Node) -> None:
     assert same(listed(apply(node, columns)), list(map(kernel(node), left, right)))
 
 
+@pytest.mark.parametrize("op", [Op.NEG, Op.ABS, Op.LOG1P, Op.SQRT])
+def test_one_number(op: Op) -> None:
+    """Every extreme number of every type."""
+    for type in NUMBERS:
+        node = build.scalar(op, [build.given(Op.REQUEST, "a", type)])
+        extremes = sorted(FLOATS if type is FLOAT64 else INTEGERS)
+        found = apply(node, [column(node.args[0].scalar, extremes)])
+        assert same(listed(found), list(map(kernel(node), extremes)))
+
+
 @pytest.mark.parametrize("source", [*NUMBERS, BOOLEAN, STRING])
 def test_casts(source: Type) -> None:
     """Every cast of extreme values."""

@@ -41,11 +41,13 @@ SYSTEMS: Mapping[str, System] = {
     TWO: System("ours:two_processes", "the same with workers=2", is_fast=True, gives=False, is_wall=True),
     SCAN: System("scan:scan", "pyarrow reads the columns, one thread", is_fast=True, gives=False),
     POSITIONS: System(
-        "in_polars:by_positions", "window edges found by hand: search_sorted, prefix sums", is_fast=True
+        "in_polars:by_positions",
+        "window edges found by hand: search_sorted, prefix sums, batches",
+        is_fast=True,
     ),
     JOIN_WHERE: System("in_polars:by_join", "join_where, streaming engine, and a group_by", is_fast=True),
     ROLLING: System("in_polars:by_rolling", "rolling by user, once per window"),
-    DUCKDB: System("in_duckdb:join", "one statement: join, two groupings, ASOF join, list slices"),
+    DUCKDB: System("in_duckdb:join", "one statement: join by spans of time, ASOF join, list slices"),
     PANDAS: System(
         "in_pandas:rolling",
         "groupby.rolling and merge_asof; not distinct, not the latest items",

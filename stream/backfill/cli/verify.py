@@ -45,7 +45,9 @@ def verify(
     """Compare every executor with the reference, cell by cell."""
     began = time.monotonic()
     if served is not None:
-        _verify_served(served, events, queries, graph=graph, sample=sample, seed=seed, json=json)
+        _verify_served(
+            served, events, queries, graph=graph, tables=table, sample=sample, seed=seed, json=json
+        )
         return
     if events is None or graph is None:
         missing = "EVENTS" if events is None else "--graph GRAPH"
@@ -76,6 +78,7 @@ def _verify_served(
     queries: Path | None,
     *,
     graph: str | None,
+    tables: list[str] | None,
     sample: int | None,
     seed: int,
     json: bool,
@@ -86,7 +89,15 @@ def _verify_served(
         raise BackfillError(f"expected EVENTS alone beside --served, found {queries} too; leave it out")
     only = None if graph is None else load_graph(graph)
     with steps() as progress:
-        found = prove(path, events, graph=only, sample=sample, seed=seed, progress=progress)
+        found = prove(
+            path,
+            events,
+            graph=only,
+            tables=given.named(tables),
+            sample=sample,
+            seed=seed,
+            progress=progress,
+        )
     seconds = round(time.monotonic() - began, 3)
     if json:
         console.emit_json(proof.summary(found, seconds))
