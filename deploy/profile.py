@@ -30,7 +30,7 @@ def read_profile(facts: object) -> Profile:
     """Return FACTS, decoded JSON of a device, as a profile; raise RulesetError if they are none."""
     try:
         return msgspec.convert(facts, _Facts)
-    except msgspec.ValidationError as error:
+    except (ValueError, RecursionError) as error:  # a text that no UTF-8 can say is a plain ValueError
         raise RulesetError(bounded(f"profile: expected facts by name, found: {error}; correct it")) from error
 
 

@@ -76,7 +76,7 @@ class Store:
             head = self.head(bundle.manifest.task)
             if head is not None and (last := self.version(head)).bundle == bundle.id:
                 return last
-            version = Version.from_json(make(head).to_json(), "correct its author or message")
+            version = _valid(make(head))
             for sha256, size in bundle.manifest.blobs.items():
                 self._put(sha256, size, partial(bundle.pour, sha256, size))
             for content in (bundle.manifest.to_json(), version.to_json()):
@@ -152,6 +152,15 @@ class Store:
             yield
 
 
+def _valid(version: Version) -> Version:
+    """Return VERSION, read back: what a person wrote in it is within its bounds."""
+    step = "correct its author or message"
+    try:
+        return Version.from_json(version.to_json(), step)
+    except UnicodeEncodeError as error:
+        raise HistoryError(f"version: expected text that UTF-8 can say, found other signs; {step}") from error
+
+
 def _is_whole(path: Path, sha256: str, size: int) -> bool:
     """Tell whether PATH has that content; a damaged one is written anew."""
     try:
@@ -169,7 +178,7 @@ def _write(content: bytes, write: Callable[[bytes], object]) -> None:
 def _is_task(name: str) -> bool:
     try:
         msgspec.convert(name, TaskName)
-    except msgspec.ValidationError:
+    except ValueError:  # of msgspec, or of a name that no UTF-8 can say
         return False
     return True
 

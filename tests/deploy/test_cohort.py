@@ -126,7 +126,8 @@ def test_versions_are_ordered_as_numbers(one: list[int], other: list[int]) -> No
 
 
 @pytest.mark.parametrize(
-    "facts", [None, [], {"A": 1}, {"a": 1.5}, {"a": None}, {"a": "x" * 300}, {"a": {}}, {"a": 1 << 60}]
+    "facts",
+    [None, [], {"A": 1}, {"a": 1.5}, {"a": None}, {"a": "x" * 300}, {"a": {}}, {"a": 1 << 60}, "\ud800"],
 )
 def test_facts_that_are_none_are_refused(facts: object) -> None:
     """One line; a profile is small and flat."""

@@ -37,7 +37,12 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def test_versions_are_a_chain(store: Store, task: Path) -> None:
+def store_heads(tmp_path: Path) -> Path:
+    """Return the folder of heads."""
+    return tmp_path / "store/heads"
+
+
+def test_versions_are_a_chain(store: Store, task: Path, tmp_path: Path) -> None:
     """Each version names its parent by hash; the newest comes first, and each bundle is still whole."""
     ids = [keep(store, task, words).id for words in ("one", "two", "three")]
     history = list(store.history("retail-rank"))
@@ -46,7 +51,11 @@ def test_versions_are_a_chain(store: Store, task: Path) -> None:
     for version, words in zip(history, (b"three", b"two", b"one"), strict=True):
         assert store.bundle(version.bundle).read("data/words.txt", 100) == words
     prove(store.bundle(history[-1].bundle))
+    for odd in (b".x.part", b"\xff", b"UPPER"):
+        (store_heads(tmp_path) / os.fsdecode(odd)).touch()
     assert store.tasks() == ("retail-rank",)
+    with pytest.raises(HistoryError, match="expected the task"):
+        next(store.history("\udcff"))
 
 
 def test_the_same_bundle_makes_no_version(store: Store, task: Path) -> None:
@@ -176,7 +185,15 @@ def test_a_version_stands_on_whole_contents(store: Store, task: Path, tmp_path: 
 
 @pytest.mark.parametrize(
     ("author", "message"),
-    [("", "m"), ("two\nlines", "m"), ("a" * 300, "m"), ("a", ""), ("a", "\x1b[2J"), ("a", "\x9b2J")],
+    [
+        ("", "m"),
+        ("two\nlines", "m"),
+        ("a" * 300, "m"),
+        ("a", ""),
+        ("a", "\x1b[2J"),
+        ("a", "\x9b2J"),
+        ("\udcff", "m"),
+    ],
 )
 def test_words_that_no_version_may_have_are_refused(
     author: str, message: str, store: Store, task: Path
