@@ -147,7 +147,6 @@ MUTANTS = [
     Mutant("stream/backfill/columnar/partition.py", "np.minimum(turns.begun[rows], turns.ended[shown])", "turns.ended[shown]", "a row listed in wide windows that it left"),
     Mutant("stream/backfill/columnar/partition.py", "np.maximum(begun, turns.ended[rows])", "begun", "a row ahead listed in wide windows that end before it"),
     Mutant("stream/backfill/columnar/kernels/leaders.py", "self._counts[code] == number and self._latest[code] == row", "self._counts[code] == number", "topk of a wide window lists a value twice"),
-    Mutant("stream/backfill/columnar/kernels/leaders.py", "if begin >= end:", "if False:", "topk of a wide window begins before it"),
     Mutant("stream/backfill/columnar/kernels/wavelet.py", "goes_up = rank >= inside", "goes_up = rank > inside", "a quantile of a wide window one rank off"),
     Mutant("stream/backfill/columnar/kernels/sequence.py", "if is_new and values + 1 == most:", "if is_new and values + 2 == most:", "a distinct sequence of a wide window cut one short"),
     Mutant("stream/backfill/columnar/kernels/decay.py", "_terms(sums[::2], ts[::2], ts[1::2], half_life)", "sums[::2]", "terms of a wide window that do not decay"),
