@@ -124,3 +124,28 @@ def test_integers_take_no_more_room_than_they_need() -> None:
     assert 24_000 < column.bytes < 27_000
     assert column.take(0, 3) == [1, None, 100]
     assert column.take(3000, 3001) == [1 << 40]
+
+
+@pytest.mark.parametrize("bits", [7, 15, 31])
+def test_integers_at_the_end_of_a_width_are_not_null(bits: int) -> None:
+    """The least of a width stands for null there, so that it asks for the next one."""
+    least = -(1 << bits)
+    column = column_of(INT64, Dictionary())
+    column.extend([least + 1])  # it has this width from now on
+    column.extend([least])
+    column.extend([None])
+    assert list(column.take(0, 3)) == [least + 1, least, None]
+
+
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_as_many_texts_as_a_width_has_codes(one_by_one: bool) -> None:
+    """One more asks for the next width, all at once and one by one."""
+    column = column_of(STRING, Dictionary())
+    texts = [f"text {number}" for number in range(257)]
+    if one_by_one:
+        for at, text in enumerate(texts):
+            column.insert(at, text)
+    else:
+        column.extend(texts[:256])
+        column.extend(texts[256:])
+    assert list(column.take(0, 257)) == texts
