@@ -35,4 +35,5 @@ def test_ties_go_by_user(key: Any) -> None:
     (expected,) = answer(graph, told, [asked])
     (found,) = ColumnarExecutor().run([graph], told, [asked])
     assert found.values == expected.values
-    assert len(found.values["order"]["n"]) == (1 if "user_id" in names else len(ARRIVING))
+    rows: Any = found.values["order"]
+    assert len(rows["n"]) == (1 if "user_id" in names else len(ARRIVING))
