@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _PIECE = 1 << 16  # values that are looked at together: they stay in the processor's cache
 
 
 def coded(array: pa.Array) -> pa.DictionaryArray:
     """Return ARRAY coded; integers near each other without a hash of each, their different ones ascending."""
+    import pyarrow as pa
+
     if not pa.types.is_signed_integer(array.type) or array.null_count or not len(array):
         return array.dictionary_encode()
     values = array.to_numpy()
