@@ -273,7 +273,6 @@ BASE = Release(
         ({"cohort": replace(BASE.cohort, millionths=MILLION)}, None),
         ({"cohort": replace(BASE.cohort, allow=frozenset(), deny=frozenset({"x", "y"}))}, None),
     ],
-    ids=str,
 )
 def test_a_release_only_grows_or_halts(change: dict[str, object], said: str | None) -> None:
     """What would move devices that nobody meant to move is named."""
