@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -31,11 +31,11 @@ from stream.backfill.cli.options import (
 from stream.backfill.executors import executor
 from stream.errors import BackfillError
 from stream.sizes import parse_size
-from stream.trainset.card import Card
 from stream.trainset.condition import conditions
-from stream.trainset.make import make
-from stream.trainset.preview import preview
 from stream.trainset.recipe import POPULARITY, ROW, Recipe
+
+if TYPE_CHECKING:
+    from stream.trainset.card import Card
 
 
 def training_set(
@@ -99,6 +99,9 @@ def training_set(
     json: console.JsonOption = False,
 ) -> None:
     """Make train, validation and test data from events."""
+    from stream.trainset.make import make
+    from stream.trainset.preview import preview
+
     began = time.monotonic()
     by, tables = executor(engine, "auto"), given.named(table)
     graphs = [load_graph(one) for one in graph]
