@@ -101,7 +101,7 @@ def _print(report: Report) -> None:
     for _, tables in told.sections(report, SECTIONS):
         for table in tables:
             console.print_table(table.title, table.columns, table.rows, prose=table.prose)
-    for table in (told.equality(report), *told.figures(report)):
+    for table in (told.equality(report.equality), *told.figures(report)):
         console.print_table(table.title, table.columns, table.rows, prose=table.prose)
     for difference in report.equality.differences:
         console.say(f"unequal: {difference}")

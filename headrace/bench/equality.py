@@ -19,12 +19,12 @@ class Compared(NamedTuple):
 
 
 @dataclass(slots=True)
-class Equality:
+class Tally:
     """How many cells were compared, by the system that gave them."""
 
     cells: dict[str, int] = field(default_factory=dict)
     unequal: dict[str, int] = field(default_factory=dict)
-    close: dict[str, int] = field(default_factory=dict)  # means that agree to CLOSE but not in each bit
+    close: dict[str, int] = field(default_factory=dict)  # that agree nearly, where that is allowed
     filled: int = 0  # expected cells that are not null, zero or empty
     differences: list[str] = field(default_factory=list)  # the first few, one line each
 
@@ -32,6 +32,22 @@ class Equality:
     def holds(self) -> bool:
         """Tell whether no cell differs."""
         return not any(self.unequal.values())
+
+    def count(self, name: str, cells: int, unequal: int, close: int) -> None:
+        """Count CELLS of the system NAME."""
+        for counter, count in ((self.cells, cells), (self.unequal, unequal), (self.close, close)):
+            counter[name] = counter.get(name, 0) + count
+
+    def tell(self, cell: str, name: str, found: object, ours: object) -> None:
+        """Keep one line of a CELL that differs, if it is among the first few."""
+        if len(self.differences) < _TOLD:
+            self.differences.append(f"{cell}: {name} gives {found!r:.80}, ours {ours!r:.80}")
+
+
+class Equality(Tally):
+    """Answers compared request by request, each a mapping."""
+
+    __slots__ = ()
 
     def compare(self, name: str, where: str, rows: Iterable[Compared], *, means_close: bool = False) -> None:
         """Compare what the system NAME gave; MEANS_CLOSE: it sums doubles one by one."""
@@ -48,11 +64,8 @@ class Equality:
                     close += 1
                     continue
                 unequal += 1
-                if len(self.differences) < _TOLD:
-                    gives = f"{name} gives {found!r:.80}, ours {expected!r:.80}"
-                    self.differences.append(f"{where}, t {row.at_ms}, {feature}: {gives}")
-        for counter, count in ((self.cells, cells), (self.unequal, unequal), (self.close, close)):
-            counter[name] = counter.get(name, 0) + count
+                self.tell(f"{where}, t {row.at_ms}, {feature}", name, found, expected)
+        self.count(name, cells, unequal, close)
 
     def fill(self, values: Iterable[Mapping[str, Any]]) -> None:
         """Count the cells of VALUES that are not null, zero or empty: equal nothings prove nothing."""

@@ -13,7 +13,7 @@ from headrace.bench.section import Section
 def markdown(report: Report, of: Mapping[str, Section], call: str, plots: Collection[str] = ()) -> str:
     """Return REPORT; CALL printed it, PLOTS are the sections that have a picture beside the page."""
     parts = ["# Results", f"Printed by `{call}`, in one run.", bullets(told.facts(report))]
-    parts += ["## Figures", *texts(told.figures(report)), *texts([told.equality(report)])]
+    parts += ["## Figures", *texts(told.figures(report)), *texts([told.equality(report.equality)])]
     if report.equality.differences:
         parts.append(bullets([f"unequal: {line}" for line in report.equality.differences]))
     parts += texts([told.systems()])

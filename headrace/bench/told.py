@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
 from headrace import console
+from headrace.bench.equality import Tally
 from headrace.bench.report import Figure, Report, Table
 from headrace.bench.section import Section
 from headrace.bench.setting import DECLARED, Setting
@@ -24,6 +25,7 @@ against an inference of 10 to 13 ms that is part of each ratio; ours on this mac
 events of the published numbers of features, types and shared event names, with windows, attributes and
 rates as far as the paper's text tells them. Its log holds compressed JSON; the JSON rows here are not
 compressed."""
+_MEANS = "means of doubles that were summed one by one, equal to 1e-12"
 PAPER = tuple(text.replace("\n", " ") for text in (_FIGURES, _WHY))
 
 
@@ -74,9 +76,8 @@ def systems() -> Table:
     return Table("Systems", ("system", "what it is"), rows, ("what it is",))
 
 
-def equality(report: Report) -> Table:
-    """Return how many cells were compared and equal."""
-    found = report.equality
+def equality(found: Tally, close: str = _MEANS) -> Table:
+    """Return how many cells were compared and equal; CLOSE says which were near enough."""
     rows: list[tuple[object, ...]] = [
         (
             name,
@@ -86,10 +87,7 @@ def equality(report: Report) -> Table:
         )
         for name, cells in found.cells.items()
     ]
-    title = (
-        f"Cells equal to ours, of which {found.filled:,} are not null, zero or empty; close: means of doubles"
-        " that were summed one by one, equal to 1e-12"
-    )
+    title = f"Cells equal to ours, of which {found.filled:,} are not null, zero or empty; close: {close}"
     return Table(title, ("compared with", "equal cells", "of them close", "all"), rows)
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from featuregraph import CompileError, Plan
 from stream.backfill import output
@@ -58,6 +58,21 @@ class Options:
     workers: int = 1
     memory: int | None = None  # bytes that all processes together may take
     resume: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        tables: Mapping[str, Any] | None = None,
+        *,
+        as_known: bool = False,
+        end: int | None = None,
+        workers: int = 1,
+        memory: str | int | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Return what people say, MEMORY such as "1GiB" among it, as options."""
+        size = None if memory is None else parse_size(memory)
+        return cls(tables, as_known, end, workers, size, resume)
 
 
 DEFAULTS = Options()
@@ -135,8 +150,7 @@ def replay(  # noqa: PLR0913 - the options of the contract
     if path is not None:
         output.check_path(path)
     plans = [plan_or_plans] if isinstance(plan_or_plans, Plan) else list(plan_or_plans)
-    size = None if memory is None else parse_size(memory)
-    options = Options(tables, as_known, end, workers, size, resume)
+    options = Options.of(tables, as_known=as_known, end=end, workers=workers, memory=memory, resume=resume)
     table, report = run(plans, events, queries, executor(engine, mode), out=path, options=options)
     return report if table is None else table
 

@@ -23,7 +23,6 @@ from stream.backfill.job import Options, Progress, run
 from stream.backfill.part import Executor
 from stream.entries import Entries
 from stream.errors import BackfillError
-from stream.sizes import parse_size
 from stream.tablefile import write_entries
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ def build_table(  # noqa: PLR0913 - what is built, and the options of replay
         FeatureGraphError, StreamError: an event, table or file is refused, or a value overflows.
     """
     when = When((at,) if isinstance(at, int) else tuple(at), every, changing)
-    options = Options(tables, workers=workers, memory=None if memory is None else parse_size(memory))
+    options = Options.of(tables, workers=workers, memory=memory)
     return build(plan, events, Path(out), when, executor(engine, "auto"), options, name=name)
 
 

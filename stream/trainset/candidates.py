@@ -66,7 +66,7 @@ def candidates(
     known = (
         None if given is None else catalogue(given, codes[1], lambda code: _text(types[item], values, code))
     )
-    begin = seeded(asked.identity, recipe.seed)
+    begin = seeded(asked.identity, recipe.seed)  # of all draws of each query
     mine, rows, offsets, cut = _own(recipe, asked, codes[0], hashes, begin)
     others, ends = np.zeros(0, np.int64), np.zeros(len(asked) + 1, np.int64)
     if recipe.negatives:
@@ -76,7 +76,9 @@ def candidates(
         )
     query = np.concatenate([np.repeat(np.arange(len(asked)), np.diff(each)) for each in (offsets, ends)])
     code = np.concatenate([mine, others])
-    order = _shuffled(query, hashes[code] ^ mixed(begin ^ _ORDER)[query])
+    order = _shuffled(
+        query, hashes[code] ^ mixed(begin ^ _ORDER)[query]
+    )  # its place tells nothing of an item
     query, code = query[order], code[order]
     own, row = (order < len(mine)), np.concatenate([rows, np.full(len(others), -1)])[order]
     counts = np.bincount(query, minlength=len(asked))
@@ -88,10 +90,9 @@ def candidates(
         elif name != item:
             columns[name] = events.values(name, type).take(row)
     ends = offsets_of(counts)
+    short = counts - np.diff(offsets) < recipe.negatives
     notes = {
-        "queries with fewer negatives than asked for": int(
-            (counts - np.diff(offsets) < recipe.negatives).sum()
-        ),
+        "queries with fewer negatives than asked for": int(short.sum()),
         "items of rows over most": cut,
         "rows of the catalogue without an item or a needed time": 0 if given is None else given.dropped,
         "candidates that the catalogue did not have then": 0 if place is None else int((place < 0).sum()),

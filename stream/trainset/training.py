@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from featuregraph import Plan
 from stream.backfill.executors import executor
 from stream.backfill.job import Options
-from stream.sizes import parse_size
 from stream.trainset.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -51,6 +50,5 @@ def training_set(  # noqa: PLR0913 - a recipe, and the options of replay
     from stream.trainset.make import make
 
     plans = [plan_or_plans] if isinstance(plan_or_plans, Plan) else list(plan_or_plans)
-    size = None if memory is None else parse_size(memory)
-    options = Options(tables, as_known, end, workers, size, resume)
+    options = Options.of(tables, as_known=as_known, end=end, workers=workers, memory=memory, resume=resume)
     return make(plans, events, Path(out), recipe, executor(engine, mode), options)

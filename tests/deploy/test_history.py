@@ -250,9 +250,10 @@ def test_files_that_are_no_commit_are_refused(change: str, tree: Path) -> None:
 
 def test_what_python_leaves_is_no_change(tree: Path) -> None:
     """Compiled scripts are not packed, so they do not count."""
+    before = origin(tree)
     (tree / "data/__pycache__").mkdir()
     (tree / "data/__pycache__/x.pyc").touch()
-    origin(tree)
+    assert origin(tree) == before
 
 
 def test_a_folder_outside_of_git_is_refused(task: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 
+from headrace.bench.equality import Tally
+
 CLOSE = (
     1e-9  # of the larger of 1 and the value: what adding doubles one by one, and taking them away, may lose
 )
-_TOLD = 5
 
 
-@dataclass(slots=True)
-class Equality:
-    """How many cells were compared, by the system that gave them."""
+class Equality(Tally):
+    """Answers compared as tables, a row a query."""
 
-    cells: dict[str, int] = field(default_factory=dict)
-    unequal: dict[str, int] = field(default_factory=dict)
-    close: dict[str, int] = field(default_factory=dict)  # sums that agree to CLOSE but not in each bit
-    filled: int = 0  # cells of ours that are not null, zero or empty
-    differences: list[str] = field(default_factory=list)
-
-    @property
-    def holds(self) -> bool:
-        """Tell whether no cell differs."""
-        return not any(self.unequal.values())
+    __slots__ = ()
 
     def compare(self, name: str, where: str, found: Any, ours: Any, features: Sequence[str]) -> None:
         """Compare the table FOUND, whose column n says which query it answers, with OURS, by feature."""
@@ -40,30 +30,20 @@ class Equality:
             unequal, close = how(given, expected)
             if not feature.startswith("sum_"):
                 unequal, close = unequal | close, np.zeros_like(close)
-            self._count(name, len(unequal), int(unequal.sum()), int(close.sum()))
+            self.count(name, len(unequal), int(unequal.sum()), int(close.sum()))
             if unequal.any():
                 at = int(np.flatnonzero(unequal)[0])
                 values = found.column(feature)[at].as_py(), expected[at].as_py()
-                self._tell(where, rows[at].as_py(), feature, name, *values)
+                self.tell(f"{where}, query {rows[at].as_py()}, {feature}", name, *values)
 
     def same(self, name: str, where: str, found: Any, ours: Any, features: Sequence[str]) -> None:
         """Compare FOUND, whose rows are those of OURS, in each bit."""
         for feature in features:
             mine, theirs = ours.column(feature).to_pylist(), found.column(feature).to_pylist()
             wrong = [place for place, pair in enumerate(zip(mine, theirs, strict=True)) if pair[0] != pair[1]]
-            self._count(name, len(mine), len(wrong), 0)
+            self.count(name, len(mine), len(wrong), 0)
             if wrong:
-                self._tell(where, wrong[0], feature, name, theirs[wrong[0]], mine[wrong[0]])
-
-    def _count(self, name: str, cells: int, unequal: int, close: int) -> None:
-        for counter, count in ((self.cells, cells), (self.unequal, unequal), (self.close, close)):
-            counter[name] = counter.get(name, 0) + count
-
-    def _tell(self, where: str, query: int, feature: str, name: str, found: object, ours: object) -> None:
-        if len(self.differences) < _TOLD:
-            self.differences.append(
-                f"{where}, query {query}, {feature}: {name} gives {found!r:.80}, ours {ours!r:.80}"
-            )
+                self.tell(f"{where}, query {wrong[0]}, {feature}", name, theirs[wrong[0]], mine[wrong[0]])
 
     def fill(self, ours: Any) -> None:
         """Count the cells of OURS that say something."""

@@ -17,6 +17,7 @@ WHAT_COUNTS = (
     "times: process CPU, one thread, a process for each, from columns in memory to columns in memory; the"
     " scan and the workers from Parquet; the median of {rounds} rounds, slow systems once"
 )
+_SUMS = "sums of doubles that are rounded as they go, equal to 1e-9"
 SAMPLED = "{name}: asked about one user in {share}, and its times multiplied by the share of the queries"
 
 
@@ -62,21 +63,7 @@ def _row(record: Record, ours: float | None) -> tuple[object, ...]:
 
 def equality(report: Report) -> Table:
     """Return how many cells were compared and equal."""
-    found = report.equality
-    rows: list[tuple[object, ...]] = [
-        (
-            name,
-            f"{cells - found.unequal[name]:,} of {cells:,}",
-            found.close[name] or None,
-            found.unequal[name] == 0,
-        )
-        for name, cells in found.cells.items()
-    ]
-    title = (
-        f"Cells equal to ours, of which {found.filled:,} are not null, zero or empty; close: sums of doubles"
-        " that are rounded as they go, equal to 1e-9"
-    )
-    return Table(title, ("compared with", "equal cells", "of them close", "all"), rows)
+    return told.equality(report.equality, _SUMS)
 
 
 def figures(report: Report) -> list[Table]:

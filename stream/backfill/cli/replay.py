@@ -27,7 +27,6 @@ from stream.backfill.cli.options import (
 )
 from stream.backfill.executors import executor
 from stream.engine import MODES
-from stream.sizes import parse_size
 
 
 def replay(
@@ -51,8 +50,8 @@ def replay(
     by, tables = executor(engine, mode), given.named(table)
     output.check_path(out)
     plans = [load_graph(one).compile() for one in graph]
-    options = job.Options(
-        tables, as_known, end, workers, None if memory is None else parse_size(memory), resume
+    options = job.Options.of(
+        tables, as_known=as_known, end=end, workers=workers, memory=memory, resume=resume
     )
     with steps() as progress:
         _, report = job.run(plans, events, queries, by, out=out, options=options, progress=progress)

@@ -16,7 +16,6 @@ from stream.backfill import given, job
 from stream.backfill.cli.options import Events, GraphOption, Memory, TableOption, Workers, steps
 from stream.backfill.executors import executor
 from stream.backfill.tabled import When, build
-from stream.sizes import parse_size
 
 
 def table(
@@ -47,8 +46,7 @@ def table(
     began = time.monotonic()
     by = executor(engine, "auto")
     when = When(tuple(parse_time(one) for one in at or ()), every, changing)
-    size = None if memory is None else parse_size(memory)
-    options = job.Options(given.named(table), workers=workers, memory=size)
+    options = job.Options.of(given.named(table), workers=workers, memory=memory)
     plan = load_graph(graph).compile()
     with steps() as progress:
         found = build(plan, events, out, when, by, options, name=name, progress=progress)

@@ -30,7 +30,6 @@ from stream.backfill.cli.options import (
 )
 from stream.backfill.executors import executor
 from stream.errors import BackfillError
-from stream.sizes import parse_size
 from stream.trainset.condition import conditions
 from stream.trainset.recipe import POPULARITY, ROW, Recipe
 
@@ -100,46 +99,53 @@ def training_set(
 ) -> None:
     """Make train, validation and test data from events."""
     from stream.trainset.make import make
-    from stream.trainset.preview import preview
 
     began = time.monotonic()
     by, tables = executor(engine, "auto"), given.named(table)
     graphs = [load_graph(one) for one in graph]
     recipe = Recipe(
-        at,
-        each,
-        conditions(where or (), at, _fields(graphs, at)),
-        before,
-        item,
-        label,
-        most,
-        negatives,
-        sample,
-        popular,
-        window,
-        catalogue,
-        seed,
-        _shares(split),
-        [parse_time(one) for one in cut or ()],
-        gap,
-        _lengths(length or ()),
-        side,
-        exact,
-        keep_unknown,
+        at=at,
+        each=each,
+        where=conditions(where or (), at, _fields(graphs, at)),
+        before=before,
+        item=item,
+        label=label,
+        most=most,
+        negatives=negatives,
+        sample=sample,
+        popular=popular,
+        window=window,
+        catalogue=catalogue,
+        seed=seed,
+        split=_shares(split),
+        cuts=[parse_time(one) for one in cut or ()],
+        gap=gap,
+        lengths=_lengths(length or ()),
+        side=side,
+        exact=exact,
+        keep_unknown=keep_unknown,
     )
-    size = None if memory is None else parse_size(memory)
-    options = job.Options(tables, as_known, end, workers, size, resume)
+    options = job.Options.of(
+        tables, as_known=as_known, end=end, workers=workers, memory=memory, resume=resume
+    )
     with steps() as progress:
         card = make([one.compile() for one in graphs], events, out, recipe, by, options, progress)
     if json:
         console.emit_json({**card.to_json(), "out": str(out)})
         return
+    _show(card, out)
+    console.say(f"done in {time.monotonic() - began:,.1f} s")
+
+
+def _show(card: Card, out: Path) -> None:
+    """Tell what is in OUT, and the first rows of it."""
+    from stream.trainset.preview import preview
+
     for line in _told(card, out):
         console.say(line)
     console.print_table("", ("", *card.parts), _parts(card))
     shown = preview(out / card.parts[next(iter(card.parts))].file, card)
     console.print_table(shown.title, shown.columns, shown.rows)
-    console.say(f"done in {time.monotonic() - began:,.1f} s")
 
 
 def _fields(graphs: Sequence[Graph], event: str) -> dict[str, Type]:
