@@ -4,7 +4,8 @@ DeployError
 ├── TaskError     (ValueError)   a task's folder is not what a task is, or its parts do not fit; .differences
 ├── BundleError   (ValueError)   a bundle or a blob is refused: a name, a size, a hash, a missing part
 ├── HistoryError  (ValueError)   a store of tasks, a version or a reference to one is not there or not whole
-└── RulesetError  (ValueError)   a ruleset or a device's profile is malformed or breaks one of its bounds
+├── RulesetError  (ValueError)   a ruleset or a device's profile is malformed or breaks one of its bounds
+└── WireError     (ValueError)   what service and device say to each other is malformed or breaks one of its bounds
 
 Every message is one line: what was expected, what was found, where, and the next step.
 """
@@ -37,3 +38,7 @@ class HistoryError(DeployError, ValueError):
 
 class RulesetError(DeployError, ValueError):
     """Say what is wrong with the rules of assignment or with a device's profile."""
+
+
+class WireError(DeployError, ValueError):
+    """Say what is wrong with a check, an answer or a report."""
