@@ -5,7 +5,7 @@ DeployError
 ├── BundleError   (ValueError)   a bundle or a blob is refused: a name, a size, a hash, a missing part
 ├── HistoryError  (ValueError)   a store of tasks, a version or a reference to one is not there or not whole
 ├── RulesetError  (ValueError)   a ruleset or a device's profile is malformed or breaks one of its bounds
-└── WireError     (ValueError)   what service and device say to each other is malformed or breaks one of its bounds
+└── WireError     (ValueError)   what service and device say to each other is malformed or beyond a bound
 
 Every message is one line: what was expected, what was found, where, and the next step.
 """
