@@ -1,12 +1,12 @@
-"""The course of one task's release: waiting, fetching, proving, ready, then active on trial, confirmed or taken back.
+"""The course of one task's release, from what the service wants to what runs.
 
-             Answered          Fetched           Proved          Quiet              Counted
-    (none) ----------> waiting ------> fetching -----> proving --------> ready ---> active, on trial ---> confirmed
-                          ^ Failed: network, refused |     | bad                        | bad
-                          +--------------------------+     +-> never again              +-> the one before
+    Answered           Fetched      Proved    Quiet               Counted
+    -------> waiting, fetching -> proving -> ready -> active, on trial -> confirmed
+               ^ Failed: network, refused | bad              | bad
+               +--------------------------+-> never again    +-> the one before
 
-A service that goes back to the one before is obeyed at once: it is still here, proved and confirmed. So is one
-that stops a task. Pure.
+A service that goes back to the one before is obeyed at once: it is still here, proved and confirmed. So is
+one that stops a task. Pure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from deploy.device.kept import MAX_BAD, Task, is_alike, mark
 from deploy.device.state import Turn, Work
-from deploy.device.words import Answered, Counted, Failed, Fetched, Fetch, Prove, Proved, Quiet, Run, Started
+from deploy.device.words import Answered, Counted, Failed, Fetch, Fetched, Prove, Proved, Quiet, Run, Started
 from deploy.wire.assignment import Assigned
 
 _FRESH = Task()
@@ -175,13 +175,14 @@ def started(turn: Turn, event: Started) -> None:
 
 def _tried(turn: Turn, name: str, task: Task, died: frozenset[str]) -> Task:
     """Count an end of the process in the examples of what comes next."""
-    if task.next is None or task.proved or mark(task.next) not in died:
+    tried = task.next
+    if tried is None or task.proved or mark(tried) not in died:
         return task
     if task.next_tries < turn.settings.most_tries:
         task = replace(task, next_tries=task.next_tries + 1)
     else:
-        turn.report(name, task.next, "failed", _DIED)
-        task = replace(task, next=None, next_tries=0, bad=_with(task.bad, task.next))
+        turn.report(name, tried, "failed", _DIED)
+        task = replace(task, next=None, next_tries=0, bad=_with(task.bad, tried))
     turn.keep(name, task)
     return task
 

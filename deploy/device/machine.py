@@ -1,8 +1,8 @@
-"""The device as a machine: a state, an event and a moment lead to another state and to what is to be done. Pure.
+"""The device as a machine: a state, an event and a moment lead to another state and to actions. Pure.
 
-1. `step` never changes the state that it is given, asks no clock and draws chance from the settings' seed alone.
-2. Its actions are done in their order; a Save first: what it holds is on the disk before anything else is done.
-   If it can not be saved nothing of the step is done, and the state before takes `Unsaved`.
+1. `step` never changes the state that it is given, asks no clock, and draws chance from the seed alone.
+2. Actions are done in their order; a Save comes first: what it holds is on the disk before anything else is
+   done. If it can not be saved nothing of the step is done, and the state before takes `Unsaved`.
 3. At any moment each task has a release that was proved here, or runs what the app has built in.
 4. The ruleset never goes back. 5. What is bad is never run again.
 """

@@ -32,7 +32,7 @@ class Work(Struct, frozen=True):
 
 
 class State(Struct):
-    """A device in one moment. Times are of a clock that only goes on; a step copies it and leaves it as it is."""
+    """A device in one moment; a step copies it and leaves it as it is. Times: ms of a clock that goes on."""
 
     kept: Kept
     works: dict[str, Work] = {}  # by task; never changed in place

@@ -1,6 +1,6 @@
 """What happens to a device (events), and what it is to do about it (actions). Pure data.
 
-Each of Check, Fetch, Prove and Send is answered by one event, later or at once; until then it is not asked again.
+Each of Check, Fetch, Prove and Send is answered by one event, at once or later; none is asked twice.
 """
 
 from __future__ import annotations

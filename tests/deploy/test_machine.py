@@ -1,4 +1,4 @@
-"""The device as a machine: what it asks, tries, runs and takes back, event by event, on a clock that a test moves."""
+"""The device as a machine: what it asks, tries, runs and takes back, event by event."""
 
 from __future__ import annotations
 
@@ -95,6 +95,7 @@ class Played:
 
     @property
     def task(self) -> Task:
+        """Return what is known of the one task."""
         return self.state.kept.tasks["rank"]
 
 
@@ -108,10 +109,12 @@ def fresh(**settings: Any) -> Played:
 
 
 def of(kind: type[Action], actions: Iterable[Action]) -> list[Any]:
+    """Return those of ACTIONS that are of KIND."""
     return [one for one in actions if isinstance(one, kind)]
 
 
 def reports(actions: Iterable[Action]) -> list[tuple[str, str]]:
+    """Return what ACTIONS tell the service."""
     return [(one.release, one.state) for one in of(Report, actions)]
 
 
@@ -119,9 +122,9 @@ def reports(actions: Iterable[Action]) -> list[tuple[str, str]]:
 
 
 def test_a_release_is_fetched_proved_run_and_confirmed() -> None:
+    """A release is fetched proved run and confirmed."""
     device = fresh()
-    saved, fetch = device.answer({"rank": A})
-    assert (saved.kept.ruleset, fetch) == (1, Fetch("rank", A))
+    assert device.answer({"rank": A}) == [Save(Kept(1)), Fetch("rank", A)]
     assert device.hear(Fetched("rank", A)) == [Save(device.state.kept), Prove("rank", A)]
     assert device.task.next == A
     found = device.hear(Proved("rank", A))
@@ -136,6 +139,7 @@ def test_a_release_is_fetched_proved_run_and_confirmed() -> None:
 
 
 def test_it_waits_for_a_quiet_moment_or_long_enough() -> None:
+    """It waits for a quiet moment or long enough."""
     for quiet in (True, False):
         device = fresh(patience_s=3_600)
         device.answer({"rank": A})
@@ -150,6 +154,7 @@ def test_it_waits_for_a_quiet_moment_or_long_enough() -> None:
 
 
 def test_the_one_before_stays_until_the_next_is_confirmed() -> None:
+    """The one before stays until the next is confirmed."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -163,6 +168,7 @@ def test_the_one_before_stays_until_the_next_is_confirmed() -> None:
     ("runs", "failures", "back"), [(3, 3, True), (20, 3, True), (1_000, 149, False), (1_000, 150, True)]
 )
 def test_failing_runs_take_a_release_back(runs: int, failures: int, back: bool) -> None:
+    """Failing runs take a release back."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -179,18 +185,21 @@ def test_failing_runs_take_a_release_back(runs: int, failures: int, back: bool) 
 
 
 def test_a_first_release_that_fails_leaves_what_the_app_has() -> None:
+    """A first release that fails leaves what the app has."""
     device = fresh()
     device.install(A)
     assert of(Run, device.hear(Counted("rank", "rank-a", 5, 5))) == [Run("rank", None)]
 
 
 def test_counts_of_another_release_say_nothing() -> None:
+    """Counts of another release say nothing."""
     device = fresh()
     device.install(A)
     assert device.hear(Counted("rank", "rank-b", 9, 9), Counted("other", "rank-a", 9, 9)) == []
 
 
 def test_a_service_that_goes_back_is_obeyed_at_once() -> None:
+    """A service that goes back is obeyed at once."""
     device = fresh(patience_s=3_600)
     device.settings = Settings("ann", patience_s=0)
     device.install(A)
@@ -203,6 +212,7 @@ def test_a_service_that_goes_back_is_obeyed_at_once() -> None:
 
 
 def test_a_kill_switch_stops_at_once_and_is_lifted() -> None:
+    """A kill switch stops at once and is lifted."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -214,6 +224,7 @@ def test_a_kill_switch_stops_at_once_and_is_lifted() -> None:
 
 
 def test_a_task_without_a_release_runs_what_the_app_has() -> None:
+    """A task without a release runs what the app has."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -222,6 +233,7 @@ def test_a_task_without_a_release_runs_what_the_app_has() -> None:
 
 
 def test_the_same_bytes_by_another_release_are_not_fetched() -> None:
+    """The same bytes by another release are not fetched."""
     device = fresh()
     device.install(A)
     again = Assigned("control", A.bundle, A.graph_id)
@@ -232,6 +244,7 @@ def test_the_same_bytes_by_another_release_are_not_fetched() -> None:
 
 
 def test_one_release_is_fetched_at_a_time() -> None:
+    """One release is fetched at a time."""
     device = fresh()
     assert of(Fetch, device.answer({"a": A, "b": B})) == [Fetch("a", A)]
     found = device.hear(Fetched("a", A))
@@ -245,6 +258,7 @@ def test_one_release_is_fetched_at_a_time() -> None:
 @pytest.mark.parametrize("moment", ["fetching", "proving"])
 @pytest.mark.parametrize("fault", ["network", "refused", "bad"])
 def test_a_fault_decides_whether_it_is_tried_again(moment: str, fault: Any) -> None:
+    """A fault decides whether it is tried again."""
     device = fresh()
     device.answer({"rank": A})
     told = []
@@ -263,6 +277,7 @@ def test_a_fault_decides_whether_it_is_tried_again(moment: str, fault: Any) -> N
 
 
 def test_what_can_not_be_run_is_taken_back_and_fetched_anew() -> None:
+    """What cannot be run is taken back and fetched anew."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -275,6 +290,7 @@ def test_what_can_not_be_run_is_taken_back_and_fetched_anew() -> None:
 
 
 def test_ends_of_the_process_in_a_trial_are_counted() -> None:
+    """Ends of the process in a trial are counted."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -291,6 +307,7 @@ def test_ends_of_the_process_in_a_trial_are_counted() -> None:
 
 
 def test_ends_of_the_process_in_a_proof_are_counted() -> None:
+    """Ends of the process in a proof are counted."""
     device = fresh()
     device.answer({"rank": A})
     device.hear(Fetched("rank", A))
@@ -303,6 +320,7 @@ def test_ends_of_the_process_in_a_proof_are_counted() -> None:
 
 
 def test_a_restart_goes_on_with_what_is_ready() -> None:
+    """A restart goes on with what is ready."""
     device = fresh(patience_s=3_600)
     device.answer({"rank": A})
     device.hear(Fetched("rank", A), Proved("rank", A))
@@ -314,6 +332,7 @@ def test_a_restart_goes_on_with_what_is_ready() -> None:
 
 
 def test_an_old_answer_is_not_believed() -> None:
+    """An old answer is not believed."""
     device = fresh()
     device.answer({"rank": A}, 5)
     found = device.answer({"rank": B}, 4)
@@ -324,6 +343,7 @@ def test_an_old_answer_is_not_believed() -> None:
 
 
 def test_an_expired_assignment_begins_nothing() -> None:
+    """An expired assignment begins nothing."""
     device = fresh(patience_s=3_600)
     device.answer({"rank": A})
     device.hear(Fetched("rank", A), Proved("rank", A), Network(online=False))
@@ -337,6 +357,7 @@ def test_an_expired_assignment_begins_nothing() -> None:
 
 
 def test_what_can_not_be_saved_is_not_done_but_stopping() -> None:
+    """What cannot be saved is not done but stopping."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -354,6 +375,7 @@ def test_what_can_not_be_saved_is_not_done_but_stopping() -> None:
 
 
 def test_what_comes_too_late_is_passed_over() -> None:
+    """What comes too late is passed over."""
     device = fresh()
     device.answer({"rank": A})
     device.answer({"rank": B}, 2)
@@ -385,6 +407,7 @@ def test_checks_are_spread_by_the_id_alone() -> None:
 
 
 def test_failed_checks_back_off_up_to_an_hour() -> None:
+    """Failed checks back off up to an hour."""
     device = fresh()
     waits = []
     for _ in range(200):
@@ -400,6 +423,7 @@ def test_failed_checks_back_off_up_to_an_hour() -> None:
 
 
 def test_a_service_may_ask_for_a_wait() -> None:
+    """A service may ask for a wait."""
     device = fresh()
     device.hear(Unanswered("busy", retry_after_s=600))
     device.hear(Hinted(0))
@@ -409,12 +433,14 @@ def test_a_service_may_ask_for_a_wait() -> None:
 
 
 def test_a_hint_brings_the_check_forward() -> None:
+    """A hint brings the check forward."""
     device = fresh()
     device.hear(Unchanged(), Hinted(60))
     assert device.now_ms <= device.state.due_ms <= device.now_ms + 60_000
 
 
 def test_without_a_network_nothing_is_asked_for_weeks() -> None:
+    """Without a network nothing is asked for weeks."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -428,6 +454,7 @@ def test_without_a_network_nothing_is_asked_for_weeks() -> None:
 
 
 def test_a_metered_network_is_for_checks_alone() -> None:
+    """A metered network is for checks alone."""
     for metered in (False, True):
         device = fresh(metered=metered)
         device.hear(Network(metered=True))
@@ -436,6 +463,7 @@ def test_a_metered_network_is_for_checks_alone() -> None:
 
 
 def test_a_clock_that_is_set_back_does_not_stop_it() -> None:
+    """A clock that is set back does not stop it."""
     device = fresh()
     device.hear(Unchanged())
     device.now_ms -= 400 * 24 * HOUR
@@ -443,6 +471,7 @@ def test_a_clock_that_is_set_back_does_not_stop_it() -> None:
 
 
 def test_reports_wait_for_each_other_and_are_tried_again() -> None:
+    """Reports wait for each other and are tried again."""
     device = fresh()
     device.hear(Unchanged())
     device.install(A)
@@ -461,6 +490,7 @@ def test_reports_wait_for_each_other_and_are_tried_again() -> None:
 
 
 def test_chance_is_even() -> None:
+    """Chance is even."""
     draws = [fraction(7, n) for n in range(4_000)]
     counts = [sum(k / 10 <= draw < (k + 1) / 10 for draw in draws) for k in range(10)]
     assert sum((count - 400) ** 2 / 400 for count in counts) < 27.9  # chi-square, 9 degrees, p = 0.001

@@ -16,6 +16,7 @@ from deploy.device.words import (
     Counted,
     Event,
     Failed,
+    Fault,
     Fetch,
     Fetched,
     Hinted,
@@ -40,7 +41,7 @@ pytestmark = pytest.mark.device
 
 RELEASES = [Assigned(f"r{n}", f"{n % 4:064x}", "0" * 64) for n in range(6)]  # some of the same bytes
 TASKS = ("one", "two")
-FAULTS = ("network", "refused", "bad")
+FAULTS: tuple[Fault, ...] = ("network", "refused", "bad")
 
 
 class Walk:
@@ -143,6 +144,7 @@ class Walk:
                 return chance.choice((Sent(), Sent(more=True), Unsent()))
 
     def failed(self, task: str, wanted: Assigned) -> Failed:
+        """Return that WANTED failed, in some way."""
         return Failed(task, wanted, self.chance.choice(FAULTS), "why")
 
     def answer(self) -> Answered:
@@ -181,6 +183,7 @@ class Walk:
 
 @pytest.mark.parametrize("seed", range(60))
 def test_a_walk_keeps_the_laws(seed: int) -> None:
+    """A walk keeps the laws."""
     walk = Walk(seed)
     for _ in range(150):
         walk.happen()
@@ -191,6 +194,7 @@ def test_a_walk_keeps_the_laws(seed: int) -> None:
 
 
 def test_the_same_seed_is_the_same_life() -> None:
+    """The same seed is the same life."""
     lives = []
     for _ in range(2):
         walk = Walk(7)
