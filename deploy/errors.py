@@ -6,7 +6,9 @@ DeployError
 ├── HistoryError  (ValueError)   a store of tasks, a version or a reference to one is not there or not whole
 ├── RulesetError  (ValueError)   a ruleset or a device's profile is malformed or breaks one of its bounds
 ├── ServiceError  (RuntimeError) the service refuses, or cannot, do what it is asked; .status, .retry_s
-└── WireError     (ValueError)   what service and device say to each other is malformed or beyond a bound
+├── WireError     (ValueError)   what service and device say to each other is malformed or beyond a bound
+├── TrustError    (ValueError)   a key, signature or signed metadata is not to be had or not to be believed
+└── InstallError  (RuntimeError) a device can not take a release, or not use its folder
 
 Every message is one line: what was expected, what was found, where, and the next step.
 """
@@ -51,3 +53,11 @@ class ServiceError(DeployError, RuntimeError):
 
 class WireError(DeployError, ValueError):
     """Say what is wrong with a check, an answer or a report."""
+
+
+class TrustError(DeployError, ValueError):
+    """Say what may not be believed, or could not be fetched to be judged."""
+
+
+class InstallError(DeployError, RuntimeError):
+    """Say why a device can not take a release, or not use its folder."""
