@@ -5,7 +5,7 @@ one that its publishers vouch for (`deploy.trust`). As in Uptane, section 5.4: t
 whom, the image repository says what is genuine.
 
 One manifest serves every device with the same answer, and is signed once; only a device with files of its
-own is named in it. The signature covers `SIGNED` and the canonical JSON, so that it is a word about nothing else.
+own is named in it. The signature covers `SIGNED` and the canonical JSON: it is a word about nothing else.
 """
 
 from __future__ import annotations
@@ -53,9 +53,8 @@ class AssignmentManifest(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.device is None and (own := [n for n, task in self.tasks.items() if task.exclusive]):
-            raise WireError(
-                f"assignment: expected exclusive files for one device, found {own[0]!r} for any; name the device"
-            )
+            found = f"found {own[0]!r} for any; name the device"
+            raise WireError(f"assignment: expected exclusive files for one device, {found}")
 
     @property
     def message(self) -> bytes:

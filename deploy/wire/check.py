@@ -1,13 +1,13 @@
 """The check: a device asks what it should run, and when to ask again.
 
-    GET /v1/check
-    Authorization: Bearer TOKEN           the fleet's, not the device's: no row is read for it
-    X-Headrace-Device: ID
-    X-Headrace-Profile: {"os":"ios"}      facts in one line of ASCII JSON
-    X-Headrace-Graphs: ID,ID              only where a device can not install graphs: those that it can run
-    If-None-Match: ETAG
+GET /v1/check
+Authorization: Bearer TOKEN           the fleet's, not the device's: no row is read for it
+X-Headrace-Device: ID
+X-Headrace-Profile: {"os":"ios"}      facts in one line of ASCII JSON
+X-Headrace-Graphs: ID,ID              only where a device can not install graphs: those that it can run
+If-None-Match: ETAG
 
-    200  ETag, body: Answer    304    401    429, 503 with Retry-After
+200  ETag, body: Answer    304    401    429, 503 with Retry-After
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What a device tells of its releases: states once as they are reached, and what it counted since the last report.
+"""What a device tells of its releases: states as they are reached, and what it counted since the last report.
 
-    POST /v1/reports    body: Reports    202, and each report is kept before the answer; 400, 401, 413, 429
+POST /v1/reports    body: Reports    202, and each report is kept before the answer; 400, 401, 413, 429
 
 A report has an id of its own: one that is sent twice counts once.
 """
@@ -40,7 +40,7 @@ class Counts(Struct, frozen=True, forbid_unknown_fields=True):
     failures: Count = 0  # runs that raised or gave no answer
     crashes: Count = 0  # ends of the process without a word
     latency: Annotated[tuple[Count, ...], Meta(max_length=LATENCY_BINS)] = ()  # of runs, by bin
-    counters: Annotated[dict[CounterName, Count], Meta(max_length=MAX_COUNTERS)] = {}  # such as shown, clicked
+    counters: Annotated[dict[CounterName, Count], Meta(max_length=MAX_COUNTERS)] = {}  # such as clicked
     drift: Annotated[dict[FeatureName, Bins], Meta(max_length=MAX_DRIFT)] = {}  # values by the bundle's bins
 
 
@@ -70,4 +70,4 @@ class Reports(Struct, frozen=True, forbid_unknown_fields=True):
     @staticmethod
     def from_json(content: bytes) -> Reports:
         """Return the reports in CONTENT; raise WireError if they are none."""
-        return canonical.decode(content, Reports, "reports", MAX_BODY, WireError, "send a smaller or valid batch")
+        return canonical.decode(content, Reports, "reports", MAX_BODY, WireError, "correct the batch")
