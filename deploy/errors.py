@@ -5,16 +5,12 @@ DeployError
 ├── BundleError   (ValueError)   a bundle or a blob is refused: a name, a size, a hash, a missing part
 ├── HistoryError  (ValueError)   a store of tasks, a version or a reference to one is not there or not whole
 ├── RulesetError  (ValueError)   a ruleset or a device's profile is malformed or breaks one of its bounds
-<<<<<<< HEAD
-├── WireError     (ValueError)   what service and device say to each other is malformed or breaks one of its bounds
-└── GateError     (ValueError)   a gates' policy is malformed or contradicts itself
-=======
 ├── ServiceError  (RuntimeError) the service refuses, or cannot, do what it is asked; .status, .retry_s
 ├── WireError     (ValueError)   what service and device say to each other is malformed or beyond a bound
 ├── TrustError    (ValueError)   a key, signature or signed metadata is not to be had or not to be believed
 ├── InstallError  (RuntimeError) a device can not take a release, or not use its folder
+├── GateError     (ValueError)   a policy of gates is malformed or contradicts itself
 └── NetworkError  (OSError)      the service is not reached, cuts off, is too slow or busy
->>>>>>> main
 
 Every message is one line: what was expected, what was found, where, and the next step.
 """
@@ -61,10 +57,10 @@ class WireError(DeployError, ValueError):
     """Say what is wrong with a check, an answer or a report."""
 
 
-<<<<<<< HEAD
 class GateError(DeployError, ValueError):
     """Say what is wrong with a policy of gates."""
-=======
+
+
 class TrustError(DeployError, ValueError):
     """Say what may not be believed, or could not be fetched to be judged."""
 
@@ -79,4 +75,3 @@ class NetworkError(DeployError, OSError):
     def __init__(self, message: str, retry_after_s: int = 0) -> None:
         self.retry_after_s = retry_after_s
         super().__init__(message)
->>>>>>> main
