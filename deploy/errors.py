@@ -4,7 +4,10 @@ DeployError
 ├── TaskError     (ValueError)   a task's folder is not what a task is, or its parts do not fit; .differences
 ├── BundleError   (ValueError)   a bundle or a blob is refused: a name, a size, a hash, a missing part
 ├── HistoryError  (ValueError)   a store of tasks, a version or a reference to one is not there or not whole
-└── RulesetError  (ValueError)   a ruleset or a device's profile is malformed or breaks one of its bounds
+├── RulesetError  (ValueError)   a ruleset or a device's profile is malformed or breaks one of its bounds
+├── WireError     (ValueError)   what service and device say to each other is malformed or beyond a bound
+├── TrustError    (ValueError)   a key, signature or signed metadata is not to be had or not to be believed
+└── InstallError  (RuntimeError) a device can not take a release, or not use its folder
 
 Every message is one line: what was expected, what was found, where, and the next step.
 """
@@ -37,3 +40,15 @@ class HistoryError(DeployError, ValueError):
 
 class RulesetError(DeployError, ValueError):
     """Say what is wrong with the rules of assignment or with a device's profile."""
+
+
+class WireError(DeployError, ValueError):
+    """Say what is wrong with a check, an answer or a report."""
+
+
+class TrustError(DeployError, ValueError):
+    """Say what may not be believed, or could not be fetched to be judged."""
+
+
+class InstallError(DeployError, RuntimeError):
+    """Say why a device can not take a release, or not use its folder."""

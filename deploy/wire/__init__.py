@@ -1,0 +1,1 @@
+"""What service and device say to each other, as bytes and as frozen structs. Pure."""
