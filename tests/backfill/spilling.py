@@ -1,7 +1,7 @@
 """What spilling costs, and what memory a run takes: python spilling.py EVENTS MEMORY [KEYS [KEY]].
 
-Writes so many synthetic events of so many keys in the column KEY, replays them over columns within MEMORY, and
-prints microseconds of process CPU and the largest memory that the process had, as JSON.
+Writes so many synthetic events of so many keys in the column KEY, replays them over columns within MEMORY,
+and prints microseconds of process CPU and the largest memory that the process had, as JSON.
 """
 
 from __future__ import annotations
