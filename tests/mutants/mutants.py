@@ -402,7 +402,7 @@ MUTANTS = [
     Mutant("stream/trainset/catalogue.py", 'wanted = items * width + np.searchsorted(times, before, "left")', 'wanted = items * width + np.searchsorted(times, before, "right")', "a value of the catalogue one ms early"),
     Mutant("stream/trainset/padding.py", 'first = ends - kept if side == "right" else ends - length', 'first = ends - counts if side == "right" else ends - length', "the oldest entries of a list that is cut"),
     Mutant("stream/trainset/padding.py", "if np.abs(whole).max(initial=0) <= _EXACT:", "if True:", "a long decimal rounded twice"),
-    Mutant("stream/backfill/known.py", "kept = np.flatnonzero(~again)", "kept = np.arange(len(ids))", "an event that came again asks again"),
+    Mutant("stream/backfill/known.py", "kept = rows if again is None else rows[~again]", "kept = rows", "an event that came again asks again"),
     Mutant("stream/backfill/tabled.py", "found |= set(range(first - first % step + step, last + 1, step))", "found |= set(range(first - first % step + step, last + step + 1, step))", "a moment behind the last event"),
     Mutant("stream/backfill/tabled.py", "        if not mine or mine[-1][1] != row:\n", "        if not mine:\n", "a value of a table never changes"),
     Mutant("stream/backfill/instants.py", '"right" if graph.include_now else "left"', '"left"', "an event at the moment is not seen with include_now"),
