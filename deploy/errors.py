@@ -8,7 +8,8 @@ DeployError
 ├── ServiceError  (RuntimeError) the service refuses, or cannot, do what it is asked; .status, .retry_s
 ├── WireError     (ValueError)   what service and device say to each other is malformed or beyond a bound
 ├── TrustError    (ValueError)   a key, signature or signed metadata is not to be had or not to be believed
-└── InstallError  (RuntimeError) a device can not take a release, or not use its folder
+├── InstallError  (RuntimeError) a device can not take a release, or not use its folder
+└── NetworkError  (OSError)      the service is not reached, cuts off, is too slow or busy
 
 Every message is one line: what was expected, what was found, where, and the next step.
 """
@@ -61,3 +62,11 @@ class TrustError(DeployError, ValueError):
 
 class InstallError(DeployError, RuntimeError):
     """Say why a device can not take a release, or not use its folder."""
+
+
+class NetworkError(DeployError, OSError):
+    """Say how the service failed to answer; `retry_after_s`: how long it asks to be left alone."""
+
+    def __init__(self, message: str, retry_after_s: int = 0) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
