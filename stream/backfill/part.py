@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from stream.backfill.history import Rows
 
@@ -71,6 +71,16 @@ class Counts:
     duplicate: int | None = 0
     quarantined: int | None = 0
     unparsable: Counter[str] = field(default_factory=Counter)  # by EVENT.FIELD
+
+    def to_json(self) -> list[Any]:
+        """Return what `from_json` takes."""
+        return [self.duplicate, self.quarantined, dict(self.unparsable)]
+
+    @classmethod
+    def from_json(cls, form: Sequence[Any]) -> Self:
+        """Return what `to_json` gave."""
+        duplicate, quarantined, unparsable = form
+        return cls(duplicate, quarantined, Counter(unparsable))
 
     def add(self, other: Counts) -> None:
         """Count what OTHER counts too."""

@@ -48,10 +48,6 @@ class Run:
         self._source = intake.opened(events, whole=budget.is_free)
         given = Given(options.as_known, rows, options.end)
         self._keyed = [Keyed(group, self._source, self.asked, by, given, budget) for group in _by_key(plans)]
-        if options.resume and not all(keyed.splits for keyed in self._keyed):
-            raise BackfillError(
-                "expected graphs under the key user_id to resume, found another key; run it without"
-            )
         self._plans, self._progress = plans, progress
 
     def table(self) -> pa.Table:

@@ -178,6 +178,12 @@ def test_a_quiet_moment_is_waited_for(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- bad input
 
 
+def other_bytes(shelf: Shelf) -> None:
+    """Offer a release, and other bytes in its model's place."""
+    shelf.assign(3, rank=shelf.release("second", noise(2, 20_000)))
+    shelf.contents[BLOBS + entry(noise(2, 20_000)).sha256] = noise(9, 20_000)
+
+
 Lie = Callable[[Shelf], Any]
 LIES: dict[str, Lie] = {
     "an old ruleset": lambda shelf: shelf.assign(1, rank=shelf.release("second", noise(2, 20_000))),
@@ -189,14 +195,8 @@ LIES: dict[str, Lie] = {
     "another task's bundle": lambda shelf: shelf.assign(
         3, rank=shelf.release("second", noise(2, 9_000), "ads")
     ),
-    "other bytes": lambda shelf: other_bytes(shelf),
+    "other bytes": other_bytes,
 }
-
-
-def other_bytes(shelf: Shelf) -> None:
-    """Offer a release, and other bytes in its model's place."""
-    shelf.assign(3, rank=shelf.release("second", noise(2, 20_000)))
-    shelf.contents[BLOBS + entry(noise(2, 20_000)).sha256] = noise(9, 20_000)
 
 
 class Raw:

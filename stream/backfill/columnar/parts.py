@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
 
 from featuregraph import FeatureOverflowError, Plan
+from featuregraph.arrays.column import Column, Words
 from featuregraph.types import ListType, RecordType
 from stream.backfill.columnar.arrow import arrays_of
-from stream.backfill.columnar.events import Events, known_events
+from stream.backfill.columnar.events import known_events
 from stream.backfill.columnar.fields import Fields
 from stream.backfill.columnar.labels import settled
 from stream.backfill.columnar.nested import Nested, Values
 from stream.backfill.columnar.queries import of_table
 from stream.backfill.columnar.replay import answered, asks_for_seq
 from stream.backfill.columnar.source import Flat
+from stream.backfill.columnar.unparsable import unparsable
 from stream.backfill.part import Answers, Counts, Part
 from stream.errors import BackfillError
 
@@ -40,7 +41,8 @@ def answer(plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> 
     for plan, values in zip(plans, found, strict=True):
         _check_overflow(plan, values, part)
     features = [_table(plan, values) for plan, values in zip(plans, found, strict=True)]
-    return Answers(features, Counts(events.duplicate, 0, _unparsable(plans, source, events, fields)))
+    names = Column(events.name, None, Words(events.names))
+    return Answers(features, Counts(events.duplicate, 0, unparsable(plans, source, names, fields.read)))
 
 
 def _check_overflow(plan: Plan, values: Mapping[str, Values], part: Part) -> None:
@@ -80,19 +82,3 @@ def _columns(plan: Plan, values: dict[str, Values]) -> dict[str, pa.ChunkedArray
         else:
             columns[name] = arrays_of(node.type, found, per_candidate=node.per_candidate)
     return columns
-
-
-def _unparsable(plans: Sequence[Plan], source: Flat, events: Events, fields: Fields) -> Counter[str]:
-    """Count the values that are not of their declared type (SEMANTICS 2.2), by EVENT.FIELD."""
-    counts: Counter[str] = Counter()
-    for plan in plans:
-        for event, declared in plan.graph.events.items():
-            if event not in events.names:
-                continue
-            for name, type in declared.items():
-                if source.is_sound(name, type):
-                    continue
-                bad = fields.read(name, type).bad
-                if bad is not None and (n := int((bad & (events.name == events.names.index(event))).sum())):
-                    counts[f"{event}.{name}"] += n
-    return counts
