@@ -47,7 +47,7 @@ def test_the_first_failure_in_order_is_raised(threads: int) -> None:
             raise ValueError(number)
         return number
 
-    found = []
+    found: list[int] = []
     with pytest.raises(ValueError, match=r"^5$"):
         found.extend(in_order(work, range(1_000), threads))
     assert found == list(range(5))
