@@ -53,9 +53,8 @@ def test_evidence_beyond_a_bound_is_the_exact_ratio(most: int) -> None:
     """It equals, to a hair and from below, the mixed likelihood ratio in fractions."""
     shares = [most << i for i in range(1, 20) if most << i < MILLION] or [(most + MILLION) // 2]
     for n, x in ((0, 0), (1, 1), (50, 3), (400, 0), (400, 200)):
-        ratio = sum(
-            Fraction(p, most) ** x * Fraction(MILLION - p, MILLION - most) ** (n - x) for p in shares
-        ) / len(shares)
+        ratios = (Fraction(p, most) ** x * Fraction(MILLION - p, MILLION - most) ** (n - x) for p in shares)
+        ratio = sum(ratios, start=Fraction(0)) / len(shares)
         exact = log(ratio.numerator) - log(ratio.denominator)
         assert exact - 2e-5 < beyond(n, x, most) <= exact
 
