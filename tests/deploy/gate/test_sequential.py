@@ -125,5 +125,5 @@ def test_who_has_not_had_its_time_counts_in_favour() -> None:
 def test_evidence_grows_without_bound_where_the_release_is_worse() -> None:
     """5 % against 0.5 %: at hundreds of devices beyond any doubt."""
     assert against(500, 25, 2_000, 10) > 8
-    assert against(1_000, 50, 1_000, 5) > 15
+    assert against(1_000, 50, 4_000, 20) > 30
     assert beyond(500, 25, 10_000) > 15
