@@ -87,6 +87,15 @@ COMMANDS: tuple[Command, ...] = (
     ),
     _row(TASK, "task export", "deploy.cli.task:export", "Write a version's bundle as one file."),
     _row(
+        TASK,
+        "simulate gates",
+        "deploy.cli.simulate:gates",
+        "Put releases by the thousand before the gates.",
+    ),
+    _row(
+        TASK, "simulate estimate", "deploy.cli.simulate:estimate", "Estimate how a release reaches a fleet."
+    ),
+    _row(
         BENCH,
         "bench device",
         "headrace.bench.cli:device",
@@ -104,6 +113,7 @@ COMMANDS: tuple[Command, ...] = (
 GROUPS: dict[str, str] = {
     "log": "Look into, fill, check and empty a device log.",
     "task": "Look into the history of tasks and into their bundles.",
+    "simulate": "Releases and fleets that are not there.",
     "bench": "Measure on this machine; ratios come from one run.",
 }
 
