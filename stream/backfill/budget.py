@@ -55,7 +55,14 @@ class Budget:
         return [*found, range(start, len(sizes))]
 
 
-def budget_of(memory: int | None, workers: int, swell: int, *, resumed: bool = False) -> Budget:
+def room_of(memory: int, processes: int = 1) -> int:
+    """Return how many bytes of MEMORY are left to so many PROCESSES, once they are there; 0: none."""
+    return max(0, memory - processes * BASE)
+
+
+def budget_of(
+    memory: int | None, workers: int, swell: int, *, resumed: bool = False, held: int = 0
+) -> Budget:
     """Return the budget of a run.
 
     Args:
@@ -63,6 +70,7 @@ def budget_of(memory: int | None, workers: int, swell: int, *, resumed: bool = F
         workers: how many processes compute; 1: the run's own.
         swell: bytes that an executor takes for each byte of a part.
         resumed: whether the run goes on where another one was cut: then it has several parts.
+        held: bytes of queries, which stay in memory.
 
     Raises:
         BackfillError: there are no workers, or no memory for them.
@@ -73,11 +81,12 @@ def budget_of(memory: int | None, workers: int, swell: int, *, resumed: bool = F
     if memory is None:
         return Budget(workers, None, least=ways)
     processes = workers if workers == 1 else workers + 1
-    least = processes * (BASE + LEAST)
+    least = processes * (BASE + LEAST) + held
     if memory < least:
+        asked = f" and {-(-held // MIB)}MiB of queries" if held else ""
         raise BackfillError(
-            f"expected a memory of at least {-(-least // MIB)}MiB for {processes} processes, found"
+            f"expected a memory of at least {-(-least // MIB)}MiB for {processes} processes{asked}, found"
             f" {memory // MIB}MiB; give more, or fewer workers"
         )
-    room = memory - processes * BASE
+    room = room_of(memory, processes) - held
     return Budget(workers, max(MIB, room // workers // (1 + swell)), max(MIB, room // 8), ways)
