@@ -75,8 +75,8 @@ def history(
     found, whole = held(batches, most)
     if not whole:
         raise BackfillError(
-            f"expected the events {', '.join(sorted(names))} in {(most or 0) / 2**20:.1f} MiB, found more after"
-            f" {read.events:,} of the {source.rows or 'many'} events; give more memory, or other events"
+            f"expected the events {', '.join(sorted(names))} in {(most or 0) / 2**20:.1f} MiB, found more"
+            f" after {read.events:,} of the {source.rows or 'many'} events; give more memory, or other events"
         )
     columns = Flat(tables_of(found))
     owners = Keys([columns.read(name, IDENTIFIER).column for name in key])
