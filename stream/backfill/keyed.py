@@ -49,8 +49,8 @@ class Keyed:
         """
         batches = self.read.counted(self._source.read(self._needs), has_read)
         first: list[pa.RecordBatch] = []
-        if self._budget.least == 1:
-            first, whole = held(batches, self._budget.part)
+        if (most := self._budget.whole) != 0:
+            first, whole = held(batches, most)
             if whole:
                 return _sliced(self._at_once(first, has_answered), self._asked.table.num_rows)
         return self._by_bucket(corner(), first, batches, has_answered)
@@ -58,7 +58,7 @@ class Keyed:
     def _at_once(self, batches: list[pa.RecordBatch], done: Done) -> Sequence[pa.Table]:
         places = np.arange(self._asked.table.num_rows)
         part = Part(self._source.name, tables_of(batches), self._asked.table, places, self._known)
-        answers = self._by.answer(self.plans, part, done)
+        answers = self._by.answer(self.plans, part, done, threads=self._budget.workers)
         self.counts = answers.counts
         return answers.features
 
