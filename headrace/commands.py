@@ -120,6 +120,12 @@ EXTRAS: dict[str, str] = {
     "faust": "kafka",
     "aiokafka": "kafka",
     "rocksdict": "kafka",
+    "alembic": "service",
+    "pg8000": "service",
+    "prometheus_client": "service",
+    "sqlalchemy": "service",
+    "starlette": "service",
+    "uvicorn": "service",
 }
 
 

@@ -8,6 +8,12 @@ X-Headrace-Graphs: ID,ID              only where a device can not install graphs
 If-None-Match: ETAG
 
 200  ETag, body: Answer    304    401    429, 503 with Retry-After
+
+That something changed is hinted, on a line held open or on the answers of the app's own service, never said:
+
+GET /v1/hints                         event: hint, data: {"ruleset":N,"jitter_s":S}
+X-Headrace-Ruleset: N                 a device's, to its app's service: the ruleset of its last answer
+X-Headrace-Hint: N;jitter=S           the answer's, where a newer one is in force: check within S seconds
 """
 
 from __future__ import annotations
@@ -22,6 +28,7 @@ from deploy.wire.assignment import MAX_ASSIGNMENT, SignedAssignment
 
 CHECK: Final = "/v1/check"
 REPORTS: Final = "/v1/reports"
+HINTS: Final = "/v1/hints"
 METADATA: Final = "/v1/tuf/metadata/"
 TARGETS: Final = "/v1/tuf/targets/"
 BLOBS: Final = "/v1/blobs/"  # + SHA256, with Range
@@ -30,6 +37,8 @@ DELTAS: Final = "/v1/deltas/"  # + SHA256 of the old content + "/" + SHA256 of t
 DEVICE: Final = "x-headrace-device"
 PROFILE: Final = "x-headrace-profile"
 GRAPHS: Final = "x-headrace-graphs"
+RULESET: Final = "x-headrace-ruleset"
+HINT: Final = "x-headrace-hint"
 MAX_PROFILE: Final = 4 << 10  # bytes of the header
 
 

@@ -53,7 +53,8 @@ def hash_keys(columns: Sequence[pa.Array | pa.ChunkedArray]) -> Hashes:
     """Return the hash of each key.
 
     Args:
-        columns: the columns of the key, text or dictionaries of text, all of one length.
+        columns: the columns of the key, text or dictionaries of text, or int64 without nulls, which are
+            hashed as their 8 bytes; all of one length.
 
     Returns:
         uint64, shape (rows,).
@@ -73,6 +74,9 @@ def _hash_column(column: Any, seeds: Hashes, *, alike: bool) -> Hashes:
 
     if isinstance(column, pa.ChunkedArray):
         column = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    if pa.types.is_int64(column.type):
+        with np.errstate(over="ignore"):
+            return _xxh64(column.to_numpy().astype("<i8").view(np.uint8).reshape(-1, _WORD), seeds)
     if not isinstance(column, pa.DictionaryArray):
         column = column.dictionary_encode()
     known = np.asarray(column.is_valid())

@@ -1,7 +1,8 @@
 """A run that does not fit the memory, or that several processes share: bucket by bucket.
 
 events  -> held, while they fit and one process does it
-        -> else spilled to a file per bucket (stream.backfill.spill)
+        -> else settled, where buckets of the key do not hold what decides it (stream.backfill.settling)
+        -> and spilled to a file per bucket (stream.backfill.spill)
 buckets -> neighbours joined to parts that fit -> answers of each part, in any order, by any process
 answers -> merged in the order of the queries
 """
@@ -22,24 +23,14 @@ from featuregraph import Plan
 from stream.backfill.asked import Asked
 from stream.backfill.bucket import buckets_of, hash_keys
 from stream.backfill.budget import Budget
+from stream.backfill.needs import USER
 from stream.backfill.part import Counts, Executor, Given
 from stream.backfill.pieces import counts_in
-from stream.backfill.spill import Spill, Spilled
+from stream.backfill.settling import Settling
+from stream.backfill.spill import Spill, Spilled, by_key
 from stream.backfill.work import Unit, Work, compute_all
 
 Done = Callable[[int], object]
-
-
-def held(batches: Iterator[pa.RecordBatch], most: int | None) -> tuple[list[pa.RecordBatch], bool]:
-    """Return the first of BATCHES, of at most MOST bytes and one more, and whether these are all."""
-    found: list[pa.RecordBatch] = []
-    size = 0
-    for batch in batches:
-        found.append(batch)
-        size += batch.nbytes
-        if most is not None and size > most:
-            return found, False
-    return found, True
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +64,17 @@ def spill(
     first: list[pa.RecordBatch],
     rest: Iterator[pa.RecordBatch],
     folder: Path,
-    key: Sequence[str],
+    plans: Sequence[Plan],
     budget: Budget,
     share: Callable[[], float | None],
-) -> Buckets:
-    """Bring events to FOLDER.
+) -> tuple[Buckets, Counts]:
+    """Bring events to FOLDER; return where they are, and what became of those that were left out.
 
     Args:
         first: those that are held already; it is emptied.
         rest: those to come.
         folder: where their files go.
-        key: the columns of the key.
+        plans: who read them; all of one key.
         budget: what may be held.
         share: tells which share of all events has been read, None where nothing tells.
     """
@@ -92,8 +83,11 @@ def spill(
     part = share()
     size = sum(batch.nbytes for batch in first)
     count = budget.buckets(size / part if part else None)
-    spilled = Spill(folder, key, count, budget.chunk).take(chain(_drained(first), rest))
-    return Buckets(spilled, budget.parts(spilled.sizes))
+    key, settling = plans[0].graph.key_columns, Settling(folder, plans, count, budget)
+    batches = chain(_drained(first), rest)
+    given = batches if key == (USER,) else settling.settled(batches)
+    spilled = Spill(folder, by_key(key), count, budget.chunk).take(given)
+    return Buckets(spilled, budget.parts(spilled.sizes)), settling.counts
 
 
 def _drained(batches: list[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -14,10 +14,10 @@ from stream.backfill import bucketed, output
 from stream.backfill.asked import Asked
 from stream.backfill.budget import Budget
 from stream.backfill.intake import Source
-from stream.backfill.needs import USER, needs_of
+from stream.backfill.needs import needs_of
 from stream.backfill.part import Counts, Executor, Given, Part
 from stream.backfill.pieces import merged
-from stream.backfill.reading import Read, tables_of
+from stream.backfill.reading import Read, held, tables_of
 from stream.backfill.workplace import Corner
 
 Done = Callable[[int], object]
@@ -36,15 +36,6 @@ class Keyed:
         self._needs = needs_of(plans, asked.times, as_known=asked.known)
 
     @property
-    def splits(self) -> bool:
-        """Tell whether events can be split by key.
-
-        Under another key than user_id a seq given on arrival counts a user's events of all keys, and no two
-        of them may have one position (SEMANTICS 1.2).
-        """
-        return self._needs.key == (USER,)
-
-    @property
     def end(self) -> int | None:
         """Return the last ms that counts as known (9.3)."""
         return self.read.last_ms if self._given.end is None else self._given.end
@@ -58,8 +49,8 @@ class Keyed:
         """
         batches = self.read.counted(self._source.read(self._needs), has_read)
         first: list[pa.RecordBatch] = []
-        if not self.splits or self._budget.least == 1:
-            first, whole = bucketed.held(batches, self._budget.part if self.splits else None)
+        if (most := self._budget.whole) != 0:
+            first, whole = held(batches, most)
             if whole:
                 return _sliced(self._at_once(first, has_answered), self._asked.table.num_rows)
         return self._by_bucket(corner(), first, batches, has_answered)
@@ -67,7 +58,7 @@ class Keyed:
     def _at_once(self, batches: list[pa.RecordBatch], done: Done) -> Sequence[pa.Table]:
         places = np.arange(self._asked.table.num_rows)
         part = Part(self._source.name, tables_of(batches), self._asked.table, places, self._known)
-        answers = self._by.answer(self.plans, part, done)
+        answers = self._by.answer(self.plans, part, done, threads=self._budget.workers)
         self.counts = answers.counts
         return answers.features
 
@@ -81,10 +72,14 @@ class Keyed:
         if corner.started is not None:
             buckets = bucketed.Buckets.from_json(corner.folder, corner.started["buckets"])
             self.read = Read(**corner.started["read"])
+            left_out = Counts.from_json(corner.started["left_out"])
         else:
-            buckets = bucketed.spill(first, rest, corner.folder, self._needs.key, self._budget, self._share)
-            corner.note({"buckets": buckets.to_json(), "read": asdict(self.read)})
+            plans, budget = self.plans, self._budget
+            buckets, left_out = bucketed.spill(first, rest, corner.folder, plans, budget, self._share)
+            done_so_far = {"read": asdict(self.read), "left_out": left_out.to_json()}
+            corner.note({"buckets": buckets.to_json(), **done_so_far})
         pieces, self.counts = self._pieces(buckets, done)
+        self.counts.add(left_out)
         schemas = [output.feature_table(plan.graph, []).schema for plan in self.plans]
         return merged(pieces, self._asked.table.num_rows, output.ROWS_PER_GROUP, schemas)
 

@@ -11,10 +11,13 @@ import numpy as np
 from featuregraph.arrays.column import Array, Column
 from featuregraph.types import IDENTIFIER, INT64, TIMESTAMP, Type
 from stream.backfill import intake
-from stream.backfill.columnar.order import group_starts, sorted_order
+from stream.backfill.columnar.duplicates import duplicates
+from stream.backfill.columnar.keys import Keys
+from stream.backfill.columnar.order import sorted_order
 from stream.backfill.columnar.source import Flat
 from stream.backfill.needs import Needs, Span
-from stream.backfill.reading import Read, tables_of
+from stream.backfill.reading import Read, held, tables_of
+from stream.errors import BackfillError
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,36 +59,34 @@ def history(
     key: Sequence[str],
     fields: Collection[str],
     progress: Callable[[int, int | None], object],
+    most: int | None = None,
 ) -> History:
     """Return the events of NAMES that have a KEY, with FIELDS.
 
+    most: bytes that they may take; None: any.
+
     Raises:
-        EventError, StreamError: an event is refused, or the file cannot be read.
+        EventError, StreamError: an event is refused, the file cannot be read, or they take more.
     """
     source = intake.opened(events)
     needs = Needs(tuple(key), frozenset(fields), frozenset(), {name: Span() for name in names}, known=False)
     read = Read()
     batches = read.counted(source.read(needs), lambda n: progress(n, source.rows))
-    columns = Flat(tables_of(batches))
-    owners = [columns.read(name, IDENTIFIER).column for name in key]
+    found, whole = held(batches, most)
+    if not whole:
+        raise BackfillError(
+            f"expected the events {', '.join(sorted(names))} in {(most or 0) / 2**20:.1f} MiB, found more"
+            f" after {read.events:,} of the {source.rows or 'many'} events; give more memory, or other events"
+        )
+    columns = Flat(tables_of(found))
+    owners = Keys([columns.read(name, IDENTIFIER).column for name in key])
     ids, name = (columns.read(one, IDENTIFIER).column for one in ("event_id", "event"))
     ts, seq = columns.read("ts_ms", TIMESTAMP).column.values, columns.read("seq", INT64).column
-    again = _again(owners, ids)
-    kept = np.flatnonzero(~again)
+    rows = np.arange(len(ts))
+    again = duplicates(owners.number, ids, rows)
+    kept = rows if again is None else rows[~again]
     words, code = name.words or (), name.values
     wanted = kept[np.isin(code[kept], [place for place, word in enumerate(words) if word in names])]
     seqs = seq.values if seq.known is None else np.where(seq.known, seq.values, 0)
     order = sorted_order([ts[wanted], seqs[wanted]], len(wanted))
-    return History(columns, read, int(again.sum()), ts, words, code, wanted[order])
-
-
-def _again(owners: Sequence[Column], ids: Column) -> Array:
-    """Return which events have an event_id that an earlier one of their key has (SEMANTICS 1.3)."""
-    found = np.zeros(len(ids), np.bool_)
-    rows = np.arange(len(ids)) if ids.known is None else np.flatnonzero(ids.known)
-    if len(rows):
-        columns = [*(owner.values[rows] for owner in owners), ids.values[rows]]
-        order = sorted_order(columns, len(rows))
-        found[rows[order]] = True
-        found[rows[order[group_starts([column[order] for column in columns])]]] = False
-    return found
+    return History(columns, read, len(rows) - len(kept), ts, words, code, wanted[order])

@@ -77,8 +77,10 @@ class Needs:
 
     def is_silent(self, seqs: Seqs) -> bool:
         """Tell whether events without an event_id that nobody sees can be left out of a source with SEQS."""
-        # Where none has a seq, what is left out only moves up those behind it: the field seq alone can tell.
-        return seqs is Seqs.ALL or (seqs is Seqs.NONE and "seq" not in self.fields)
+        # Where none has a seq, what is left out only moves up those behind it in its user's order: that the
+        # field seq can tell, and under a key of several users the order of their events of one time.
+        moves = "seq" in self.fields or USER not in self.key
+        return seqs is Seqs.ALL or (seqs is Seqs.NONE and not moves)
 
 
 def needs_of(plans: Sequence[Plan], times: tuple[int, int] | None, *, as_known: bool) -> Needs:

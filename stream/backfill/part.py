@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from stream.backfill.history import Rows
 
@@ -72,6 +72,16 @@ class Counts:
     quarantined: int | None = 0
     unparsable: Counter[str] = field(default_factory=Counter)  # by EVENT.FIELD
 
+    def to_json(self) -> list[Any]:
+        """Return what `from_json` takes."""
+        return [self.duplicate, self.quarantined, dict(self.unparsable)]
+
+    @classmethod
+    def from_json(cls, form: Sequence[Any]) -> Self:
+        """Return what `to_json` gave."""
+        duplicate, quarantined, unparsable = form
+        return cls(duplicate, quarantined, Counter(unparsable))
+
     def add(self, other: Counts) -> None:
         """Count what OTHER counts too."""
         self.duplicate = _sum(self.duplicate, other.duplicate)
@@ -104,11 +114,18 @@ class Executor(Protocol):
         """Return how many bytes of memory it takes for each byte of a part's flat events, about."""
         ...
 
+    @property
+    def has_threads(self) -> bool:
+        """Tell whether several threads compute a part sooner than one."""
+        ...
+
     def check(self, plan: Plan) -> None:
         """Raise CompileError if it does not compute PLAN, before any work."""
         ...
 
-    def answer(self, plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:
+    def answer(
+        self, plans: Sequence[Plan], part: Part, done: Callable[[int], object], *, threads: int = 1
+    ) -> Answers:
         """Return the features of PLANS at the queries of PART; DONE is told how many queries are answered.
 
         Raises:

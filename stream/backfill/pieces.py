@@ -7,7 +7,6 @@ rows ascend by the place of their query, so that the pieces merge as streams, a 
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,9 +29,7 @@ def write_piece(path: Path, places: npt.NDArray[np.int64], answers: Answers, pie
     columns = {_PLACE: pa.chunked_array([pa.array(places)])}
     for number, table in enumerate(answers.features):
         columns |= {f"{number}.{name}": table.column(name) for name in table.column_names}
-    counts = answers.counts
-    said = [counts.duplicate, counts.quarantined, dict(counts.unparsable)]
-    about = {_COUNTS: json.dumps(said).encode()}
+    about = {_COUNTS: json.dumps(answers.counts.to_json()).encode()}
     table = pa.table(columns).replace_schema_metadata(about)
     rows = max(_HELD_ROWS // pieces, _LEAST_ROWS)
     with replacing(path) as part, pa.ipc.new_file(str(part), table.schema, options=_OPTIONS) as writer:
@@ -42,8 +39,7 @@ def write_piece(path: Path, places: npt.NDArray[np.int64], answers: Answers, pie
 def counts_in(path: Path) -> Counts:
     """Return what became of the events of the piece at PATH."""
     with pa.OSFile(str(path)) as source:
-        duplicate, quarantined, unparsable = json.loads(pa.ipc.open_file(source).schema.metadata[_COUNTS])
-    return Counts(duplicate, quarantined, Counter(unparsable))
+        return Counts.from_json(json.loads(pa.ipc.open_file(source).schema.metadata[_COUNTS]))
 
 
 def merged(paths: Sequence[Path], queries: int, rows: int, features: Sequence[pa.Schema]) -> Iterator[Any]:

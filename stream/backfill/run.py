@@ -43,15 +43,19 @@ class Run:
         rows = read_tables(graphs, options.tables)
         self.dropped, self._unparsable = counted(graphs, rows)
         self.asked = asked_of(plans, queries, as_known=options.as_known)
-        budget = budget_of(options.memory, options.workers, by.swell, resumed=options.resume)
+        size = self.asked.table.nbytes
+        budget = budget_of(
+            options.memory,
+            options.workers,
+            by.swell,
+            resumed=options.resume,
+            threads=by.has_threads,
+            held=size,
+        )
         self._identity = identity_of(plans, events, queries, by.name, options) if options.resume else None
         self._source = intake.opened(events, whole=budget.is_free)
         given = Given(options.as_known, rows, options.end)
         self._keyed = [Keyed(group, self._source, self.asked, by, given, budget) for group in _by_key(plans)]
-        if options.resume and not all(keyed.splits for keyed in self._keyed):
-            raise BackfillError(
-                "expected graphs under the key user_id to resume, found another key; run it without"
-            )
         self._plans, self._progress = plans, progress
 
     def table(self) -> pa.Table:

@@ -36,7 +36,7 @@ class Recording:
     queries: pa.Table
 
 
-def random_recording(rng: Random, *, key: str | None = None) -> Recording:
+def random_recording(rng: Random, *, key: str | list[str] | None = None) -> Recording:
     """Return a recording whose queries are a table; decayed_sum has a tolerance and is left out."""
     while True:
         world = World.any(rng)

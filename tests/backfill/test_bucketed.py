@@ -18,6 +18,7 @@ from stream.testing.recordings import Recording, budgeted, random_recording
 pytest.importorskip("pyarrow")
 
 SEEDS = st.integers(0, 2**48)
+KEYS = st.sampled_from(["user_id", "item_id", ["user_id", "item_id"]])
 
 
 def replayed(recording: Recording, **options: Any) -> Any:
@@ -28,19 +29,20 @@ def replayed(recording: Recording, **options: Any) -> Any:
         return error.kind
 
 
-@settings(max_examples=10)
+@settings(max_examples=12)
 @given(
     seed=SEEDS,
+    key=KEYS,
     least=st.integers(1, 40),
     part=st.sampled_from([1, 2_000, 10**6]),
     chunk=st.sampled_from([1, 9_999]),
 )
-def test_buckets_change_no_value(seed: int, least: int, part: int, chunk: int) -> None:
-    """Nor do parts of one bucket and of many, and events that are sorted one by one."""
-    recording = random_recording(Random(seed), key="user_id")
-    engine = "device" if seed % 4 else "local"
+def test_buckets_change_no_value(seed: int, key: str | list[str], least: int, part: int, chunk: int) -> None:
+    """Nor do parts of one bucket and of many, events that are sorted one by one, and other keys."""
+    recording = random_recording(Random(seed), key=key)
+    engine = "local" if isinstance(key, list) or seed % 2 else "device"
     whole = replayed(recording, engine=engine)
-    with budgeted(Budget(1, part, chunk, least)):
+    with budgeted(Budget(1, part, chunk, least, whole=part if least == 1 else 0)):
         found = replayed(recording, engine=engine)
     if isinstance(whole, str) or isinstance(found, str):
         assert found == whole

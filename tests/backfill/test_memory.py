@@ -23,12 +23,15 @@ def spilling() -> Any:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a process is told its own peak there")
-@pytest.mark.parametrize(("events", "keys"), [(3_000_000, 50_000), (1_000_000, 1_000_000)])
-def test_more_events_than_memory(tmp_path: Path, events: int, keys: int) -> None:
+@pytest.mark.parametrize(
+    ("events", "keys", "key"),
+    [(3_000_000, 50_000, "user_id"), (1_000_000, 1_000_000, "user_id"), (1_000_000, 50_000, "item_id")],
+)
+def test_more_events_than_memory(tmp_path: Path, events: int, keys: int, key: str) -> None:
     """Three million events of 24 bytes and more, and a million keys of one event, are replayed in 300 MiB."""
     script = spilling()
-    script.prepare(tmp_path, events, keys)
-    found, whole = (script.measured(tmp_path, memory) for memory in ("300MiB", ""))
+    script.prepare(tmp_path, events, keys, key)
+    found, whole = (script.measured(tmp_path, memory, key) for memory in ("300MiB", ""))
     assert found["events"] == events
     assert found["mib"] < 300 < whole["mib"]
     assert found["digest"] == whole["digest"]

@@ -18,10 +18,11 @@ from featuregraph.arrays.column import Array, Column, Mask
 from featuregraph.errors import EventError
 from featuregraph.types import IDENTIFIER, INT64, INT64_MIN, TIMESTAMP, Type
 from stream.backfill.columnar.coding import WordOrders
+from stream.backfill.columnar.duplicates import duplicates
 from stream.backfill.columnar.keys import Keys
-from stream.backfill.columnar.order import counted_by, group_starts, positions, sorted_order
+from stream.backfill.columnar.order import counted_by, positions, sorted_order
 from stream.backfill.columnar.rows import About
-from stream.backfill.columnar.seqs import TakenError, given_seqs
+from stream.backfill.columnar.seqs import seqs_of
 from stream.backfill.columnar.source import Source
 from stream.backfill.columnar.tables import NO_TABLES, Tables
 
@@ -100,20 +101,11 @@ def known_events(
     rows = np.arange(source.count, dtype=positions(source.count))
     if keys.known is not None:
         rows = rows[keys.known]
-    again = _duplicates(keys.number, _identity(source, "event_id", strict=strict, of=keys.known), rows)
+    again = duplicates(keys.number, _identity(source, "event_id", strict=strict, of=keys.known), rows)
     kept = rows if again is None else rows[~again]
     by_user = tuple(key) == ("user_id",)
-    users = user.values if user.known is None else np.where(user.known, user.values, -1)
     about = About(tables=tables)
-    try:
-        given = given_seqs(users, ts.values, seq.column, kept, needed=with_seq or not by_user)
-    except TakenError as taken:
-        owner_of_it = None if users[taken.row] < 0 else (user.words or ())[users[taken.row]]
-        raise EventError(
-            "expected a free position (user_id, ts_ms, seq), found"
-            f" {(owner_of_it, int(ts.values[taken.row]), taken.seq)!r:.200} taken;"
-            " give the event another seq, or an event_id if it is a copy"
-        ) from taken
+    given = seqs_of(user, ts.values, seq.column, kept, needed=with_seq or not by_user)
     return Events(
         source,
         keys,
@@ -169,26 +161,6 @@ def _known(source: Source, *, strict: bool, of: Mask | None) -> Array | None:
 
 def _refused(row: int, expected: str, step: str) -> EventError:
     return EventError(f"events, row {row + 1}: expected {expected}, found none or another value; {step}")
-
-
-def _duplicates(owner: Array, ids: Column, rows: Array) -> Mask | None:
-    """Return which of ROWS have an event_id that an earlier one of their key has; None if none has."""
-    if ids.known is not None and not ids.known.any():
-        return None
-    with_id = np.arange(len(rows)) if ids.known is None else np.flatnonzero(ids.known[rows])
-    carried = len(ids) if ids.known is None else int(ids.known.sum())
-    if not len(with_id) or len(ids.words or ()) == carried:
-        return None  # as many ids as events that have one
-    chosen = rows[with_id]
-    columns = [owner[chosen], ids.values[chosen]]
-    order = sorted_order(columns, len(chosen))
-    first = np.zeros(len(chosen), np.bool_)
-    first[group_starts([column[order] for column in columns])] = True
-    if first.all():
-        return None
-    found = np.zeros(len(rows), np.bool_)
-    found[with_id[order[~first]]] = True
-    return found
 
 
 def _ties(user: Column, orders: WordOrders) -> Array:

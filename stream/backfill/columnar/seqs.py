@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from featuregraph.arrays.column import Array, Column
+from featuregraph.errors import EventError
 from featuregraph.types import INT64_MAX
 from stream.backfill.columnar.order import group_starts, sorted_order
 
@@ -16,6 +17,24 @@ class TakenError(Exception):
         super().__init__(row, seq)
         self.row = row
         self.seq = seq
+
+
+def seqs_of(user: Column, ts: Array, seq: Column, rows: Array, *, needed: bool) -> Array | None:
+    """Return the seq of each event, of whom is given the USER, as `given_seqs` does.
+
+    Raises:
+        EventError: the position of an event is taken.
+    """
+    users = user.values if user.known is None else np.where(user.known, user.values, -1)
+    try:
+        return given_seqs(users, ts, seq, rows, needed=needed)
+    except TakenError as taken:
+        owner = None if users[taken.row] < 0 else (user.words or ())[users[taken.row]]
+        raise EventError(
+            "expected a free position (user_id, ts_ms, seq), found"
+            f" {(owner, int(ts[taken.row]), taken.seq)!r:.200} taken;"
+            " give the event another seq, or an event_id if it is a copy"
+        ) from taken
 
 
 def given_seqs(users: Array, ts: Array, seq: Column, rows: Array, *, needed: bool) -> Array | None:

@@ -1,0 +1,1 @@
+"""The service: what was published and released, what each device is answered, and what devices told."""

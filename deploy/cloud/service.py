@@ -1,0 +1,107 @@
+"""The parts of a running service, and what keeps them in step with the database.
+
+Another process may change rules and tokens: what this one answers by is read again every `WATCH_S`, and at
+once after a change of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from deploy.cloud import kept, tokens
+from deploy.cloud.answers import Answers, Sign
+from deploy.cloud.check import Checks
+from deploy.cloud.database import Database
+from deploy.cloud.hints import Listeners
+from deploy.cloud.intake import Intake
+from deploy.cloud.rates import Rate, Rates
+from deploy.cloud.registry import Registry, now_ms
+from deploy.cloud.settings import Settings, database_url
+from deploy.cloud.uploads import Uploads
+from deploy.errors import ServiceError
+from deploy.wire.report import Report
+
+WATCH_S: Final = 1.0
+SWEEP_S: Final = 600.0
+_GUESSES_PER_S: Final = 50  # wrong tokens, of all callers together
+
+T = TypeVar("T")
+_LOG = logging.getLogger("headrace.service")
+
+
+class Service:
+    """One service over one folder."""
+
+    def __init__(self, folder: Path, settings: Settings, sign: Sign) -> None:
+        self.folder, self.settings, self._sign = folder, settings, sign
+        self.database = Database(database_url(folder, settings))
+        if not self.database.is_current():
+            self.database.close()
+            raise ServiceError(
+                f"{folder}: expected a database of this version, found another; run: headrace service init"
+            )
+        self.registry = Registry(self.database)
+        self.uploads = Uploads(folder, settings.most_file)
+        self.checks = Checks(Rate(settings.checks_per_s, max(1, settings.checks_per_s)))
+        self.rates = Rates(settings.calls_per_s, max(1, 4 * settings.calls_per_s))
+        self.guesses = Rate(_GUESSES_PER_S, _GUESSES_PER_S)
+        self.listeners = Listeners(settings.most_listening, settings.jitter_s)
+        self.calls: dict[tuple[str, int], int] = {}  # by route and status
+        self.known: frozenset[str] = (
+            frozenset()
+        )  # releases that ever were: what is told of others is not kept
+        self.intake = Intake(self._keep, settings.most_waiting)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read again what is answered by."""
+        self.checks.tokens = tokens.valid(self.database)
+        answers, version = self.checks.answers, self.registry.version()
+        if answers is None or answers.ruleset.version != version or now_ms() >= answers.next_ms:
+            rules = self.registry.ruleset()
+            self.known = frozenset(self.registry.releases())
+            settings = self.settings
+            self.checks.answers = Answers(rules, self._sign, settings.poll_s, settings.valid_s, now_ms())
+
+    def counted(self, route: str, status: int) -> None:
+        """Count one call of ROUTE that was answered with STATUS."""
+        self.calls[route, status] = self.calls.get((route, status), 0) + 1
+
+    async def do(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Return what FUNCTION, which may wait for the disk, returns in a thread."""
+        return await asyncio.to_thread(partial(function, *args, **kwargs))
+
+    async def changed(self) -> None:
+        """Answer by what has just been changed, and tell those who listen."""
+        await self.do(self.refresh)
+        if self.checks.answers is not None:
+            self.listeners.tell(self.checks.answers.ruleset.version)
+
+    async def watch(self) -> None:
+        """Follow changes of other processes, and let go of what is old, until cancelled."""
+        sweeping = 0.0
+        while True:
+            await asyncio.sleep(WATCH_S)
+            sweeping += WATCH_S
+            try:
+                await self.changed()
+                if sweeping >= SWEEP_S:
+                    sweeping = 0.0
+                    await self.do(self.uploads.sweep, now_ms() / 1_000)
+                    await self.do(kept.sweep, self.database, now_ms())
+            except (ServiceError, OSError):  # it answers by what it knew, and tries again
+                _LOG.exception("expected the database to answer, found otherwise; trying again")
+
+    def close(self) -> None:
+        """Keep what was offered, and let go of the database."""
+        self.listeners.close()
+        self.intake.close()
+        self.database.close()
+
+    def _keep(self, reports: Sequence[Report]) -> kept.Outcome:
+        return kept.keep(self.database, reports, self.known, now_ms())

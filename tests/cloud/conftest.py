@@ -1,0 +1,174 @@
+"""A database of each kind, empty and migrated; PostgreSQL is started here from the system's binaries."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import pytest
+
+from deploy import canonical
+from deploy.cloud.roles import MAY, Role
+from deploy.rollout import Release
+from deploy.task.manifest import MODEL_FILES, Manifest
+from inference.manifest import FileEntry
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - a file system without a disk; mkdtemp names the folder
+BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Give the URL of a PostgreSQL server without its database; skip where none is installed."""
+    if not BINARIES:
+        pytest.skip("no PostgreSQL below /usr/lib/postgresql: apt install postgresql")
+    room = Path(tempfile.mkdtemp(prefix="headrace-pg-", dir=MEMORY if MEMORY.is_dir() else None))
+    try:
+        if os.getuid() == 0:  # the server refuses to run as root
+            shutil.chown(room, "nobody")
+        _run(room, "initdb", "-D", str(room / "data"), "-U", "headrace", "-A", "trust", "--no-sync")
+        words = f"-k {room} -c listen_addresses= -c fsync=off -c shared_buffers=16MB -c max_connections=40"
+        _run(room, "pg_ctl", "-D", str(room / "data"), "-w", "-l", str(room / "log"), "-o", words, "start")
+        try:
+            yield f"postgresql://headrace@/{{name}}?unix_sock={room}/.s.PGSQL.5432"
+        finally:
+            _run(room, "pg_ctl", "-D", str(room / "data"), "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def _run(room: Path, program: str, *words: str) -> None:
+    user = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups") if os.getuid() == 0 else ()
+    call = [*user, str(BINARIES[0] / program), *words]
+    subprocess.run(
+        call, check=True, cwd=room, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60
+    )
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give the URL of an empty database of each kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/service.db"
+        return
+    import sqlalchemy
+
+    server = request.getfixturevalue("postgres").replace("postgresql:", "postgresql+pg8000:")
+    engine = sqlalchemy.create_engine(server.format(name="postgres"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")
+    engine.dispose()
+    yield server.format(name="postgres")
+
+
+class Sent:
+    """A service in this process, asked over ASGI, with a token for each role."""
+
+    def __init__(self, folder: Path, migrated: Path | None = None, **settings: object) -> None:
+        from deploy.cloud import tokens
+        from deploy.cloud.app import application
+        from deploy.cloud.database import Database
+        from deploy.cloud.settings import Settings, database_url
+        from deploy.trust import keys
+        from deploy.trust.assignments import AssignmentKeys, sign
+
+        self.folder = folder
+        self.key = keys.generate()
+        self.trusted = AssignmentKeys.of([self.key.public])
+        chosen = Settings(**settings)  # type: ignore[arg-type]
+        if migrated is not None:
+            shutil.copy(migrated, folder / "service.db")
+        database = Database(database_url(folder, chosen))
+        database.migrate()
+        self.secrets = {role: tokens.add(database, role, role, 0)[1] for role in MAY}
+        database.close()
+        self.app = application(folder, chosen, lambda manifest: sign(manifest, [self.key]))
+        self._runner = asyncio.Runner()
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        self._client = httpx.AsyncClient(transport=transport, base_url="http://service")
+        self._living = self.app.lifespan()
+
+    def __enter__(self) -> Self:
+        self._runner.run(self._living.__aenter__())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self._living.__aexit__(None, None, None))
+        self._runner.run(self._client.aclose())
+        self._runner.close()
+
+    def __call__(self, method: str, path: str, role: Role | None = None, **words: Any) -> httpx.Response:
+        """Send one request as ROLE."""
+        headers = dict(words.pop("headers", {}))
+        if role is not None:
+            headers["authorization"] = f"Bearer {self.secrets[role]}"
+        return self._runner.run(self._client.request(method, path, headers=headers, **words))
+
+    def check(self, device: str = "ann", profile: str = "{}", **headers: str) -> httpx.Response:
+        """Ask as DEVICE with PROFILE what to run."""
+        told = {"x-headrace-device": device, "x-headrace-profile": profile, **headers}
+        return self("GET", "/v1/check", "device", headers=told)
+
+    def send(self, content: bytes, sha256: str, offset: int = 0, size: int | None = None) -> httpx.Response:
+        """Send CONTENT as a part of a blob of SIZE bytes."""
+        headers = {"upload-offset": str(offset), "upload-length": str(size or len(content))}
+        return self("PATCH", f"/v1/blobs/{sha256}", "publisher", headers=headers, content=content)
+
+    def put(self, name: str, release: Release, seen: int) -> httpx.Response:
+        """Release RELEASE under NAME."""
+        headers = {"if-match": f'"{seen}"'}
+        body = canonical.encode(release)
+        return self("PUT", f"/v1/releases/{name}", "releaser", headers=headers, content=body)
+
+    def publish(self, n: int) -> Manifest:
+        """Publish a bundle whose files hold N."""
+        content = b"%d" % n
+        sha256 = canonical.digest(content)
+        files = dict.fromkeys(sorted(MODEL_FILES), FileEntry(len(content), sha256))
+        manifest = Manifest("rank", "a" * 64, "b" * 64, files)
+        assert self.send(content, sha256).status_code == 204
+        answer = self("PUT", f"/v1/bundles/{manifest.id}", "publisher", content=manifest.to_json())
+        assert answer.status_code == 200, answer.text
+        return manifest
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the file of a database without rows, to be copied."""
+    from deploy.cloud.database import Database
+
+    folder = tmp_path_factory.mktemp("migrated")
+    database = Database(f"sqlite:///{folder}/service.db")
+    database.migrate()
+    database.close()
+    return folder / "service.db"
+
+
+@pytest.fixture
+def serve(tmp_path: Path, migrated: Path) -> Callable[..., Sent]:
+    """Return what makes a service with settings of the test's."""
+    return partial(Sent, tmp_path, migrated)
+
+
+@pytest.fixture
+def sent(tmp_path: Path, migrated: Path) -> Iterator[Sent]:
+    """Give a service that runs in this process."""
+    with Sent(tmp_path, migrated) as service:
+        yield service
+
+
+@pytest.fixture(scope="session")
+def lasting(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterator[Sent]:
+    """Give one service for all tests that are refused and change nothing; it has published one bundle."""
+    with Sent(tmp_path_factory.mktemp("lasting"), migrated, calls_per_s=1_000_000) as service:
+        service.publish(1)
+        yield service
