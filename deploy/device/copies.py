@@ -5,7 +5,7 @@ r"""What a device knows, in two files that are written in place, one after the o
 1. `state.a` is on the disk before `state.b` is touched, so that at any moment one of the two is whole, and a
    cut loses at most a call that had not returned.
 2. The higher serial counts; after a call both say the same, so that damage to one loses nothing.
-2. The higher serial counts; after a call both say the same: damage to one loses nothing.
+3. The room of both is taken when they are made, so that a full disk keeps nobody from going back.
 4. `state.b` is made when `state.a` is on the disk: without a `state.b` nothing was ever kept.
 """
 

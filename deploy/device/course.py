@@ -52,9 +52,9 @@ def _halt(turn: Turn, name: str) -> None:
     if task.halted:
         return
     turn.keep(name, replace(task, halted=True))
-    turn.actions.append(Run(name, None))
     if task.active is not None:
         turn.report(name, task.active, "rolled_back")
+    turn.actions.append(Run(name, None))
 
 
 def _leave(turn: Turn, name: str) -> None:
@@ -66,8 +66,8 @@ def _leave(turn: Turn, name: str) -> None:
             turn.keep(name, replace(task, halted=False))
         return
     turn.keep(name, Task(fallback=_good(task), bad=task.bad))
-    turn.actions.append(Run(name, None))
     turn.report(name, task.active, "rolled_back")
+    turn.actions.append(Run(name, None))
 
 
 def _want(turn: Turn, name: str, wanted: Assigned) -> None:
@@ -89,6 +89,8 @@ def _run(turn: Turn, name: str, found: Task, task: Task) -> None:
     """Keep TASK, which was FOUND, and run what it says where that is another."""
     if task != found:
         turn.keep(name, task)
+        if found.active is not None and task.active != found.active and not found.halted:
+            turn.report(name, found.active, "alive")  # the last of its counts
         turn.actions.append(Run(name, task.active))
 
 
@@ -218,6 +220,8 @@ def _enter(turn: Turn, name: str, task: Task, wanted: Assigned, *, confirmed: bo
     now = Task(active=wanted, confirmed=confirmed, fallback=_good(task, wanted), bad=task.bad)
     turn.go(name, None)
     turn.keep(name, now)
+    if task.active is not None:
+        turn.report(name, task.active, "alive")  # the last of its counts
     turn.actions.append(Run(name, wanted))
     turn.report(name, wanted, "active")
 
@@ -227,8 +231,8 @@ def _take_back(turn: Turn, name: str, task: Task, error: str, *, bad: bool) -> N
     assert task.active is not None, "callers look at what runs"
     marks = _with(task.bad, task.active) if bad else task.bad
     turn.keep(name, replace(task, active=task.fallback, confirmed=True, tries=0, fallback=None, bad=marks))
-    turn.actions.append(Run(name, task.fallback))
     turn.report(name, task.active, "rolled_back", error)
+    turn.actions.append(Run(name, task.fallback))
 
 
 def _good(task: Task, wanted: Assigned | None = None) -> Assigned | None:

@@ -170,18 +170,17 @@ class Disk:
                 f" found {used} in use; raise the quota or release something smaller"
             )
 
-    def collect(self, releases: Iterable[Assigned], growing: Iterable[str] = ()) -> int:
-        """Remove what none of RELEASES needs, but parts of the contents that are GROWING; return how many."""
-        keep = set()
+    def collect(self, releases: Iterable[Assigned], wanted: Iterable[str] = ()) -> int:
+        """Remove what none of RELEASES needs and is not among the WANTED contents; return how many files."""
+        keep = set(wanted)
         for one in releases:
             keep |= {one.bundle, *(entry.sha256 for entry in one.exclusive.values())}
             with suppress(BundleError):
                 keep |= self.bundle(one.bundle).manifest.blobs.keys()
-        partly = keep | set(growing)
         removed = 0
         for name in os.listdir(self.folder):  # noqa: PTH208 - names, and many of them
             found = _CONTENT.fullmatch(name)
-            if found and found[1] not in (keep if found[0] == found[1] else partly):
+            if found and found[1] not in keep:
                 (self.folder / name).unlink()
                 removed += 1
         return removed

@@ -28,9 +28,25 @@ Vouch = Callable[[str, str], Manifest]  # for the manifest of a task's bundle; T
 
 
 def fetch(
-    network: Network, disk: Disk, vouch: Vouch, task: str, wanted: Assigned, held: Iterable[Assigned] = ()
+    network: Network,
+    disk: Disk,
+    vouch: Vouch,
+    task: str,
+    wanted: Assigned,
+    *,
+    held: Iterable[Assigned] = (),
+    keep: Iterable[Assigned] | None = None,
 ) -> None:
     """Have all of WANTED on DISK.
+
+    Args:
+        network: the service.
+        disk: where it is to be.
+        vouch: returns the manifest of a task's bundle, if its publishers signed it.
+        task: the task's name.
+        wanted: what to fetch.
+        held: releases that may have some of it already, the likeliest first.
+        keep: all releases that stay; where the quota is short, others make room. None: nothing goes.
 
     Raises:
         NetworkError: the network cut off; the next call goes on.
@@ -42,7 +58,7 @@ def fetch(
     _require_fit(manifest, task, wanted)
     files = {**manifest.files, **wanted.exclusive}
     lacking = {e.sha256: e.bytes for e in files.values() if not disk.is_whole(e.sha256, e.bytes)}
-    disk.require(sum(size - _grown(disk.part(sha256)) for sha256, size in lacking.items()))
+    _make_room(disk, sum(lacking.values()), manifest, wanted, keep)
     older = _older(disk, held)
     for name, entry in files.items():
         if lacking.pop(entry.sha256, None) is not None:
@@ -79,6 +95,20 @@ def _require_fit(manifest: Manifest, task: str, wanted: Assigned) -> None:
     for name, slot in manifest.exclusive.items():
         if slot.required and name not in wanted.exclusive:
             raise InstallError(f"{name}: expected this device's own file, found none; publish one for it")
+
+
+def _make_room(
+    disk: Disk, most: int, manifest: Manifest, wanted: Assigned, keep: Iterable[Assigned] | None
+) -> None:
+    """Require room for the contents that lack, MOST bytes without their parts."""
+    names = set(contents(manifest, wanted))
+    try:
+        disk.require(most - sum(_grown(disk.part(name)) for name in names))
+    except InstallError:
+        if keep is None:
+            raise
+        disk.collect(keep, names)
+        disk.require(most - sum(_grown(disk.part(name)) for name in names))
 
 
 def _older(disk: Disk, held: Iterable[Assigned]) -> dict[str, FileEntry]:

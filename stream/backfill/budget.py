@@ -1,4 +1,8 @@
-"""How many buckets, and how much of them at once, so that a run keeps to its memory. Pure."""
+"""How many buckets, and how much of them at once, so that a run keeps to its memory. Pure.
+
+What fits is computed by the run's own process, in threads if its executor has a use for them; what does not,
+and what can be resumed, by buckets on disk and processes over them.
+"""
 
 from __future__ import annotations
 
@@ -23,17 +27,20 @@ class Budget:
         workers: how many processes compute.
         part: bytes of flat events of one part; None: any.
         chunk: bytes of flat events that are sorted at once.
+        least: how few buckets there are, if there are any.
+        whole: bytes of flat events that the run's own process may compute without buckets; None: any.
     """
 
     workers: int
     part: int | None
     chunk: int = 64 * MIB
-    least: int = 1  # buckets
+    least: int = 1
+    whole: int | None = None
 
     @property
     def is_free(self) -> bool:
         """Tell whether one process may hold all at once."""
-        return self.part is None and self.least == 1
+        return self.whole is None
 
     def buckets(self, size: float | None) -> int:
         """Return how many buckets events of SIZE bytes need; None: nobody knows."""
@@ -55,7 +62,20 @@ class Budget:
         return [*found, range(start, len(sizes))]
 
 
-def budget_of(memory: int | None, workers: int, swell: int, *, resumed: bool = False) -> Budget:
+def room_of(memory: int, processes: int = 1) -> int:
+    """Return how many bytes of MEMORY are left to so many PROCESSES, once they are there; 0: none."""
+    return max(0, memory - processes * BASE)
+
+
+def budget_of(
+    memory: int | None,
+    workers: int,
+    swell: int,
+    *,
+    resumed: bool = False,
+    threads: bool = False,
+    held: int = 0,
+) -> Budget:
     """Return the budget of a run.
 
     Args:
@@ -63,21 +83,27 @@ def budget_of(memory: int | None, workers: int, swell: int, *, resumed: bool = F
         workers: how many processes compute; 1: the run's own.
         swell: bytes that an executor takes for each byte of a part.
         resumed: whether the run goes on where another one was cut: then it has several parts.
+        threads: whether workers may be threads of the run's own process.
+        held: bytes of queries, which stay in memory.
 
     Raises:
         BackfillError: there are no workers, or no memory for them.
     """
     if workers < 1:
         raise BackfillError(f"expected at least one worker, found {workers}; correct it")
+    alone = not resumed and (workers == 1 or threads)
     ways = 1 if workers == 1 and not resumed else _WAYS * workers
     if memory is None:
-        return Budget(workers, None, least=ways)
+        return Budget(workers, None, least=ways, whole=None if alone else 0)
     processes = workers if workers == 1 else workers + 1
-    least = processes * (BASE + LEAST)
+    least = processes * (BASE + LEAST) + held
     if memory < least:
+        asked = f" and {-(-held // MIB)}MiB of queries" if held else ""
         raise BackfillError(
-            f"expected a memory of at least {-(-least // MIB)}MiB for {processes} processes, found"
+            f"expected a memory of at least {-(-least // MIB)}MiB for {processes} processes{asked}, found"
             f" {memory // MIB}MiB; give more, or fewer workers"
         )
-    room = memory - processes * BASE
-    return Budget(workers, max(MIB, room // workers // (1 + swell)), max(MIB, room // 8), ways)
+    room = room_of(memory, processes) - held
+    part = max(MIB, room // workers // (1 + swell))
+    whole = max(MIB, (room_of(memory) - held) // (1 + swell)) if alone else 0
+    return Budget(workers, part, max(MIB, room // 8), ways, whole)

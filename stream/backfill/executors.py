@@ -95,6 +95,7 @@ class Local:
     name: str = "local"
     needs_log: bool = False
     swell: int = 8  # columns, and what is computed of a block of them
+    has_threads: bool = True
 
     def check(self, plan: Plan) -> None:
         """Do nothing: it computes whatever compiles."""
@@ -103,11 +104,13 @@ class Local:
         """Return all of PLAN."""
         return plan
 
-    def answer(self, plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:
+    def answer(
+        self, plans: Sequence[Plan], part: Part, done: Callable[[int], object], *, threads: int = 1
+    ) -> Answers:
         """Return the features of PLANS at the queries of PART."""
         from stream.backfill.columnar.parts import answer
 
-        return answer(plans, part, done)
+        return answer(plans, part, done, threads=threads)
 
     def outcomes(
         self, plan: Plan, events: Recorded, queries: Sequence[Query]

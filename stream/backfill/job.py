@@ -136,7 +136,8 @@ def replay(  # noqa: PLR0913 - the options of the contract
         out: a Parquet file to write instead; then a Report is returned.
         as_known: give what a device could know then (SEMANTICS 3.5), where a query does not say.
         end: the last ms that counts as known, for labels (SEMANTICS 9.3); else the largest ts_ms of EVENTS.
-        workers: how many processes compute; 1: this one.
+        workers: how many threads compute, or processes where events do not fit, rows are computed, or a run
+            can be resumed.
         memory: how much they may take together, such as "1GiB"; what does not fit is spilled to disk,
             beside OUT. None: as much as it takes.
         resume: go on where a run that was cut left off, and keep what is done if this one is; with OUT only.

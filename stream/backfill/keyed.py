@@ -17,7 +17,7 @@ from stream.backfill.intake import Source
 from stream.backfill.needs import needs_of
 from stream.backfill.part import Counts, Executor, Given, Part
 from stream.backfill.pieces import merged
-from stream.backfill.reading import Read, tables_of
+from stream.backfill.reading import Read, held, tables_of
 from stream.backfill.workplace import Corner
 
 Done = Callable[[int], object]
@@ -49,8 +49,8 @@ class Keyed:
         """
         batches = self.read.counted(self._source.read(self._needs), has_read)
         first: list[pa.RecordBatch] = []
-        if self._budget.least == 1:
-            first, whole = bucketed.held(batches, self._budget.part)
+        if (most := self._budget.whole) != 0:
+            first, whole = held(batches, most)
             if whole:
                 return _sliced(self._at_once(first, has_answered), self._asked.table.num_rows)
         return self._by_bucket(corner(), first, batches, has_answered)
@@ -58,7 +58,7 @@ class Keyed:
     def _at_once(self, batches: list[pa.RecordBatch], done: Done) -> Sequence[pa.Table]:
         places = np.arange(self._asked.table.num_rows)
         part = Part(self._source.name, tables_of(batches), self._asked.table, places, self._known)
-        answers = self._by.answer(self.plans, part, done)
+        answers = self._by.answer(self.plans, part, done, threads=self._budget.workers)
         self.counts = answers.counts
         return answers.features
 

@@ -114,11 +114,18 @@ class Executor(Protocol):
         """Return how many bytes of memory it takes for each byte of a part's flat events, about."""
         ...
 
+    @property
+    def has_threads(self) -> bool:
+        """Tell whether several threads compute a part sooner than one."""
+        ...
+
     def check(self, plan: Plan) -> None:
         """Raise CompileError if it does not compute PLAN, before any work."""
         ...
 
-    def answer(self, plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:
+    def answer(
+        self, plans: Sequence[Plan], part: Part, done: Callable[[int], object], *, threads: int = 1
+    ) -> Answers:
         """Return the features of PLANS at the queries of PART; DONE is told how many queries are answered.
 
         Raises:

@@ -26,6 +26,7 @@ class Rowwise(ABC):
     __slots__ = ()
     needs_log: bool  # whether it reads a log; else it reads the chosen keys' rows
     swell = 30  # a dict per event
+    has_threads = False  # Python holds the interpreter's lock over them
 
     @abstractmethod
     def outcomes(
@@ -33,7 +34,9 @@ class Rowwise(ABC):
     ) -> Iterator[tuple[int, Outcome]]:
         """Give the place in QUERIES and the outcome of each, in any order."""
 
-    def answer(self, plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:
+    def answer(
+        self, plans: Sequence[Plan], part: Part, done: Callable[[int], object], *, threads: int = 1
+    ) -> Answers:
         """Return the features of PLANS at the queries of PART."""
         from featuregraph.arrow import read_queries
 

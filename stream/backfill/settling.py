@@ -104,7 +104,8 @@ class Settling:
         """Count the events of TABLE, which came again."""
         source = Flat([table])
         names = source.read("event", IDENTIFIER).column
-        self.counts.add(Counts(table.num_rows, 0, unparsable(self._plans, source, names, source.read)))
+        bad = unparsable(self._plans, source, names, lambda field, of: source.read(field, of).bad)
+        self.counts.add(Counts(table.num_rows, 0, bad))
 
 
 def _numbered(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -70,13 +71,21 @@ def files(tmp_path: Path) -> tuple[Path, Path]:
     return events, queries
 
 
-@pytest.mark.parametrize("engine", ["device", "local"])
-def test_workers_change_no_value(engine: str, plan: Plan, files: tuple[Path, Path], tmp_path: Path) -> None:
-    """Two processes write the file that one writes, report and all but the time, and leave nothing else."""
+@pytest.mark.parametrize(
+    ("engine", "budget"),
+    [("device", None), ("local", None), ("local", Budget(2, None, least=8, whole=0))],
+    ids=["device in processes", "local in threads", "local in processes"],
+)
+def test_workers_change_no_value(
+    engine: str, budget: Budget | None, plan: Plan, files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Two of them write the file that one writes, report and all but the time, and leave nothing else."""
     folder = tmp_path / "out"
     folder.mkdir()
     one, two = folder / "one.parquet", folder / "two.parquet"
-    told = [replay(plan, *files, out=out, workers=n, engine=engine) for n, out in ((1, one), (2, two))]
+    told = [replay(plan, *files, out=one, engine=engine)]
+    with budgeted(budget) if budget else nullcontext():
+        told.append(replay(plan, *files, out=two, workers=2, engine=engine))
     assert pq.read_table(two).equals(pq.read_table(one), check_metadata=True)
     assert pq.read_table(one).column("user_id").to_pylist() == [q["user_id"] for q in questions(30, 200)]
     reports = [{n: getattr(report, n) for n in report.__slots__ if n != "seconds"} for report in told]
@@ -89,7 +98,7 @@ def test_several_plans_go_by_buckets_too(plan: Plan, files: tuple[Path, Path]) -
     """Their features are named as in one piece."""
     other = load_graph(str(SHOP.with_name("shop_next.py"))).compile()
     whole = replay([plan, other], *files)
-    with budgeted(Budget(1, 5_000, 1_000, 4)):
+    with budgeted(Budget(1, 5_000, 1_000, 4, whole=0)):
         assert replay([plan, other], *files).equals(whole, check_metadata=True)
 
 
@@ -98,7 +107,7 @@ def test_one_key_with_many_events_and_many_keys_with_one(plan: Plan, users: int,
     """A key is never split, and a bucket holds any number of them."""
     events, asked = history(users, each), questions(users, 50)
     whole = replay(plan, events, asked)
-    with budgeted(Budget(1, 20_000, 5_000, 16)):
+    with budgeted(Budget(1, 20_000, 5_000, 16, whole=0)):
         assert replay(plan, events, asked).equals(whole)
 
 
@@ -106,7 +115,7 @@ def test_no_queries_and_queries_before_all_events(plan: Plan) -> None:
     """An empty table has its columns; who asks before all events is told of none."""
     events = history(5, 10)
     early = [{"user_id": "u1", "ts_ms": -1, "budget": 1.0, "category": ["tea"]}]
-    with budgeted(Budget(1, 1_000, 1_000, 4)):
+    with budgeted(Budget(1, 1_000, 1_000, 4, whole=0)):
         nothing, before = replay(plan, events, []), replay(plan, events, early)
     assert nothing.num_rows == 0
     assert nothing.schema.equals(replay(plan, events, []).schema)

@@ -135,19 +135,20 @@ def test_what_a_killed_run_left_goes_with_the_next(
     (dead / "events-00000-0.arrows").write_bytes(b"half")
     with workplace(folder / "o.parquet", None) as other:
         assert not dead.exists()
-        replay(plan, *files, out=folder / "o.parquet", workers=2)
+        replay(plan, *files, out=folder / "o.parquet", workers=2, engine="device")
         assert sorted(folder.iterdir()) == [other.folder, folder / "o.parquet"]
 
 
+@pytest.mark.parametrize("engine", ["device", "local"])
 def test_a_failing_worker_fails_the_run_with_its_reason(
-    plan: Plan, files: tuple[Path, Path], folder: Path
+    plan: Plan, files: tuple[Path, Path], folder: Path, engine: str
 ) -> None:
     """The error is the one of a run without workers, and nothing is left."""
     big = {"event": "purchase", "user_id": "u7", "attrs": {"quantity": 2**62, "unit_price": "1"}}
     with files[0].open("a") as file:
         file.writelines(json.dumps({**big, "ts_ms": n}) + "\n" for n in (1, 2))
     with pytest.raises(FeatureOverflowError, match="key 'u7'") as told:
-        replay(plan, *files, out=folder / "o.parquet", workers=2)
+        replay(plan, *files, out=folder / "o.parquet", workers=2, engine=engine)
     assert told.value.feature == "left"
     assert list(folder.iterdir()) == []
 
@@ -169,7 +170,7 @@ def test_a_killed_worker_fails_the_run(
     with pytest.raises(
         BackfillError, match="found one ended by SIGKILL; if the system ran out of memory"
     ) as told:
-        replay(plan, *files, out=folder / "o.parquet", workers=2)
+        replay(plan, *files, out=folder / "o.parquet", workers=2, engine="device")
     assert "\n" not in str(told.value)
     assert all(process.returncode is not None for process in workers)
     assert list(folder.iterdir()) == []
@@ -181,7 +182,7 @@ def test_a_worker_that_cannot_start_says_why(
     """Its last line on standard error is the reason."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(BackfillError, match="found one ended with code 1"):
-        replay(plan, *files, out=folder / "o.parquet", workers=2)
+        replay(plan, *files, out=folder / "o.parquet", workers=2, engine="device")
 
 
 def is_gone(group: int) -> bool:

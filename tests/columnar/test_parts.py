@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -61,7 +62,7 @@ def blocks_of(rows: int, queries: int) -> Iterator[None]:
 @settings(max_examples=15)
 @given(seed=SEEDS)
 def test_a_table_is_the_reference_s(rows: int, cut: int, wide: bool, seed: int) -> None:
-    """Values, types, what was unparsable; whatever the blocks are, and however wide ranges are."""
+    """Values, types, what was unparsable; whatever blocks, wide ranges and threads there are."""
     from featuregraph.arrow import write_events, write_queries
 
     rng = Random(seed)
@@ -85,7 +86,7 @@ def test_a_table_is_the_reference_s(rows: int, cut: int, wide: bool, seed: int) 
             tables[entry["table"]] += entry["rows"]
     options = Options(tables, end=work.end)
     with blocks_of(rows, cut), all_wide() if wide else nullcontext():
-        found = ran("local", graph, events, queries, options)
+        found = ran("local", graph, events, queries, replace(options, workers=rng.randint(1, 3)))
     # The reference is handed the events of the queried keys alone: it meets no fault of the others.
     serves = not graph.labels and isinstance(graph.key, str)
     expected = ran(

@@ -106,7 +106,7 @@ def test_a_sparse_update_is_a_small_difference(disk: Disk, shelf: Shelf) -> None
     fetch(shelf, disk, shelf.vouch, "rank", first)
     shelf.delta(old, new)
     shelf.sent, shelf.cuts = 0, [3_000, 2_000]
-    fetch(shelf, disk, shelf.vouch, "rank", second, [first])
+    fetch(shelf, disk, shelf.vouch, "rank", second, held=[first])
     assert is_runnable(disk, second)
     assert shelf.sent < 0.1 * len(new)
 
@@ -133,7 +133,7 @@ def test_a_difference_that_leads_elsewhere_is_not_believed(disk: Disk, shelf: Sh
     shelf.delta(MODEL, new)
     path = next(path for path in shelf.contents if path.startswith(DELTAS))
     LIES[lie](shelf, path, shelf.contents[path])
-    fetch(shelf, disk, shelf.vouch, "rank", second, [first])
+    fetch(shelf, disk, shelf.vouch, "rank", second, held=[first])
     assert is_runnable(disk, second)
     assert not list(disk.folder.glob("*.*t*a"))[2:]
     assert {file.suffix for file in disk.folder.iterdir()} == {"", ".a", ".b"}
@@ -220,8 +220,7 @@ def test_a_quota_is_kept(tmp_path: Path, shelf: Shelf) -> None:
     with pytest.raises(InstallError, match="in a quota of 150000"):
         fetch(shelf, disk, shelf.vouch, "rank", second)
     assert len(shelf.asked) == asked
-    disk.collect([])
-    fetch(shelf, disk, shelf.vouch, "rank", second)
+    fetch(shelf, disk, shelf.vouch, "rank", second, keep=[])
     assert is_runnable(disk, second)
     disk.close()
 

@@ -239,7 +239,7 @@ def test_the_same_bytes_by_another_release_are_not_fetched() -> None:
     again = Assigned("control", A.bundle, A.graph_id)
     found = device.answer({"rank": again}, 2)
     assert (of(Fetch, found), of(Run, found)) == ([], [Run("rank", again)])
-    assert reports(found) == [("control", "active")]
+    assert reports(found) == [("rank-a", "alive"), ("control", "active")]
     assert not device.task.confirmed  # the trial goes on
 
 

@@ -12,7 +12,8 @@ from headrace.bench.replay.systems import OURS, SYSTEMS
 
 PICTURE = "replay.png"
 _INK, _OURS_INK = "#9ecae1", "#08306b"
-_SIZE = (8.0, 4.2)  # inches
+_SIZE = (10.0, 4.2)  # inches
+_LIMITS = 0.05, 20.0  # million events/s
 _DPI = 110
 
 
@@ -32,6 +33,7 @@ def draw(report: Report, folder: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator
 
     figure, axes = plt.subplots(
         1, len(report.logs), figsize=_SIZE, layout="constrained", squeeze=False, sharex=True
@@ -39,8 +41,15 @@ def draw(report: Report, folder: Path) -> None:
     for axis, log in zip(axes[0], report.logs, strict=True):
         rates = _rates(report, log)
         names = sorted(rates, key=rates.__getitem__)
-        axis.barh(names, [rates[n] for n in names], color=[_OURS_INK if n == OURS else _INK for n in names])
+        bars = axis.barh(
+            names, [rates[n] for n in names], color=[_OURS_INK if n == OURS else _INK for n in names]
+        )
+        axis.bar_label(bars, [f"{rates[n]:.2g}" for n in names], padding=3)
         axis.set_xscale("log")
+        axis.xaxis.set_major_locator(LogLocator(10, subs=(1.0,)))
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.set_xlim(_LIMITS)
         axis.set_title(log, loc="left")
         axis.set_xlabel("million events/s of one core")
         axis.spines[["top", "right"]].set_visible(False)

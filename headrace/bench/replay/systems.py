@@ -38,7 +38,7 @@ SYSTEMS: Mapping[str, System] = {
     OURS: System("ours:columns", "stream.replay from table to table", is_fast=True),
     WIDE: System("ours:wide", "the same, 104 features", is_fast=True, gives=False),
     ONE: System("ours:one_process", "from Parquet to Parquet", is_fast=True, gives=False, is_wall=True),
-    TWO: System("ours:two_processes", "the same with workers=2", is_fast=True, gives=False, is_wall=True),
+    TWO: System("ours:two_workers", "the same with workers=2", is_fast=True, gives=False, is_wall=True),
     SCAN: System("scan:scan", "pyarrow reads the columns, one thread", is_fast=True, gives=False),
     POSITIONS: System(
         "in_polars:by_positions",

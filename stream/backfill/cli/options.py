@@ -32,7 +32,7 @@ EndOption = Annotated[
 AsKnown = Annotated[
     bool, typer.Option("--as-known", help="Count only what a device knew at the time asked for.")
 ]
-Workers = Annotated[int, typer.Option(help="Processes that compute.", min=1)]
+Workers = Annotated[int, typer.Option(help="Threads that compute, or processes where not all fits.", min=1)]
 Memory = Annotated[
     str | None,
     typer.Option(help="What they may take together, such as 1GiB; the rest is spilled beside OUT."),

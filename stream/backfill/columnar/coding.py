@@ -46,7 +46,7 @@ class Coding:
     def __init__(self, type: Type, column: Column, *, bits: int) -> None:
         """Code the known values of COLUMN in at most BITS bits, as it has fewer than 2**BITS rows."""
         self.words = column.words
-        self._tables: dict[int, tuple[Words, Array]] = {}  # by the id of a vocabulary, which is held by it
+        self._tables: tuple[tuple[Words, Array], ...] = ()  # replaced whole: threads share a table's coding
         self._values: Array | None = None
         self._least = 0
         known = column.values if column.known is None else column.values[column.known]
@@ -86,10 +86,10 @@ class Coding:
 
     def _codes(self, words: Words) -> Array:
         """Return the code of each of WORDS, -1 for another one; the vocabularies met last are kept."""
-        if id(words) not in self._tables:
-            numbers = self.words.codes if self.words is not None else {}
-            table = np.array([numbers.get(word, -1) for word in words] or [-1], np.int64)
-            if len(self._tables) == _VOCABULARIES:
-                del self._tables[next(iter(self._tables))]
-            self._tables[id(words)] = words, table
-        return self._tables[id(words)][1]
+        for held, table in self._tables:
+            if held is words:
+                return table
+        numbers = self.words.codes if self.words is not None else {}
+        table = np.array([numbers.get(word, -1) for word in words] or [-1], np.int64)
+        self._tables = (*self._tables[1 - _VOCABULARIES :], (words, table))
+        return table

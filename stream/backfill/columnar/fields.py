@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from threading import Lock
 
 import numpy as np
 
-from featuregraph.arrays.column import Array, Column, Words
+from featuregraph.arrays.column import Array, Column, Mask, Words
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.types import Type
 from stream.backfill.columnar.events import Events
@@ -23,7 +24,9 @@ class Fields:
     def __init__(self, events: Events) -> None:
         self._events = events
         self._read: dict[tuple[str, Type], Read] = {}
+        self._bad: dict[tuple[str, Type], Mask | None] = {}
         self._of_words: dict[Node, Column] = {}
+        self._reading = Lock()  # a field of all events is large: no two threads read it
         self.wanted = events.source.count  # how many rows somebody asks for
 
     def of(self, rows: Array) -> Callable[[Node], Column | None]:
@@ -63,15 +66,22 @@ class Fields:
         return Column(picked(found.values, rows), known, found.words)
 
     def forget(self) -> None:
-        """Let go of what was read: it is read again if somebody asks."""
+        """Let go of the values that were read: they are read again if somebody asks."""
+        self._bad |= {key: read.bad for key, read in self._read.items()}
         self._read.clear()
+
+    def bad(self, name: str, type: Type) -> Mask | None:
+        """Return which events have a value of the field NAME that is not of TYPE; None if none has."""
+        key = name, type
+        return self._bad[key] if key in self._bad else self.read(name, type).bad
 
     def read(self, name: str, type: Type) -> Read:
         """Return the field NAME of all events as TYPE."""
         key = name, type
-        if key not in self._read:
-            self._read[key] = self._events.source.read(name, type)
-        return self._read[key]
+        with self._reading:
+            if key not in self._read:
+                self._read[key] = self._events.source.read(name, type)
+            return self._read[key]
 
 
 def text_below(node: Node) -> Node | None:

@@ -18,13 +18,14 @@ from stream.backfill.columnar.nested import Nested, Values
 from stream.backfill.columnar.queries import of_table
 from stream.backfill.columnar.replay import answered, asks_for_seq
 from stream.backfill.columnar.source import Flat
+from stream.backfill.columnar.threads import in_order
 from stream.backfill.columnar.unparsable import unparsable
 from stream.backfill.part import Answers, Counts, Part
 from stream.errors import BackfillError
 
 
-def answer(plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> Answers:
-    """Return the features of PLANS, which are of one key, at the queries of PART."""
+def answer(plans: Sequence[Plan], part: Part, done: Callable[[int], object], *, threads: int = 1) -> Answers:
+    """Return the features of PLANS, which are of one key, at the queries of PART, by so many THREADS."""
     source = Flat(part.events)
     events = known_events(
         source, plans[0].graph.key_columns, tables=part.given.columns, with_seq=asks_for_seq(plans)
@@ -32,7 +33,7 @@ def answer(plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> 
     known = part.given.as_known
     asked = [of_table(plan, part.queries, events.keys, part.places, as_known=known) for plan in plans]
     fields = Fields(events)
-    found = answered(plans, events, asked, fields, done)
+    found = answered(plans, events, asked, fields, done, threads=threads)
     end = part.given.end
     found = [
         settled(plan.graph, values, queries.t, end)
@@ -40,9 +41,9 @@ def answer(plans: Sequence[Plan], part: Part, done: Callable[[int], object]) -> 
     ]
     for plan, values in zip(plans, found, strict=True):
         _check_overflow(plan, values, part)
-    features = [_table(plan, values) for plan, values in zip(plans, found, strict=True)]
+    features = [_table(plan, values, threads) for plan, values in zip(plans, found, strict=True)]
     names = Column(events.name, None, Words(events.names))
-    return Answers(features, Counts(events.duplicate, 0, unparsable(plans, source, names, fields.read)))
+    return Answers(features, Counts(events.duplicate, 0, unparsable(plans, source, names, fields.bad)))
 
 
 def _check_overflow(plan: Plan, values: Mapping[str, Values], part: Part) -> None:
@@ -60,9 +61,10 @@ def _check_overflow(plan: Plan, values: Mapping[str, Values], part: Part) -> Non
         raise FeatureOverflowError(name, f"query {part.places[row] + 1}, key {shown!r:.60} at {t}")
 
 
-def _table(plan: Plan, values: dict[str, Values]) -> pa.Table:
+def _table(plan: Plan, values: dict[str, Values], threads: int) -> pa.Table:
     try:
-        return pa.table(_columns(plan, values))
+        made = in_order(lambda name: _columns(plan, name, values.pop(name)), list(values), threads)
+        return pa.table(dict(column for columns in made for column in columns))
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowCapacityError) as error:
         said = str(error).splitlines()[0]
         raise BackfillError(
@@ -70,15 +72,16 @@ def _table(plan: Plan, values: dict[str, Values]) -> pa.Table:
         ) from error
 
 
-def _columns(plan: Plan, values: dict[str, Values]) -> dict[str, pa.ChunkedArray]:
-    columns: dict[str, pa.ChunkedArray] = {}
-    for name, node in plan.graph.features.items():
-        found = values.pop(name)  # each as soon as it is Arrow's
-        if isinstance(node.type, RecordType):
-            assert isinstance(found, Nested)
-            for item, type in node.type.items:
-                part = Nested(found.offsets, {"item": found.parts[item]}, known=found.known)
-                columns[f"{name}.{item}"] = arrays_of(ListType(type), part)
-        else:
-            columns[name] = arrays_of(node.type, found, per_candidate=node.per_candidate)
-    return columns
+def _columns(plan: Plan, name: str, found: Values) -> list[tuple[str, pa.ChunkedArray]]:
+    """Return the columns of the feature NAME, whose values are FOUND."""
+    node = plan.graph.features[name]
+    if not isinstance(node.type, RecordType):
+        return [(name, arrays_of(node.type, found, per_candidate=node.per_candidate))]
+    assert isinstance(found, Nested)
+    return [
+        (
+            f"{name}.{item}",
+            arrays_of(ListType(type), Nested(found.offsets, {"item": found.parts[item]}, known=found.known)),
+        )
+        for item, type in node.type.items
+    ]

@@ -5,6 +5,8 @@ events, queries
 -> blocks of whole keys, small enough that what is computed of one stays in the processor's cache
 -> tracks, edges and cells of a block; the features of its queries
 -> the values of all blocks, in the order of the queries
+
+Blocks share what was read of events and tables, and no more: several threads compute them beside each other.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from stream.backfill.columnar.features import Features, Shared
 from stream.backfill.columnar.fields import Fields
 from stream.backfill.columnar.nested import Values, compact, offsets_of, placed
 from stream.backfill.columnar.order import counted_by, picked, sorted_order
+from stream.backfill.columnar.threads import in_order
 from stream.backfill.columnar.tracks import Tracks
 
 BLOCK_ROWS = 1 << 17  # events of a block; a key with more is a block of its own
@@ -49,26 +52,36 @@ def answered(
     asked: Sequence[Asked],
     fields: Fields,
     done: Callable[[int], object] = lambda queries: None,
+    *,
+    threads: int = 1,
 ) -> list[Found]:
     """Return the features of each of PLANS at its queries, which differ in what they bring only."""
     layout = lay_out(demand for plan in plans for demand in plan.demands)
-    found: list[list[dict[str, Values]]] = [[] for _ in plans]
-    places = []
-    for block, queries in _blocks(layout, events, fields, asked[0]):
+
+    def answer(given: tuple[Keyed, Array]) -> tuple[list[Found], Array]:
+        block, queries = given
         shared = Shared(layout, block.block, block.tracks, _within(asked[0].take(queries), block.first_key))
-        for plan, whole, values in zip(plans, asked, found, strict=True):
+        found = []
+        for plan, whole in zip(plans, asked, strict=True):
             mine = shared.asked if whole is asked[0] else _within(whole.take(queries), block.first_key)
-            values.append({name: compact(one) for name, one in Features(plan, shared, mine).values().items()})
+            values = Features(plan, shared, mine).values()
+            found.append({name: compact(one) for name, one in values.items()})
+        return found, queries
+
+    pieces, places = [], []
+    for found, queries in in_order(answer, _blocks(layout, events, fields, asked[0]), threads):
+        pieces.append(found)
         places.append(queries)
         done(len(queries))
     fields.forget()
-    return [_together(values, places) for values in found]
+    return [_together([piece[number] for piece in pieces], places, threads) for number in range(len(plans))]
 
 
-def _together(pieces: Sequence[dict[str, Values]], places: Sequence[Array]) -> Found:
+def _together(pieces: Sequence[Found], places: Sequence[Array], threads: int) -> Found:
     """Return PIECES, whose rows belong to PLACES, by feature; they are given up on the way."""
     names = list(pieces[0])
-    return {name: placed([piece.pop(name) for piece in pieces], places) for name in names}
+    made = in_order(lambda name: placed([piece.pop(name) for piece in pieces], places), names, threads)
+    return dict(zip(names, made, strict=True))
 
 
 def _within(asked: Asked, first_key: int) -> Asked:

@@ -89,7 +89,7 @@ def one_process(folder: Path, share: int) -> Callable[[], None]:
     return _workers(folder, 1)
 
 
-def two_processes(folder: Path, share: int) -> Callable[[], None]:
+def two_workers(folder: Path, share: int) -> Callable[[], None]:
     """Return the same with two workers."""
     return _workers(folder, 2)
 

@@ -1,0 +1,36 @@
+"""The same work on many things by several threads: NumPy gives up the interpreter's lock for most of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
+
+
+def in_order(work: Callable[[Given], Made], items: Iterable[Given], threads: int) -> Iterator[Made]:
+    """Give WORK of each of ITEMS in their order, made by so many THREADS; 1: by the caller's own.
+
+    At most one more than THREADS are under way or wait to be asked for: ITEMS are taken no sooner.
+
+    Raises:
+        Exception: whatever WORK or ITEMS raised first, in their order.
+    """
+    if threads == 1:
+        yield from map(work, items)
+        return
+    waiting: deque[Future[Made]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for late in waiting:
+                late.cancel()
