@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,3 +50,12 @@ def test_other_tools_read_the_document_and_find_it_true(running: Any) -> None:
         ONCE(given(case=operation.as_strategy())(one))()
         asked += 1
     assert asked > 20
+
+
+def test_every_route_is_on_its_page() -> None:
+    """The page of the service lists each route in the order of the table, with its summary."""
+    from deploy.cloud.app import ROUTES
+
+    page = (Path(__file__).parents[2] / "docs/reference/service-http.md").read_text("utf-8")
+    rows = re.findall(r"^\| `([A-Z]+ [^`]+)` \| [^|]+ \| (.+) \|$", page, re.MULTILINE)
+    assert rows == [(f"{r.method} {r.path.replace(':path', '')}", r.summary) for r in ROUTES]
