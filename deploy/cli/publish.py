@@ -21,9 +21,10 @@ def publish(
     store: StoreOption = None,
     json: console.JsonOption = False,
 ) -> None:
-    """Send a bundle to a service: what it lacks, going on where a line was cut.
+    """Send a bundle to a service.
 
-    A version of a store is committed too, after those before it.
+    Only what it lacks is sent, from where a line was cut. A version of a store is committed too, after those
+    before it.
     """
     home = store_of(store)
     found = resolve(ref, home)

@@ -52,6 +52,7 @@ def test_other_tools_read_the_document_and_find_it_true(running: Any) -> None:
     assert asked > 20
 
 
+@pytest.mark.checkout
 def test_every_route_is_on_its_page() -> None:
     """The page of the service lists each route in the order of the table, with its summary."""
     from deploy.cloud.app import ROUTES
