@@ -110,6 +110,15 @@ COMMANDS: tuple[Command, ...] = (
     _row(TASK, "service tokens", "deploy.cli.service:tokens", "List the tokens that are valid."),
     _row(TASK, "service revoke", "deploy.cli.service:revoke", "Let nobody come by a token any more."),
     _row(
+        TASK,
+        "simulate gates",
+        "deploy.cli.simulate:gates",
+        "Put releases by the thousand before the gates.",
+    ),
+    _row(
+        TASK, "simulate estimate", "deploy.cli.simulate:estimate", "Estimate how a release reaches a fleet."
+    ),
+    _row(
         BENCH,
         "bench device",
         "headrace.bench.cli:device",
@@ -128,6 +137,7 @@ GROUPS: dict[str, str] = {
     "log": "Look into, fill, check and empty a device log.",
     "task": "Look into the history of tasks and into their bundles.",
     "service": "Make and run the service that devices ask.",
+    "simulate": "Releases and fleets that are not there.",
     "bench": "Measure on this machine; ratios come from one run.",
 }
 
