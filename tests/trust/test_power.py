@@ -85,7 +85,7 @@ class Recorder:
                 self._files[b] = self._files.pop(a)
                 self.done.append((_folder(a), Rename(Path(a).name, Path(b).name)))
 
-        def unlink(path: Path, **more: object) -> None:
+        def unlink(path: str | Path, **more: object) -> None:
             self._look()
             real["unlink"](path, **more)
             if isinstance(path, Path) and self._is_watched(path) and not more:
