@@ -9,6 +9,7 @@ DeployError
 ├── WireError     (ValueError)   what service and device say to each other is malformed or beyond a bound
 ├── TrustError    (ValueError)   a key, signature or signed metadata is not to be had or not to be believed
 ├── InstallError  (RuntimeError) a device can not take a release, or not use its folder
+├── GateError     (ValueError)   a policy of gates is malformed or contradicts itself
 └── NetworkError  (OSError)      the service is not reached, cuts off, is too slow or busy
 
 Every message is one line: what was expected, what was found, where, and the next step.
@@ -54,6 +55,10 @@ class ServiceError(DeployError, RuntimeError):
 
 class WireError(DeployError, ValueError):
     """Say what is wrong with a check, an answer or a report."""
+
+
+class GateError(DeployError, ValueError):
+    """Say what is wrong with a policy of gates."""
 
 
 class TrustError(DeployError, ValueError):

@@ -86,6 +86,38 @@ COMMANDS: tuple[Command, ...] = (
         TASK, "task diff", "deploy.cli.task:diff", "Show what changes when one bundle takes another's place."
     ),
     _row(TASK, "task export", "deploy.cli.task:export", "Write a version's bundle as one file."),
+    _row(TASK, "publish", "deploy.cli.publish:publish", "Send a bundle to a service."),
+    _row(
+        TASK,
+        "release",
+        "deploy.cli.release:release",
+        "Offer a bundle to devices, let a release grow, or end it.",
+    ),
+    _row(TASK, "halt", "deploy.cli.release:halt", "Halt a release, or a whole task."),
+    _row(
+        TASK, "resume", "deploy.cli.release:resume", "Let a halted task run again where its releases say so."
+    ),
+    _row(
+        TASK,
+        "rollback",
+        "deploy.cli.release:rollback",
+        "Let an old ruleset be in force again, as a new version.",
+    ),
+    _row(TASK, "status", "deploy.cli.release:status", "Show what is released, and what devices told of it."),
+    _row(TASK, "service init", "deploy.cli.service:init", "Make a folder a service, or bring it up to date."),
+    _row(TASK, "service run", "deploy.cli.service:run", "Serve until a signal."),
+    _row(TASK, "service token", "deploy.cli.service:token", "Make a token and print its secret, this once."),
+    _row(TASK, "service tokens", "deploy.cli.service:tokens", "List the tokens that are valid."),
+    _row(TASK, "service revoke", "deploy.cli.service:revoke", "Let nobody come by a token any more."),
+    _row(
+        TASK,
+        "simulate gates",
+        "deploy.cli.simulate:gates",
+        "Put releases by the thousand before the gates.",
+    ),
+    _row(
+        TASK, "simulate estimate", "deploy.cli.simulate:estimate", "Estimate how a release reaches a fleet."
+    ),
     _row(
         BENCH,
         "bench device",
@@ -104,6 +136,8 @@ COMMANDS: tuple[Command, ...] = (
 GROUPS: dict[str, str] = {
     "log": "Look into, fill, check and empty a device log.",
     "task": "Look into the history of tasks and into their bundles.",
+    "service": "Make and run the service that devices ask.",
+    "simulate": "Releases and fleets that are not there.",
     "bench": "Measure on this machine; ratios come from one run.",
 }
 

@@ -18,13 +18,14 @@ from starlette.routing import Route as Path_
 
 from deploy.cloud.answers import Sign
 from deploy.cloud.check import refusal
+from deploy.cloud.database import Database
 from deploy.cloud.http import blobs, device, health, releases, tasks, told
 from deploy.cloud.http.call import Call, admit, gives
 from deploy.cloud.http.openapi import document
 from deploy.cloud.http.route import Problem, Route
 from deploy.cloud.roles import Who
-from deploy.cloud.service import Service
-from deploy.cloud.settings import Settings
+from deploy.cloud.service import Service, demand_current
+from deploy.cloud.settings import Settings, database_url
 from deploy.errors import DeployError, ServiceError
 from deploy.wire.check import CHECK
 
@@ -41,6 +42,7 @@ class Application:
     def __init__(self, folder: Path, settings: Settings, sign: Sign) -> None:
         self.service: Service | None = None
         self._make = lambda: Service(folder, settings, sign)
+        self._database = database_url(folder, settings)
         self._routed = Starlette(
             routes=[Path_(r.path, self._endpoint(r), methods=[r.method]) for r in (*ROUTES, _openapi())],
             lifespan=lambda _app: self.lifespan(),
@@ -58,6 +60,14 @@ class Application:
             await self.service.checks(scope, send)
         else:
             await self._routed(scope, receive, send)
+
+    def prove(self) -> None:
+        """Raise ServiceError unless the database answers and has the form that is known here."""
+        database = Database(self._database)
+        try:
+            demand_current(database)
+        finally:
+            database.close()
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:

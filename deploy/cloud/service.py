@@ -40,11 +40,7 @@ class Service:
     def __init__(self, folder: Path, settings: Settings, sign: Sign) -> None:
         self.folder, self.settings, self._sign = folder, settings, sign
         self.database = Database(database_url(folder, settings))
-        if not self.database.is_current():
-            self.database.close()
-            raise ServiceError(
-                f"{folder}: expected a database of this version, found another; run: headrace service init"
-            )
+        demand_current(self.database)
         self.registry = Registry(self.database)
         self.uploads = Uploads(folder, settings.most_file)
         self.checks = Checks(Rate(settings.checks_per_s, max(1, settings.checks_per_s)))
@@ -105,3 +101,11 @@ class Service:
 
     def _keep(self, reports: Sequence[Report]) -> kept.Outcome:
         return kept.keep(self.database, reports, self.known, now_ms())
+
+
+def demand_current(database: Database) -> None:
+    """Raise ServiceError unless DATABASE has the form that is known here."""
+    if not database.is_current():
+        raise ServiceError(
+            "database: expected one of this version, found another; run: headrace service init"
+        )

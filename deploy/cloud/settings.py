@@ -37,6 +37,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     checks_per_s: _PerSecond = 0  # of all devices together; 0: no limit
     calls_per_s: _PerSecond = 50  # of one token, of everything but checks and reports
     most_file: Annotated[int, Meta(ge=1, le=MAX_FILE)] = MAX_FILE
+    head_s: Annotated[int, Meta(ge=1, le=600)] = 10  # that the head of a request may take
     most_waiting: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000  # reports that are not kept yet
     most_listening: Annotated[int, Meta(ge=0, le=100_000)] = 1_000  # devices that hold a line for hints
 

@@ -33,18 +33,6 @@ from stream.backfill.work import Unit, Work, compute_all
 Done = Callable[[int], object]
 
 
-def held(batches: Iterator[pa.RecordBatch], most: int | None) -> tuple[list[pa.RecordBatch], bool]:
-    """Return the first of BATCHES, of at most MOST bytes and one more, and whether these are all."""
-    found: list[pa.RecordBatch] = []
-    size = 0
-    for batch in batches:
-        found.append(batch)
-        size += batch.nbytes
-        if most is not None and size > most:
-            return found, False
-    return found, True
-
-
 @dataclass(frozen=True, slots=True)
 class Buckets:
     """The spilled events of a run, in parts.

@@ -62,8 +62,19 @@ class Budget:
         return [*found, range(start, len(sizes))]
 
 
+def room_of(memory: int, processes: int = 1) -> int:
+    """Return how many bytes of MEMORY are left to so many PROCESSES, once they are there; 0: none."""
+    return max(0, memory - processes * BASE)
+
+
 def budget_of(
-    memory: int | None, workers: int, swell: int, *, resumed: bool = False, threads: bool = False
+    memory: int | None,
+    workers: int,
+    swell: int,
+    *,
+    resumed: bool = False,
+    threads: bool = False,
+    held: int = 0,
 ) -> Budget:
     """Return the budget of a run.
 
@@ -73,6 +84,7 @@ def budget_of(
         swell: bytes that an executor takes for each byte of a part.
         resumed: whether the run goes on where another one was cut: then it has several parts.
         threads: whether workers may be threads of the run's own process.
+        held: bytes of queries, which stay in memory.
 
     Raises:
         BackfillError: there are no workers, or no memory for them.
@@ -84,13 +96,14 @@ def budget_of(
     if memory is None:
         return Budget(workers, None, least=ways, whole=None if alone else 0)
     processes = workers if workers == 1 else workers + 1
-    least = processes * (BASE + LEAST)
+    least = processes * (BASE + LEAST) + held
     if memory < least:
+        asked = f" and {-(-held // MIB)}MiB of queries" if held else ""
         raise BackfillError(
-            f"expected a memory of at least {-(-least // MIB)}MiB for {processes} processes, found"
+            f"expected a memory of at least {-(-least // MIB)}MiB for {processes} processes{asked}, found"
             f" {memory // MIB}MiB; give more, or fewer workers"
         )
-    room = memory - processes * BASE
+    room = room_of(memory, processes) - held
     part = max(MIB, room // workers // (1 + swell))
-    whole = max(MIB, (memory - BASE) // (1 + swell)) if alone else 0
+    whole = max(MIB, (room_of(memory) - held) // (1 + swell)) if alone else 0
     return Budget(workers, part, max(MIB, room // 8), ways, whole)

@@ -17,7 +17,7 @@ from stream.backfill.intake import Source
 from stream.backfill.needs import needs_of
 from stream.backfill.part import Counts, Executor, Given, Part
 from stream.backfill.pieces import merged
-from stream.backfill.reading import Read, tables_of
+from stream.backfill.reading import Read, held, tables_of
 from stream.backfill.workplace import Corner
 
 Done = Callable[[int], object]
@@ -50,7 +50,7 @@ class Keyed:
         batches = self.read.counted(self._source.read(self._needs), has_read)
         first: list[pa.RecordBatch] = []
         if (most := self._budget.whole) != 0:
-            first, whole = bucketed.held(batches, most)
+            first, whole = held(batches, most)
             if whole:
                 return _sliced(self._at_once(first, has_answered), self._asked.table.num_rows)
         return self._by_bucket(corner(), first, batches, has_answered)

@@ -16,7 +16,8 @@ from stream.backfill.columnar.keys import Keys
 from stream.backfill.columnar.order import sorted_order
 from stream.backfill.columnar.source import Flat
 from stream.backfill.needs import Needs, Span
-from stream.backfill.reading import Read, tables_of
+from stream.backfill.reading import Read, held, tables_of
+from stream.errors import BackfillError
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +59,26 @@ def history(
     key: Sequence[str],
     fields: Collection[str],
     progress: Callable[[int, int | None], object],
+    most: int | None = None,
 ) -> History:
     """Return the events of NAMES that have a KEY, with FIELDS.
 
+    most: bytes that they may take; None: any.
+
     Raises:
-        EventError, StreamError: an event is refused, or the file cannot be read.
+        EventError, StreamError: an event is refused, the file cannot be read, or they take more.
     """
     source = intake.opened(events)
     needs = Needs(tuple(key), frozenset(fields), frozenset(), {name: Span() for name in names}, known=False)
     read = Read()
     batches = read.counted(source.read(needs), lambda n: progress(n, source.rows))
-    columns = Flat(tables_of(batches))
+    found, whole = held(batches, most)
+    if not whole:
+        raise BackfillError(
+            f"expected the events {', '.join(sorted(names))} in {(most or 0) / 2**20:.1f} MiB, found more"
+            f" after {read.events:,} of the {source.rows or 'many'} events; give more memory, or other events"
+        )
+    columns = Flat(tables_of(found))
     owners = Keys([columns.read(name, IDENTIFIER).column for name in key])
     ids, name = (columns.read(one, IDENTIFIER).column for one in ("event_id", "event"))
     ts, seq = columns.read("ts_ms", TIMESTAMP).column.values, columns.read("seq", INT64).column

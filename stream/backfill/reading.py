@@ -43,3 +43,15 @@ def tables_of(batches: Iterable[pa.RecordBatch]) -> list[pa.Table]:
     return [
         pa.Table.from_batches(list(alike)) for _, alike in groupby(batches, key=lambda batch: batch.schema)
     ]
+
+
+def held(batches: Iterable[pa.RecordBatch], most: int | None) -> tuple[list[pa.RecordBatch], bool]:
+    """Return the first of BATCHES, of at most MOST bytes and one more, and whether these are all."""
+    found: list[pa.RecordBatch] = []
+    size = 0
+    for batch in batches:
+        found.append(batch)
+        size += batch.nbytes
+        if most is not None and size > most:
+            return found, False
+    return found, True

@@ -43,8 +43,14 @@ class Run:
         rows = read_tables(graphs, options.tables)
         self.dropped, self._unparsable = counted(graphs, rows)
         self.asked = asked_of(plans, queries, as_known=options.as_known)
+        size = self.asked.table.nbytes
         budget = budget_of(
-            options.memory, options.workers, by.swell, resumed=options.resume, threads=by.has_threads
+            options.memory,
+            options.workers,
+            by.swell,
+            resumed=options.resume,
+            threads=by.has_threads,
+            held=size,
         )
         self._identity = identity_of(plans, events, queries, by.name, options) if options.resume else None
         self._source = intake.opened(events, whole=budget.is_free)

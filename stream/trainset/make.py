@@ -11,6 +11,8 @@ import filecmp
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -59,10 +61,12 @@ def make(
     events = lasting(events)  # read twice: for the queries, and for their features
     identity = {"recipe": canonical(recipe.to_json())} if options.resume else None
     with workplace(out, identity) as place:
-        asked = queries(recipe, graphs, events, options.end, lambda n, total: progress(TAKING, n, total))
+        taking = partial(progress, TAKING)
+        asked = queries(recipe, graphs, events, options.end, taking, options.memory)
         shapes = forms(recipe, plans, asked.widest)
         source = place.folder / "queries.parquet"
         _write_once(asked.table, source)
+        asked = replace(asked, table=asked.table.schema.empty_table())  # replay reads it from there
         features = place.folder / "features.parquet"
         _, report = run(plans, events, source, by, out=features, options=options, progress=progress)
         made = place.folder / "set"
@@ -119,7 +123,7 @@ def _write(
         for name, table in _by_part(source, asked.bounds, recipe.parts):
             puts[name](shaped(shapes, table, exact=recipe.exact).cast(schema))
             _count(parts[name], table, labels, end)
-            progress(SHAPING, table.num_rows, asked.table.num_rows)
+            progress(SHAPING, table.num_rows, source.metadata.num_rows)
     return parts
 
 

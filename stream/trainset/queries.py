@@ -17,6 +17,7 @@ from featuregraph import Graph
 from featuregraph.arrays.column import Array
 from featuregraph.shown import nearest
 from featuregraph.types import Type
+from stream.backfill.budget import room_of
 from stream.backfill.columnar.arrow import arrays_of
 from stream.backfill.known import History, history
 from stream.errors import BackfillError
@@ -25,6 +26,9 @@ from stream.trainset.candidates import candidates
 from stream.trainset.moments import Moments, fields_of, moments
 from stream.trainset.recipe import ROW, TIME, Recipe, looks
 from stream.trainset.split import GAP, cuts_of, parts_of, shifted
+
+_SWELL = 6  # bytes taken for each byte of the events that ask
+_QUERY, _CANDIDATE = 200, 150  # bytes that each takes while it is made, about
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +60,23 @@ def queries(
     events: Any,
     end: int | None,
     progress: Callable[[int, int | None], object] = lambda n, total: None,
+    memory: int | None = None,
 ) -> Queries:
     """Return the queries that RECIPE, which was checked, takes from EVENTS.
 
+    memory: bytes that the process may take; None: any.
+
     Raises:
-        EventError, StreamError: an event is refused, a file cannot be read, or there is no query.
+        EventError, StreamError: an event is refused, a file cannot be read, there is no query, or what asks
+            does not fit.
     """
+    room = None if memory is None else room_of(memory)
     key = tuple(dict.fromkeys(column for graph in graphs for column in graph.key_columns))
     names = {recipe.at, recipe.popular or recipe.at}
     types = {name: type for graph in graphs for name, type in graph.candidates.items()}
     requests = {name: type for graph in graphs for name, type in graph.requests.items()}
     fields = {*types, *requests, *fields_of(recipe.where)} | {recipe.each} - {ROW, TIME}
-    known = history(events, names, key, fields, progress)
+    known = history(events, names, key, fields, progress, None if room is None else room // _SWELL)
     now = any(graph.include_now for graph in graphs)
     asked, left_out = moments(recipe, known, key, include_now=now)
     if not len(asked):
@@ -84,6 +93,7 @@ def queries(
         "queries in the gap between two parts": len(part) - len(chosen),
     }
     asked = asked.take(chosen)
+    _check_room(recipe, asked, len(types), room)
     columns = {**asked.keys, "ts_ms": pa.array(asked.t)}
     first = asked.rows[asked.offsets[:-1]]
     for name, type in requests.items():
@@ -92,6 +102,17 @@ def queries(
     bounds = np.searchsorted(part[chosen], np.arange(len(cuts) + 2)).tolist()
     said = {reason: n for reason, n in left_out.items() if n}
     return Queries(table, bounds, cuts, widest, known.read.last_ms, said, notes)
+
+
+def _check_room(recipe: Recipe, asked: Moments, lists: int, room: int | None) -> None:
+    """Raise BackfillError where the queries ASKED, with so many LISTS each, take more than ROOM."""
+    candidates = (len(asked.rows) + len(asked) * recipe.negatives) * lists
+    size = _QUERY * len(asked) + _CANDIDATE * candidates
+    if room is not None and size > room:
+        raise BackfillError(
+            f"expected {len(asked):,} queries with {candidates:,} values of candidates in {room >> 20} MiB,"
+            f" found that they take about {size >> 20} MiB; give more memory, or fewer negatives or queries"
+        )
 
 
 def _with_candidates(

@@ -143,6 +143,49 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
         "inference/test_binding.py::test_an_id_outside_its_vocabulary_is_refused",
         "inference/test_packaging.py::test_a_vocabulary_beyond_the_table_is_a_difference",
     ),
+    "events of replay that are odd": (
+        "badinput/test_replay.py::test_odd_events_have_the_right_result",
+        "badinput/test_replay.py::test_columns_of_other_types_hold_the_same_events",
+        "badinput/test_training_data.py::test_odd_events_mean_the_same_under_every_key",
+        "badinput/test_training_data.py::test_odd_events_train_the_same",
+    ),
+    "a column of replay's events that is wrong or missing": (
+        "badinput/test_replay.py::test_a_wrong_column_is_named",
+        "badinput/test_replay.py::test_a_column_that_stands_there_twice_is_named",
+        "badinput/test_training_data.py::test_a_training_set_names_what_is_wrong",
+    ),
+    "a corrupt Parquet page": (
+        "badinput/test_replay.py::test_a_corrupt_page_is_named",
+        "badinput/test_replay.py::test_a_corrupt_page_of_queries_is_named",
+        "badinput/test_training_data.py::test_a_table_of_another_form_is_named",
+        "badinput/test_training_data.py::test_a_training_set_names_what_is_wrong",
+    ),
+    "an empty file, a folder with foreign files": (
+        "badinput/test_replay.py::test_an_empty_file_is_no_history",
+        "badinput/test_replay.py::test_a_file_without_rows_is_an_empty_history",
+        "badinput/test_replay.py::test_a_folder_with_foreign_files_is_refused",
+        "badinput/test_training_data.py::test_a_training_set_names_what_is_wrong",
+    ),
+    "no queries, or queries of another form": (
+        "badinput/test_replay.py::test_no_queries_read_the_events_all_the_same",
+        "badinput/test_replay.py::test_a_wrong_column_of_queries_is_named",
+        "badinput/test_training_data.py::test_queries_of_several_graphs_need_each_key",
+    ),
+    "a table that is odd or none": (
+        "badinput/test_training_data.py::test_odd_tables_have_the_right_result",
+        "badinput/test_training_data.py::test_a_table_of_another_form_is_named",
+        "badinput/test_training_data.py::test_a_column_of_a_table_of_another_type_is_null",
+    ),
+    "one key with all events, many keys with one": (
+        "badinput/test_replay.py::test_odd_events_have_the_right_result",
+        "badinput/test_training_data.py::test_one_key_with_all_events_and_many_with_one",
+        "backfill/test_buckets_of_a_run.py::test_one_key_with_many_events_and_many_keys_with_one",
+    ),
+    "more events or queries than memory": (
+        "backfill/test_memory.py::test_more_events_than_memory",
+        "trainset/test_bounds.py::test_what_fits_is_made_within_it",
+        "trainset/test_bounds.py::test_what_does_not_fit_is_refused",
+    ),
 }
 
 

@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
+import socket
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from deploy import canonical
+from deploy.cloud.client import Remote
 from deploy.cloud.roles import MAY, Role
 from deploy.rollout import Release
 from deploy.task.manifest import MODEL_FILES, Manifest
 from inference.manifest import FileEntry
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a file system without a disk; mkdtemp names the folder
+ARGV = [sys.executable, "-m", "headrace"]
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
 
@@ -172,3 +178,68 @@ def lasting(tmp_path_factory: pytest.TempPathFactory, migrated: Path) -> Iterato
     with Sent(tmp_path_factory.mktemp("lasting"), migrated, calls_per_s=1_000_000) as service:
         service.publish(1)
         yield service
+
+
+class Running:
+    """A service that `headrace service run` serves."""
+
+    def __init__(self, folder: Path) -> None:
+        from deploy.cloud import serve, tokens
+
+        serve.init(folder)
+        with (folder / "service.toml").open("a") as file:
+            file.write("head_s = 2\n")
+        database = serve.opened(folder)
+        self.secrets = {role: tokens.add(database, role, role, 0)[1] for role in MAY}
+        database.close()
+        self.folder = folder
+        self.start()
+
+    def start(self) -> None:
+        """Start the process and wait until it tells its URL."""
+        argv = [*ARGV, "service", "run", str(self.folder), "--port", "0"]
+        self.process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+        assert self.process.stderr is not None
+        said = self.process.stderr.readline()
+        self.url = next(word.rstrip(";") for word in said.split() if word.startswith("http"))
+
+    def stop(self, sign: int = signal.SIGTERM) -> str:
+        """Stop it and return what else it said."""
+        self.process.send_signal(sign)
+        return self.process.communicate(timeout=30)[1]
+
+    def headrace(self, role: Role, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of headrace with the token of ROLE."""
+        env = {
+            **os.environ,
+            "HEADRACE_SERVICE": self.url,
+            "HEADRACE_TOKEN": self.secrets[role],
+            "COLUMNS": "200",
+        }
+        return subprocess.run(
+            [*ARGV, *words], env=env, capture_output=True, text=True, check=False, timeout=60
+        )
+
+    def remote(self, role: Role) -> Remote:
+        """Return it as a client with the token of ROLE."""
+        return Remote(self.url, self.secrets[role])
+
+    def line(self) -> socket.socket:
+        """Return a connection to it."""
+        found = urlsplit(self.url)
+        return socket.create_connection((found.hostname, found.port), timeout=30)
+
+
+@pytest.fixture
+def start() -> type[Running]:
+    """Return what starts a service in a folder."""
+    return Running
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Give a service that runs in a process of its own."""
+    service = Running(tmp_path_factory.mktemp("service"))
+    yield service
+    if service.process.poll() is None:
+        service.stop()

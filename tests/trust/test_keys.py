@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric import ec
-from securesystemslib.signer._key import SSlibKey
+from securesystemslib.signer import SSlibKey
 
 from deploy.errors import TrustError
 from deploy.trust import keys

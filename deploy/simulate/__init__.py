@@ -1,0 +1,1 @@
+"""Releases and fleets that are not there: what gates, machines and shares would do."""
