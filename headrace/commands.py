@@ -128,6 +128,7 @@ COMMANDS: tuple[Command, ...] = (
     _row(
         TASK, "simulate estimate", "deploy.cli.simulate:estimate", "Estimate how a release reaches a fleet."
     ),
+    _row(TASK, "simulate fleet", "deploy.cli.simulate:fleet", "Let devices act that run the real machine."),
     _row(
         BENCH,
         "bench device",
