@@ -2,17 +2,18 @@
 
 python benchmarks/checks.py [ROUNDS]
 
-1. The service runs in a process of its own, as `headrace service run` runs it: SQLite, 20 releases of 5 tasks,
-   real signatures. Beside it runs uvicorn with an application that only sends as many bytes: the floor.
+1. The service runs in a process of its own, as `headrace service run` runs it: SQLite, real signatures, 20
+   releases of 5 tasks. Beside it runs uvicorn with an application that only sends as many bytes: the floor.
 2. This process sends over 32 connections, one request in flight on each; devices and profiles rotate.
 3. Both are asked in turn, ROUNDS times (5). A figure is requests by the CPU of the server's process, user and
    system, of all its threads, so that who else uses the machine says little; the median with its range.
-4. Reports come in batches of 1, 10 and 100, each with counts and latencies; a batch is answered after its commit.
+4. Reports come in posts of 1, 10 and 100, each with counts and latencies, answered after their commit.
 """
 
 from __future__ import annotations
 
 import os
+import random
 import socket
 import statistics
 import subprocess
@@ -35,7 +36,7 @@ from deploy.wire.report import Counts, Report, Reports
 from inference.manifest import FileEntry
 
 LINES: Final = 32
-CHECKS, REPORTS = 20_000, 20_000  # of a round
+CHECKS, REPORTS = 20_000, 40_000  # of a round; of reports in posts of 100, and fewer in smaller ones
 GRAPH: Final = "a" * 64
 PHONES = (Condition("app", "version_at_least", ("9.1",)), Condition("os", "in", ("android", "ios")))
 PROFILES = [
@@ -49,7 +50,8 @@ head = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(
 async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": head})
     await send({"type": "http.response.body", "body": body})
-uvicorn.run(app, port=int(sys.argv[1]), log_level="warning", access_log=False, server_header=False, lifespan="off")
+quiet = {"log_level": "warning", "access_log": False, "server_header": False, "lifespan": "off"}
+uvicorn.run(app, port=int(sys.argv[1]), **quiet)
 """
 
 
@@ -129,23 +131,25 @@ def checks(secret: str) -> Iterator[bytes]:
         n += 1
         yield (
             f"GET /v1/check HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {secret}\r\n"
-            f"X-Headrace-Device: device-{n % 100_000}\r\nX-Headrace-Profile: {PROFILES[n % len(PROFILES)]}\r\n\r\n"
+            f"X-Headrace-Device: device-{n % 100_000}\r\n"
+            f"X-Headrace-Profile: {PROFILES[n % len(PROFILES)]}\r\n\r\n"
         ).encode()
 
 
-def reports(secret: str, batch: int, start: int) -> Iterator[bytes]:
-    """Yield posts of BATCH reports each without end, with ids from START."""
-    n = start
-    counts = Counts(20, 1, 0, (0,) * 40 + (3, 9, 8), {"shown": 20, "clicked": 3})
+def reports(secret: str, batch: int, seed: int) -> Iterator[bytes]:
+    """Yield posts of BATCH reports each without end, with ids by SEED; one of 50 tells of a failure."""
+    draw = random.Random(seed)
     while True:
-        told = [
-            Report(f"{n + i:032x}", f"device-{n + i}", "task1", f"r{(n + i) % 20:02}", "alive", 1, "", counts)
-            for i in range(batch)
-        ]
-        n += batch
-        body = Reports(tuple(told)).to_json()
+        told = tuple(report(draw.getrandbits(128)) for _ in range(batch))
+        body = Reports(told).to_json()
         head = f"POST /v1/reports HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {secret}\r\n"
         yield f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def report(n: int) -> Report:
+    """Return the report with the id N."""
+    counts = Counts(20, int(n % 50 == 0), 0, (0,) * 40 + (3, 9, 8), {"shown": 20, "clicked": 3})
+    return Report(f"{n:032x}", f"device-{n % 100_000}", "task1", f"r{n % 20:02}", "alive", 1, "", counts)
 
 
 def measured(pid: int, count: int, work: Callable[[], None]) -> tuple[float, float]:
@@ -195,20 +199,13 @@ def main() -> None:
                         )
             told("bare application", got["bare"])
             told("checks", got["ours"], got["bare"])
-            start = 0
             for batch in (1, 10, 100):
                 figures = []
-                for _ in range(rounds):
-                    count = max(1, REPORTS * min(batch, 20) // 20 // batch)
-                    made = iter(list(islice(reports(secret, batch, start), count)))
-                    start += count * batch
-                    figures.append(
-                        measured(
-                            service,
-                            count * batch,
-                            partial(send, ours, made, count, 202),
-                        )
-                    )
+                for turn in range(rounds):
+                    count = REPORTS * batch // 100
+                    made = list(islice(reports(secret, batch, 1_000 * turn + batch), count // batch))
+                    work = partial(send, ours, iter(made), len(made), 202)
+                    figures.append(measured(service, count, work))
                 told(f"reports, {batch} a post", figures)
 
 
