@@ -2,7 +2,7 @@
 #   make demo     install and run the demo            make test   lint, types, imports and all tests
 #   make wheel    build dist/*.whl                     make bench  measure on this machine
 #   make mutants  break the engine in nearly 200 ways: do the tests notice?
-#   make crash    cut the power at every write, refuse every call to the disk, kill 1,000 writers
+#   make crash    cut the power at every write, refuse every call to the disk, kill 1,000 writers, 10,000 agents
 #   make fuzz     MINUTES=10 of inputs by chance for each decoder (ARGS="log graph" chooses)
 #   make soak     10 million events, 30 days of use, five threads for a minute, ten minutes of histories
 #   make clean    remove everything that was made
@@ -47,7 +47,7 @@ tests: $(VENV)/.dev
 mutants: $(VENV)/.dev
 	$(BIN)/python tests/mutants/run.py $(ARGS)
 
-# All of what tests/crash samples; about an hour. ARGS="power faults kill" chooses.
+# All of what tests/crash samples; more than an hour. ARGS="power faults kill" chooses.
 crash: $(VENV)/.dev
 	$(BIN)/python tests/crash/run.py $(ARGS)
 

@@ -90,7 +90,8 @@ class Shelf:
     def assign(self, ruleset: int, *halted: str, **tasks: Assigned) -> None:
         """Answer checks with TASKS from now on."""
         named = {name.replace("_", "-"): one for name, one in tasks.items()}
-        manifest = AssignmentManifest(ruleset, 1 << 52, named, halted)
+        device = "ann" if any(one.exclusive for one in named.values()) else None
+        manifest = AssignmentManifest(ruleset, 1 << 52, named, halted, device)
         self.answer = Answer(SignedAssignment(manifest, {}), 900)
 
     def assignment(

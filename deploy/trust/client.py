@@ -29,6 +29,7 @@ from deploy.trust.assignments import AssignmentKeys
 from deploy.trust.fetcher import Fetcher
 from deploy.trust.roles import MAX_BYTES, MAX_ROTATIONS, ROOT, SNAPSHOT, TARGETS, TIMESTAMP, target_of
 from featuregraph.shown import bounded
+from stream.atomic import replacing
 
 _CONFIG = UpdaterConfig(
     max_root_rotations=MAX_ROTATIONS,
@@ -80,11 +81,11 @@ class TrustedTargets:
                 self._keep()
             self._updater = updater
 
-    def manifest(self, task: str, bundle: str) -> Manifest:
-        """Return the manifest of BUNDLE of TASK; raise TrustError unless its publishers vouch for it."""
-        path = target_of(task, bundle)
+    def manifest(self, task: str, bundle_id: str) -> Manifest:
+        """Return the manifest of BUNDLE_ID of TASK; raise TrustError unless its publishers vouch for it."""
+        path = target_of(task, bundle_id)
         content = self.content(path, limits.MAX_MANIFEST)
-        if (found := canonical.digest(content)) != bundle:
+        if (found := canonical.digest(content)) != bundle_id:
             raise TrustError(f"{path}: expected the manifest of that id, found {found:.12}; publish it again")
         manifest = Manifest.from_json(content)
         if manifest.task != task:
@@ -126,7 +127,8 @@ class TrustedTargets:
                     f"{path}: expected at most {most} bytes, found {info.length}; publish a smaller one"
                 )
             if updater.find_cached_target(info, str(file)) is None:
-                updater.download_target(info, str(file))
+                with replacing(file) as part:
+                    updater.download_target(info, str(part))
 
     # ------------------------------------------------------------ the copy
 

@@ -184,9 +184,19 @@ class Draft(TufRepository):
             if number < published:
                 break
             found = self._parsed(role, number)
-            if _signs(delegator[0].signed, role, found[0]):
+            if _signs(delegator[0].signed, role, found[0]) and self._is_led_to(found[0].signed):
                 return found
         return self._parsed(role, published) if published or role == TIMESTAMP else None
+
+    def _is_led_to(self, signed: Signed) -> bool:
+        """Tell whether all that SIGNED names counts: a cut may leave a snapshot without the root it needs."""
+        if not isinstance(signed, Snapshot):
+            return True
+        lists = {role: self._load(role) for role in self._versions if f"{role}.json" in signed.meta}
+        return all(
+            one is None or one[0].signed.version >= signed.meta[f"{role}.json"].version
+            for role, one in lists.items()
+        )
 
     def _published(self, role: str) -> int:
         """Return which version of ROLE the timestamp leads to, 0 if it leads to none."""

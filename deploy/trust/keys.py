@@ -130,6 +130,11 @@ def read(path: Path, passphrase: bytes | None = None) -> Key:
     return _key(found)
 
 
+def is_hidden(path: Path) -> bool:
+    """Tell whether the private key in PATH is under a passphrase."""
+    return b"-----BEGIN ENCRYPTED PRIVATE KEY-----" in _content(path)[0]
+
+
 def read_public(path: Path) -> PublicKey:
     """Return the public key in PATH; raise TrustError if there is none."""
     from cryptography.exceptions import UnsupportedAlgorithm

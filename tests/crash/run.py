@@ -1,9 +1,10 @@
 """Cut the power at every write, refuse every call, kill 1,000 processes: all of what tests/crash samples.
 
-    python tests/crash/run.py [power] [faults] [kill]     all three by default; about an hour on one core
+    python tests/crash/run.py [power] [faults] [kill]     all by default; more than an hour on one core
+    python tests/crash/run.py agent-power agent-kill      agents that install releases, in place of logs
     python tests/crash/run.py power:sealed                the lives alone whose names begin with this
 
-Prints what was done; ends with exit code 1 at the first log that is not what it must be.
+Prints what was done; ends with exit code 1 at the first log or device that is not what it must be.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
+from deploy.testing import cuts, kills
 from stream.testing.disk import Operation
 from stream.testing.faults import possible, suffer
 from stream.testing.killing import killed
@@ -27,6 +29,8 @@ KILLS = 1_000
 SYNCS = ("full", "batch")
 SAVING = next(number for number, life in enumerate(LIVES) if life.name.startswith("saving"))
 SOME_FAULTS = 300
+STORIES, STEPS = 6, 8
+AGENT_KILLS = 10_000
 
 
 def recorded(life: int, folder: Path) -> Sequence[Operation]:
@@ -82,7 +86,39 @@ def kill(folder: Path, _: str) -> None:
         )
 
 
-PARTS: dict[str, Callable[[Path, str], None]] = {"power": power, "faults": faults, "kill": kill}
+def agent_power(folder: Path, _: str) -> None:
+    """Judge every content that the disk of an agent may hold at every boundary of some stories."""
+    boundaries = opened = 0
+    for story in range(STORIES):
+        with tempfile.TemporaryDirectory(dir=folder) as place:
+            device, judged = Path(place) / "device", Path(place) / "judged"
+            device.mkdir()
+            judged.mkdir()
+            command = [sys.executable, *cuts.command(device, story, STEPS)]
+            survey = cuts.power_cuts(record(command, device, Path(place) / "trace"), story, judged)
+        boundaries, opened = boundaries + survey.boundaries, opened + survey.opened
+    say(
+        f"agent-power: {STORIES} stories of {STEPS} rulesets, {boundaries} boundaries, {opened} contents;"
+        " 0 devices without a runnable release, 0 rulesets went back"
+    )
+
+
+def agent_kill(folder: Path, _: str) -> None:
+    """Kill agents by the thousand, each in the folder that the one before left."""
+    found = kills.killed(AGENT_KILLS, Random().randrange(1 << 30), folder)
+    say(
+        f"agent-kill: {found.rounds} kills, {found.inside} inside a step, {found.steps} steps done between;"
+        " 0 devices without a runnable release, 0 rulesets went back"
+    )
+
+
+PARTS: dict[str, Callable[[Path, str], None]] = {
+    "power": power,
+    "faults": faults,
+    "kill": kill,
+    "agent-power": agent_power,
+    "agent-kill": agent_kill,
+}
 
 
 def say(line: str) -> None:
@@ -95,7 +131,7 @@ def main() -> int:
     """Run the parts that are named; return the exit code."""
     for part in sys.argv[1:] or PARTS:
         name, _, named = part.partition(":")
-        if name != "kill" and strace() is None:
+        if not name.endswith("kill") and strace() is None:
             say(f"{name}: skipped, strace is not installed or may not trace here")
             continue
         began = time.perf_counter()
