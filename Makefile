@@ -68,7 +68,8 @@ conformance-tuf: $(VENV)/.dev
 	@git -C $(SUITE) checkout --quiet $(SUITE_AT)
 	@test -d $(SUITE)/.venv || { "$(PYTHON)" -m venv $(SUITE)/.venv && \
 	  $(SUITE)/.venv/bin/python -m pip --disable-pip-version-check --quiet install $(SUITE); }
-	cd $(SUITE) && .venv/bin/python -m pytest -q tuf_conformance --entrypoint $(CURDIR)/tests/trust/headrace-tuf $(ARGS)
+	cd $(SUITE) && .venv/bin/python -m pytest -q -c pyproject.toml --confcutdir=. tuf_conformance \
+	  --entrypoint=$(CURDIR)/tests/trust/headrace-tuf $(ARGS)
 
 wheel: $(VENV)/.dev
 	rm -rf dist
