@@ -141,6 +141,16 @@ COMMANDS: tuple[Command, ...] = (
         "Let an old ruleset be in force again, as a new version.",
     ),
     _row(TASK, "status", "deploy.cli.release:status", "Show what is released, and what devices told of it."),
+    _row(
+        TASK, "agent run", "deploy.cli.agent:run", "Keep a device at what a service assigns, until a signal."
+    ),
+    _row(
+        TASK,
+        "agent check",
+        "deploy.cli.agent:check_once",
+        "Ask once, install what is assigned, tell what runs.",
+    ),
+    _row(TASK, "agent status", "deploy.cli.agent:status", "Show what a device runs and what failed there."),
     _row(TASK, "service init", "deploy.cli.service:init", "Make a folder a service, or bring it up to date."),
     _row(TASK, "service run", "deploy.cli.service:run", "Serve until a signal."),
     _row(TASK, "service token", "deploy.cli.service:token", "Make a token and print its secret, this once."),
@@ -155,6 +165,7 @@ COMMANDS: tuple[Command, ...] = (
     _row(
         TASK, "simulate estimate", "deploy.cli.simulate:estimate", "Estimate how a release reaches a fleet."
     ),
+    _row(TASK, "simulate fleet", "deploy.cli.simulate:fleet", "Let devices act that run the real machine."),
     _row(
         BENCH,
         "bench device",
@@ -171,6 +182,7 @@ COMMANDS: tuple[Command, ...] = (
 
 # What `headrace WORD --help` says of a word that only groups others.
 GROUPS: dict[str, str] = {
+    "agent": "Install and run what a service assigns to this device.",
     "log": "Look into, fill, check and empty a device log.",
     "task": "Look into the history of tasks and into their bundles.",
     "keys": "Make and change who signs for what devices believe.",
@@ -195,6 +207,9 @@ EXTRAS: dict[str, str] = {
     "faust": "kafka",
     "aiokafka": "kafka",
     "rocksdict": "kafka",
+    "tuf": "agent",
+    "urllib3": "agent",
+    "zstandard": "agent",
     "alembic": "service",
     "pg8000": "service",
     "prometheus_client": "service",

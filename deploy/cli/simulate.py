@@ -1,7 +1,8 @@
-"""`headrace simulate`: releases before the gates, and how a release reaches a fleet."""
+"""`headrace simulate`: releases before the gates, how a release reaches a fleet, and devices that act."""
 
 from __future__ import annotations
 
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,9 @@ from msgspec import to_builtins
 from deploy.simulate import plot
 from deploy.simulate.estimate import Assumptions, Estimate
 from deploy.simulate.estimate import estimate as estimated
+from deploy.simulate.fleet import Ways
 from deploy.simulate.gates import Outcome, outcome
+from deploy.simulate.story import Load, Reached, Stopped, reach, stop
 from deploy.simulate.world import FAILING, KINDS, SAME, World
 from headrace import console
 
@@ -66,6 +69,68 @@ def estimate(
         console.emit_json(to_builtins(found))
         return
     _print_estimate(found)
+
+
+def fleet(
+    devices: Annotated[int, typer.Option(min=1_000, max=1_000_000, help="Of the fleet.")] = Ways().devices,
+    fails: Annotated[
+        float, typer.Option(min=0.001, max=1, help="Share of devices on which the second release fails.")
+    ] = 0.05,
+    requests: Annotated[
+        float,
+        typer.Option(min=0, help="An hour, of an online device, that can carry a hint; 0: polls alone."),
+    ] = Ways().requests_per_h,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal fleets.")] = 1,
+    json: console.JsonOption = False,
+) -> None:
+    """Let devices act that run the real machine.
+
+    On clocks, disks and networks that are made and fail. One release is good and goes to all at once; another
+    fails on a share of devices, is stopped by the default gates and taken back. Fails where it is not.
+    """
+    ways = Ways(devices, requests_per_h=requests)
+    reached = reach(ways, seed)
+    stopped = stop(replace(ways, fails=fails), seed)
+    if json:
+        console.emit_json({"ways": ways, "reached": reached, "stopped": stopped})
+    else:
+        console.print_table("assumed", ("what", "value"), list(asdict(ways).items()))
+        _print_reached(reached)
+        _print_stopped(stopped)
+    if stopped.verdict != "stop" or stopped.left:
+        raise typer.Exit(FAILED)
+
+
+def _print_reached(found: Reached) -> None:
+    load = found.load
+    rows = [
+        ("50 %, 90 %, 99 % of those online, minutes", f"{found.t50_min}, {found.t90_min}, {found.t99_min}"),
+        ("of all devices after an hour", found.coverage[-1]),
+        ("checks a second, at most", load.peak_checks_per_s),
+        ("bytes a device", load.bytes_per_device),
+        *_cost(load),
+    ]
+    console.print_table("a good release to all at once", ("what", "value"), rows)
+
+
+def _print_stopped(found: Stopped) -> None:
+    rows = [
+        ("verdict", found.verdict),
+        ("devices that ran it", found.exposed),
+        ("minutes until the stop", found.halt_min),
+        (
+            "minutes from the stop until 50 %, 99 % of them are back",
+            f"{found.back50_min}, {found.back99_min}",
+        ),
+        ("devices that still run it after an hour", found.left),
+        *_cost(found.load),
+    ]
+    console.print_table(f"a release that fails on {found.fails:.1%}", ("what", "value"), rows)
+    console.say(found.why)
+
+
+def _cost(load: Load) -> list[tuple[str, object]]:
+    return [("steps of machines", load.steps), ("CPU s of the simulation", load.cpu_s)]
 
 
 def _missed(found: dict[str, Outcome]) -> list[str]:

@@ -193,6 +193,10 @@ class Agent:
         wait_s = max(0, self.state.due_ms - self._now_ms) / 1_000
         return min(wait_s, _TRIAL_S if on_trial else _MOST_WAIT_S)
 
+    def flush(self) -> None:
+        """Send the reports that wait, if the network lets."""
+        self._hear(self._send(Send()))
+
     def run(self, stop: Flag) -> None:
         """Begin, and go on until STOP is set."""
         self.begin()

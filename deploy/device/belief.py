@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
+from deploy.errors import NetworkError, TrustError
 from deploy.task.manifest import Manifest
 from deploy.trust.assignments import AssignmentKeys, verify
 from deploy.wire.assignment import AssignmentManifest, SignedAssignment
@@ -51,12 +54,31 @@ class BeliefByTargets:
         keys = self._keys
         stale = keys is None or abs(now_ms - self._asked_ms) > _FRESH_MS
         if stale or keys is None or not signed.signatures.keys() & keys.keys.keys():
-            self._targets.refresh()
-            keys, self._asked_ms = self._targets.assignment_keys(), now_ms
+            with _reaching():
+                self._targets.refresh()
+                keys, self._asked_ms = self._targets.assignment_keys(), now_ms
             self._keys = keys
         return verify(signed, keys, device=device, now_ms=now_ms, least_ruleset=least_ruleset)
 
     def manifest(self, task: str, bundle: str) -> Manifest:
         """Return the manifest that the publishers of TASK signed."""
-        self._targets.refresh()
-        return self._targets.manifest(task, bundle)
+        with _reaching():
+            self._targets.refresh()
+            return self._targets.manifest(task, bundle)
+
+
+@contextmanager
+def _reaching() -> Iterator[None]:
+    """Tell what could not be fetched, and is tried again, from what may not be believed."""
+    try:
+        yield
+    except TrustError as error:
+        if any(kind.__name__ == "DownloadError" for kind in type(_root(error)).__mro__):
+            raise NetworkError(str(error)) from error
+        raise
+
+
+def _root(error: BaseException) -> BaseException:
+    """Return what ERROR came of, as far as TUF's own errors go."""
+    cause = error.__cause__
+    return cause if cause is not None and type(cause).__module__.startswith("tuf.") else error

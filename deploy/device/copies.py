@@ -50,19 +50,33 @@ class Copies:
                 files.sync(path.parent)
 
     def _read(self) -> Kept:
-        _, second = self._paths
-        if not second.exists():
+        if not self._paths[1].exists():
             return Kept()
-        read = [_read(path) for path in self._paths]
-        whole = [one for one in read if not isinstance(one, str)]
-        wrong = [
-            f"{path}: {one}" for path, one in zip(self._paths, read, strict=True) if isinstance(one, str)
-        ]
-        if not whole:
-            raise InstallError(f"{' and '.join(wrong)}; remove both files to begin anew")
-        self.damage = f"{wrong[0]}; it was written anew from the other copy" if wrong else None
-        self._serial, kept = max(whole, key=lambda one: one[0])
+        self._serial, kept, wrong = _found(self._paths[0].parent)
+        self.damage = wrong and f"{wrong}; it was written anew from the other copy"
         return kept
+
+
+def look(folder: Path) -> tuple[Kept, str | None]:
+    """Return what FOLDER keeps, and what is wrong with one of its copies; nothing is written.
+
+    Raises:
+        InstallError: FOLDER keeps nothing, or both copies are damaged.
+    """
+    if not (folder / NAMES[1]).exists():
+        raise InstallError(f"{folder}: expected a device's folder, found none; name the one of its agent")
+    return _found(folder)[1:]
+
+
+def _found(folder: Path) -> tuple[int, Kept, str | None]:
+    """Return the serial and content of the better copy, and what is wrong with the other."""
+    read = {folder / name: _read(folder / name) for name in NAMES}
+    whole = [one for one in read.values() if not isinstance(one, str)]
+    wrong = [f"{path}: {one}" for path, one in read.items() if isinstance(one, str)]
+    if not whole:
+        raise InstallError(f"{' and '.join(wrong)}; remove both files to begin anew")
+    serial, kept = max(whole, key=lambda one: one[0])
+    return serial, kept, wrong[0] if wrong else None
 
 
 def _record(serial: int, content: bytes) -> bytes:

@@ -29,7 +29,7 @@ KILLS = 1_000
 SYNCS = ("full", "batch")
 SAVING = next(number for number, life in enumerate(LIVES) if life.name.startswith("saving"))
 SOME_FAULTS = 300
-STORIES, STEPS = 16, 8
+STORIES, STEPS = 6, 8
 AGENT_KILLS = 10_000
 
 

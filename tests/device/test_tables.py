@@ -15,7 +15,7 @@ import featuregraph as fg
 from featuregraph.reference.tables import Table as Known
 from featuregraph.testing.values import World
 from featuregraph.types import INT64_MAX, INT64_MIN, Type
-from stream import Engine, EventLog, TableFile, TableFileError, write_table
+from stream import Engine, EventLog, TableFile, TableFileError, tablefile, write_table
 from stream.engine import MODES
 from stream.pace import PACE
 
@@ -104,10 +104,14 @@ def test_a_version_is_that_of_the_content(tmp_path: Path) -> None:
     assert TableFile(tmp_path / "a").version == first
 
 
+@pytest.mark.parametrize("bits", [64, 0], ids=["", "all keys of one hash"])
 @pytest.mark.parametrize("seed", range(12))
-def test_a_file_says_what_the_reference_says(seed: int, tmp_path: Path) -> None:
+def test_a_file_says_what_the_reference_says(
+    seed: int, bits: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Of every type, of keys that are there and others, before, at and after each time."""
-    rng = Random(seed)
+    rng, hashed = Random(seed), tablefile._hash
+    monkeypatch.setattr(tablefile, "_hash", lambda data: hashed(data) % 2**bits)
     world = World.any(rng)
     texts = ("int64", "float64", "boolean", "string", "identifier", "decimal(3)", "timestamp", "vector(2)")
     fields: dict[str, Any] = {text: Type.parse(text) for text in texts}
