@@ -115,6 +115,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     _row(
         TASK,
+        "keys vouch",
+        "deploy.cli.keys:vouch",
+        "Vouch for a bundle: devices may run it once it is released.",
+    ),
+    _row(
+        TASK,
         "keys withdraw",
         "deploy.cli.keys:withdraw",
         "Vouch for a bundle no more: no device begins to run it.",
@@ -207,7 +213,6 @@ EXTRAS: dict[str, str] = {
     "faust": "kafka",
     "aiokafka": "kafka",
     "rocksdict": "kafka",
-    "tuf": "agent",
     "urllib3": "agent",
     "zstandard": "agent",
     "alembic": "service",

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from deploy import pack, write_bundle
 from headrace.cli import main
+from tests.deploy.conftest import make_task
 from tests.trust.world import manifest
 
 Run = Callable[..., str]
@@ -103,3 +105,43 @@ def test_an_id_is_of_one_key(run: Run) -> None:
         assert "headrace keys status lists them" in run(f"revoke repo {word} -k r1.pem", code=2)
     assert "expected a TUF repository, found none" in run("status none", code=2)
     assert "name rank.pem.pub" in run("show rank.pem", code=2)
+
+
+def test_a_bundle_is_vouched_for(run: Run, tmp_path: Path) -> None:
+    """From its file, whole; one that is damaged is not."""
+    make_task(tmp_path / "task")
+    content = pack(tmp_path / "task").bundle
+    write_bundle(content, tmp_path / "a.bundle")
+    run(INIT)
+    run(f"delegate repo retail-rank --to rank.pem.pub -k targets.pem {ONLINE}")
+    line = f"vouch repo a.bundle -k rank.pem {ONLINE}"
+    told = run(f"{line} --dry-run")
+    assert f"retail-rank: + retail-rank/{content.id}.json: {content.id[:12]}" in told.splitlines()
+    assert run(line) == told
+    assert run(line) == ""
+    whole = (tmp_path / "a.bundle").read_bytes()
+    (tmp_path / "a.bundle").write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    assert "fetch the bundle again" in run(line, code=2) or "expected that hash" in run(line, code=2)
+
+
+def test_the_signer_goes_on(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What fails is told and tried again, until it is interrupted."""
+    run(INIT)
+    timestamp = tmp_path / "repo/metadata/timestamp.json"
+    content = timestamp.read_bytes()
+    slept = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        timestamp.write_bytes(b"" if len(slept) == 1 else content)
+        if len(slept) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("time.sleep", sleep)
+    assert main(["keys", "refresh", "repo", *ONLINE.split(), "--every", "60"]) == 130
+    said = capsys.readouterr().err.splitlines()
+    assert slept == [3_600, 3_600, 3_600]
+    assert said[0] == said[-1] == "nothing was changed"
+    assert said[1].startswith("not signed: timestamp.json: expected metadata")
