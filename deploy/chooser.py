@@ -4,11 +4,14 @@
 2. Each task's releases stand from the highest rank down: the first that takes the device is the choice.
 3. A condition is a function of one fact, its version parsed.
 4. A salt is hashed up to the device's id, and a share is the least bucket beyond it.
+5. For devices that tell the same facts (`narrowed`) conditions are asked once: who fails them is in by the
+   allow list alone, and what stands below a release that takes everyone is never reached.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from copy import copy
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
@@ -20,6 +23,7 @@ from deploy.rollout import Assignment, Release, Ruleset
 
 Test = Callable[[Fact], bool]
 
+_NOBODY = seed("")  # of a release that only its list lets in
 _version_key = lru_cache(4_096)(version_key)  # a fleet has few versions of an app
 
 
@@ -58,12 +62,38 @@ class Chooser:
                     break
         return Assignment(found, self._halted)
 
+    def narrowed(self, profile: Profile) -> Chooser:
+        """Return what chooses alike for devices with PROFILE, whatever profile it is given then."""
+        found = copy(self)
+        found._tasks = tuple((task, _for_facts(releases, profile)) for task, releases in self._tasks)  # noqa: SLF001
+        return found
 
-def _fits(release: _Ready, device: bytes, profile: Profile) -> bool:
+
+def _for_facts(releases: tuple[_Ready, ...], profile: Profile) -> tuple[_Ready, ...]:
+    """Return those of RELEASES that can be chosen for PROFILE, without their conditions."""
+    kept = []
+    for release in releases:
+        holds = _holds(release, profile)
+        if holds and release.edge:
+            kept.append(release._replace(tests=()))
+        elif release.allow:
+            kept.append(release._replace(tests=(), seed=_NOBODY, edge=0))
+        if holds and release.seed is None and not release.deny:
+            break
+    return tuple(kept)
+
+
+def _holds(release: _Ready, profile: Profile) -> bool:
     for fact, test in release.tests:
         value = profile.get(fact)
         if value is None or not test(value):
             return False
+    return True
+
+
+def _fits(release: _Ready, device: bytes, profile: Profile) -> bool:
+    if release.tests and not _holds(release, profile):
+        return False
     if release.seed is None:
         return True
     hashed = release.seed.copy()

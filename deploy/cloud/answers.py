@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from deploy import canonical
 from deploy.chooser import Chooser
-from deploy.profile import Profile
+from deploy.cloud.facts import graphs_of, profile_of
 from deploy.rollout import Assignment, Ruleset
 from deploy.wire.assignment import Assigned, AssignmentManifest, SignedAssignment
 from deploy.wire.check import Answer
@@ -21,7 +21,7 @@ from deploy.wire.check import Answer
 Sign = Callable[[AssignmentManifest], SignedAssignment]
 
 MAX_ANSWERS: Final = 10_000  # combinations that are kept ready; about a kilobyte each
-MAX_CHOOSERS: Final = 64  # sets of graphs of devices that can not install them
+MAX_ROWS: Final = 200_000  # releases in all the choosers that are kept, one for each text of facts
 SPANS: Final = 4  # that an answer is valid for
 
 
@@ -42,14 +42,14 @@ class Answers:
         self._until_ms = self.next_ms + (SPANS - 1) * span_ms
         self._sign, self._poll_s = sign, poll_s
         self._chooser = Chooser(ruleset)
-        self._choosers: dict[frozenset[str], Chooser] = {}
-        self._graphs = frozenset(release.graph_id for release in ruleset.releases.values())
+        self._choosers: dict[tuple[bytes, bytes | None], Chooser] = {}
+        self._most = max(16, MAX_ROWS // (len(ruleset.releases) + 10))
         self._ready: dict[tuple[str, ...], Ready] = {}
 
-    def answer(self, device: str, profile: Profile, graphs: frozenset[str] | None = None) -> Ready:
-        """Return what DEVICE with PROFILE is answered; GRAPHS are those that it can run, None: any."""
-        chooser = self._chooser if graphs is None else self._chooser_of(graphs & self._graphs)
-        chosen = chooser.choose(device, profile)
+    def answer(self, device: str, facts: bytes = b"{}", graphs: bytes | None = None) -> Ready:
+        """Return what DEVICE is answered, by the headers with its FACTS and the GRAPHS that it can run."""
+        chooser = self._choosers.get((facts, graphs)) or self._prepare(facts, graphs)
+        chosen = chooser.choose(device, {})
         key = tuple(
             chosen.releases.values()
         )  # ids of releases are unique, and stand in the order of their tasks
@@ -69,10 +69,11 @@ class Answers:
         self._ready[key] = ready
         return ready
 
-    def _chooser_of(self, graphs: frozenset[str]) -> Chooser:
-        chooser = self._choosers.get(graphs)
-        if chooser is None:
-            if len(self._choosers) >= MAX_CHOOSERS:
-                self._choosers.pop(next(iter(self._choosers)))
-            chooser = self._choosers[graphs] = Chooser(self.ruleset, graphs)
+    def _prepare(self, facts: bytes, graphs: bytes | None) -> Chooser:
+        """Return the chooser for devices that tell the same; a fleet has few such texts."""
+        profile = profile_of(facts)
+        chooser = self._chooser if graphs is None else Chooser(self.ruleset, graphs_of(graphs))
+        if len(self._choosers) >= self._most:
+            self._choosers.pop(next(iter(self._choosers)))
+        self._choosers[facts, graphs] = chooser = chooser.narrowed(profile)
         return chooser

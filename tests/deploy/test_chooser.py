@@ -66,10 +66,13 @@ RULESETS = st.builds(
 def test_it_chooses_as_the_rules_do(
     ruleset: Ruleset, asked: list[tuple[str, dict[str, Fact]]], graphs: set[str] | None
 ) -> None:
-    """One Chooser answers for many devices what `choose` answers for each."""
+    """One Chooser answers for many devices what `choose` answers for each, as does one for their facts."""
     chooser = Chooser(ruleset, graphs)
     for device, profile in asked:
         assert chooser.choose(device, profile) == choose(ruleset, device, profile, graphs)
+        narrowed = chooser.narrowed(profile)
+        for other, _ in asked:
+            assert narrowed.choose(other, {}) == choose(ruleset, other, profile, graphs)
 
 
 @given(CONDITIONS, st.lists(FACTS, min_size=1, max_size=6))
