@@ -27,7 +27,7 @@ FEATURES = {
 }
 ITEM = fg.Graph("item", FEATURES, key="item_id").compile()
 PAIR = fg.Graph("pair", FEATURES, key=("user_id", "item_id")).compile()
-SMALL = Budget(1, 2_000, 1_500, 5)
+SMALL = Budget(1, 2_000, 1_500, 5, whole=0)
 QUERIES = [
     {"item_id": item, "user_id": user, "ts_ms": ts_ms}
     for item in ("i", "j", "k", None)
@@ -90,7 +90,8 @@ def test_what_nobody_sees_takes_its_position(tmp_path: Path) -> None:
         {**seen, "user_id": "c", "n": 2},
     ]
     pq.write_table(pa.Table.from_pylist(events), tmp_path / "e.parquet", row_group_size=1)
-    plan = fg.Graph("g", {"n": ROWS.last(VIEW["n"])}, key="item_id").compile()
+    view = fg.Event.of("view", {"n": "int64"})  # whoever declares seq has all events read
+    plan = fg.Graph("g", {"n": fg.rows(view).last(view["n"])}, key="item_id").compile()
     asked = [{"item_id": "i", "ts_ms": 9}]
     for source in (events, tmp_path / "e.parquet"):
         assert replay(plan, source, asked).column("n").to_pylist() == [1]

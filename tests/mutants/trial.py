@@ -34,6 +34,7 @@ LEFT_OUT = {
     "backfill/test_cut_runs.py",  # of processes, slow
     "backfill/test_buckets_of_a_run.py",
     "trainset/test_command.py",  # as well
+    "trainset/test_bounds.py",  # of memory
     *(f"badinput/test_{name}.py" for name in ("catalogue", "command_line", "events", "graphs", "logs")),
 }
 NEAR = {  # tests that are told first of a file: those of the first row that its path begins with
