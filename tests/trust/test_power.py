@@ -203,3 +203,15 @@ def test_a_cut_never_brings_a_device_back(world: World, monkeypatch: pytest.Monk
         restored(end, folder)
         with pytest.raises(TrustError, match="version"):
             world.device().refresh()
+
+
+def test_a_first_bundle_is_on_the_disk_once_it_is_published(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the folder that it made."""
+    recorder = Recorder(world.folder / "repository")
+    with recorder.recording(monkeypatch):
+        one = world.publish("one")
+    for end in recorder.cuts(len(recorder.done)):
+        restored(end, world.folder / "repository")
+        assert world.device().manifest("rank", one).id == one
