@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -205,7 +206,11 @@ class Running:
         self.process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         said = self.process.stderr.readline()
-        self.url = next(word.rstrip(";") for word in said.split() if word.startswith("http"))
+        found = re.search(r"http://[\d.:]+", said)
+        if found is None:
+            self.process.kill()
+            pytest.fail(f"expected the service to tell its URL, found: {said}{self.process.communicate()[1]}")
+        self.url = found[0]
 
     def stop(self, sign: int = signal.SIGTERM) -> str:
         """Stop it and return what else it said."""
