@@ -5,6 +5,7 @@
 #   make crash    cut the power at every write, refuse every call to the disk, kill 1,000 writers, 10,000 agents
 #   make fuzz     MINUTES=10 of inputs by chance for each decoder (ARGS="log graph" chooses)
 #   make soak     10 million events, 30 days of use, five threads for a minute, ten minutes of histories
+#   make conformance-tuf   the public suite of TUF clients against a device's (git, faketime, some minutes)
 #   make clean    remove everything that was made
 # PYTHON=/path/to/python3.11 chooses the interpreter; ARGS="--out out" goes to the command.
 
@@ -17,10 +18,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help demo test lint types pyright imports tests mutants crash fuzz soak wheel bench bench-replay clean
+.PHONY: help demo test lint types pyright imports tests mutants crash fuzz soak wheel bench bench-replay conformance-tuf clean
 
 help:
-	@sed -n '2,10s/^# *//p' Makefile
+	@sed -n '2,11s/^# *//p' Makefile
 
 demo: $(VENV)/.demo
 	@$(BIN)/headrace demo $(ARGS)
@@ -57,6 +58,18 @@ fuzz: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(BIN)/python tests/soak/run.py $(ARGS)
+
+# SUITE=/path/to/checkout takes a suite that is there; ARGS="-k rollback" goes to pytest.
+SUITE ?= $(CURDIR)/$(VENV)/tuf-conformance
+SUITE_AT := eec841c186f81f2d9d8d30460c7e7deefa615f9e
+conformance-tuf: $(VENV)/.dev
+	@command -v faketime >/dev/null || { echo "expected the command faketime, found none; install it" >&2; exit 2; }
+	@test -d $(SUITE) || git clone --quiet https://github.com/theupdateframework/tuf-conformance $(SUITE)
+	@git -C $(SUITE) checkout --quiet $(SUITE_AT)
+	@test -d $(SUITE)/.venv || { "$(PYTHON)" -m venv $(SUITE)/.venv && \
+	  $(SUITE)/.venv/bin/python -m pip --disable-pip-version-check --quiet install $(SUITE); }
+	cd $(SUITE) && .venv/bin/python -m pytest -q -c pyproject.toml --confcutdir=. tuf_conformance \
+	  --entrypoint=$(CURDIR)/tests/trust/headrace-tuf $(ARGS)
 
 wheel: $(VENV)/.dev
 	rm -rf dist

@@ -22,8 +22,8 @@ import inference
 from deploy import limits
 from deploy.bundle.proof import prove
 from deploy.bundle.streams import copy
-from deploy.device.agent import Placed, Tally
 from deploy.device.marks import Marks
+from deploy.device.ports import Placed, Tally
 from deploy.errors import InstallError
 from deploy.task.manifest import MODEL
 from deploy.task.policy import Policy, refusals

@@ -86,6 +86,49 @@ COMMANDS: tuple[Command, ...] = (
         TASK, "task diff", "deploy.cli.task:diff", "Show what changes when one bundle takes another's place."
     ),
     _row(TASK, "task export", "deploy.cli.task:export", "Write a version's bundle as one file."),
+    _row(
+        TASK,
+        "keys new",
+        "deploy.cli.keys:new",
+        "Make a key: the private one in FILE, the public one in FILE.pub.",
+    ),
+    _row(TASK, "keys show", "deploy.cli.keys:show", "Print the ids of public keys, to compare by eye."),
+    _row(TASK, "keys init", "deploy.cli.keys:init", "Make a TUF repository with its four top roles."),
+    _row(TASK, "keys delegate", "deploy.cli.keys:delegate", "Let keys sign for the bundles of a task."),
+    _row(
+        TASK,
+        "keys assign",
+        "deploy.cli.keys:assign",
+        "Let keys sign assignments, in place of those that did.",
+    ),
+    _row(
+        TASK,
+        "keys rotate",
+        "deploy.cli.keys:rotate",
+        "Change who signs for a role; devices follow by a chain of roots.",
+    ),
+    _row(
+        TASK,
+        "keys revoke",
+        "deploy.cli.keys:revoke",
+        "Take a key from every role and from the keys of assignments.",
+    ),
+    _row(
+        TASK,
+        "keys vouch",
+        "deploy.cli.keys:vouch",
+        "Vouch for a bundle: devices may run it once it is released.",
+    ),
+    _row(
+        TASK,
+        "keys withdraw",
+        "deploy.cli.keys:withdraw",
+        "Vouch for a bundle no more: no device begins to run it.",
+    ),
+    _row(TASK, "keys refresh", "deploy.cli.keys:refresh", "Sign anew what is due: to be run each day."),
+    _row(
+        TASK, "keys status", "deploy.cli.keys:status", "Show each role: version, end, keys, and what is due."
+    ),
     _row(TASK, "publish", "deploy.cli.publish:publish", "Send a bundle to a service."),
     _row(
         TASK,
@@ -148,6 +191,7 @@ GROUPS: dict[str, str] = {
     "agent": "Install and run what a service assigns to this device.",
     "log": "Look into, fill, check and empty a device log.",
     "task": "Look into the history of tasks and into their bundles.",
+    "keys": "Make and change who signs for what devices believe.",
     "service": "Make and run the service that devices ask.",
     "simulate": "Releases and fleets that are not there.",
     "bench": "Measure on this machine; ratios come from one run.",
@@ -155,6 +199,9 @@ GROUPS: dict[str, str] = {
 
 # The extra that brings a third-party module, for the message of whoever lacks it.
 EXTRAS: dict[str, str] = {
+    "tuf": "agent",
+    "securesystemslib": "agent",
+    "cryptography": "agent",
     "pyarrow": "replay",
     "networkx": "replay",
     "onnx": "build",
@@ -166,7 +213,6 @@ EXTRAS: dict[str, str] = {
     "faust": "kafka",
     "aiokafka": "kafka",
     "rocksdict": "kafka",
-    "tuf": "agent",
     "urllib3": "agent",
     "zstandard": "agent",
     "alembic": "service",

@@ -163,11 +163,12 @@ def _agent(
     allow_scripts: bool,
 ) -> Iterator[Agent]:
     """Give an agent over HTTP, with an engine on a log of its own or on LOG."""
-    from deploy.device.agent import Agent, Asking
+    from deploy.device.agent import Agent
     from deploy.device.belief import BeliefByTargets
     from deploy.device.disk import Disk
     from deploy.device.http import Http
     from deploy.device.marks import Marks
+    from deploy.device.ports import Asking
     from deploy.device.settings import Settings
     from deploy.device.words import Network
     from deploy.host import Host

@@ -6,12 +6,14 @@ Every command that changes a repository prints what it changes, and with --dry-r
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.cli.options import REF_HELP, StoreOption, store_of
 from deploy.errors import TrustError
 from deploy.trust import keys
 from deploy.trust.keys import Key, PublicKey
@@ -171,11 +173,49 @@ def withdraw(
     _tell(done, dry=dry_run)
 
 
-def refresh(
-    repository: Home, key: Held, dry_run: Dry = False, passphrase_file: PassphraseFile = None
+def vouch(
+    repository: Home,
+    ref: Annotated[str, typer.Argument(help=REF_HELP)],
+    key: Held,
+    store: StoreOption = None,
+    dry_run: Dry = False,
+    passphrase_file: PassphraseFile = None,
 ) -> None:
-    """Sign anew what is due: to be run each day."""
-    _tell(_open(repository, dry_run).refresh(_held(key, passphrase_file)), dry=dry_run)
+    """Vouch for a bundle: devices may run it once it is released."""
+    from deploy.bundle.refs import resolve
+
+    found = resolve(ref, store_of(store))
+    found.bundle.verify()
+    manifest, version = found.bundle.manifest, None if found.version is None else found.version.id
+    held = _held(key, passphrase_file)
+    _tell(_open(repository, dry_run).publish(manifest.task, manifest.to_json(), held, version), dry=dry_run)
+
+
+def refresh(
+    repository: Home,
+    key: Held,
+    every: Annotated[
+        float | None,
+        typer.Option(metavar="MINUTES", min=0.01, help="Go on until interrupted, looking so often."),
+    ] = None,
+    dry_run: Dry = False,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Sign anew what is due: to be run each day.
+
+    With --every it goes on by itself; what fails is told, and tried again the next time.
+    """
+    home, held = _open(repository, dry_run), _held(key, passphrase_file)
+    while True:
+        try:
+            _tell(home.refresh(held), dry=dry_run)
+        except (TrustError, OSError) as error:
+            if every is None:
+                raise
+            console.note(f"not signed: {error}")
+        if every is None:
+            return
+        time.sleep(every * 60)
 
 
 def status(repository: Home, json: console.JsonOption = False) -> None:

@@ -7,17 +7,13 @@
 from __future__ import annotations
 
 import queue
-import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from threading import Event as Flag
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from deploy import canonical
-from deploy.bundle.bundle import Bundle
 from deploy.device.belief import Belief
 from deploy.device.disk import Disk
 from deploy.device.fetch import fetch
@@ -26,6 +22,7 @@ from deploy.device.machine import State, begin, step
 from deploy.device.marks import Marks
 from deploy.device.network import ACCEPTED, OK, UNCHANGED, Network, read, refused
 from deploy.device.outbox import Outbox
+from deploy.device.ports import Asking, Clock, Host, Placed
 from deploy.device.settings import Settings
 from deploy.device.words import (
     Action,
@@ -53,86 +50,14 @@ from deploy.device.words import (
 )
 from deploy.errors import BundleError, DeployError, InstallError, NetworkError
 from deploy.limits import MAX_LINE
-from deploy.profile import Fact
 from deploy.wire.assignment import MAX_ASSIGNMENT, Assigned
-from deploy.wire.check import CHECK, DEVICE, GRAPHS, MAX_PROFILE, PROFILE, REPORTS, Answer
+from deploy.wire.check import CHECK, REPORTS, Answer
 from deploy.wire.report import Counts
 from deploy.wire.report import Report as Told
 
 _MOST_WAIT_S: Final = 60.0  # between two turns, whatever happens to the clock
 _TRIAL_S: Final = 5.0  # between two looks at a release on trial
 _NO_ROOM: Final = "expected room for what this device knows, found: {}; free some"
-
-
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A release whose bytes are here."""
-
-    task: str
-    assigned: Assigned
-    bundle: Bundle
-
-    @property
-    def mark(self) -> str:
-        """Return a short name of the bytes."""
-        return mark(self.assigned)
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What the release that a task runs did in this process so far."""
-
-    release: str
-    runs: int = 0
-    failures: int = 0
-    error: str = ""  # of the last failure
-
-
-class Host(Protocol):
-    """Whoever runs releases."""
-
-    def prove(self, placed: Placed) -> None:
-        """Run the golden examples.
-
-        An InstallError is this device's refusal, any other error the release's fault.
-        """
-
-    def run(self, task: str, placed: Placed | None) -> None:
-        """Let TASK run PLACED from now on, None: what the app has built in; errors as of `prove`."""
-
-    def tally(self, task: str) -> Tally | None:
-        """Return what the release of TASK did so far, None if it runs none."""
-
-    def take(self, task: str) -> Counts:
-        """Return what was counted of TASK since the last call, or since its release runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    """What time it is for people, and how much has passed whatever they do to it; ms."""
-
-    wall_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
-    steady_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Asking:
-    """What a check tells of the device."""
-
-    profile: Mapping[str, Fact] = field(default_factory=dict)
-    graphs: Collection[str] | None = None  # ids of those that it can run; None: any
-
-    def headers(self, device: str) -> dict[str, str]:
-        """Return the headers of a check; raise InstallError for what no header can say."""
-        facts = canonical.encode(dict(self.profile)).decode("utf-8")
-        for what, text in (("id", device), ("profile", facts)):
-            if not (text.isascii() and text.isprintable()) or len(text) > MAX_PROFILE:
-                raise InstallError(
-                    f"{what}: expected printable ASCII of at most {MAX_PROFILE} characters,"
-                    f" found {text!r:.60}; name it otherwise"
-                )
-        found = {DEVICE: device, PROFILE: facts}
-        return found if self.graphs is None else {**found, GRAPHS: ",".join(sorted(self.graphs))}
 
 
 class Agent:

@@ -146,14 +146,29 @@ def failed(turn: Turn, event: Failed) -> None:
             turn.keep(name, replace(task, next=None, proved=False, bad=_with(task.bad, event.wanted)))
             turn.report(name, event.wanted, "failed", event.error)
             return
-        told = work.told or event.fault == "refused"
-        if told and not work.told:
-            turn.report(name, event.wanted, "failed", event.error)
-        misses = work.misses + 1
-        turn.go(name, Work(work.wanted, "waiting", turn.backoff(misses), misses, told))
+        missed(turn, event)
     elif task.active is not None and task.active == event.wanted and not task.halted:
         turn.state.etag = ""  # an answer as before would not say again that it is wanted
         _take_back(turn, name, task, event.error, bad=event.fault == "bad")
+
+
+def missed(turn: Turn, event: Failed) -> None:
+    """Try again later what is under way; tell once that this device does not take it now."""
+    work = turn.state.works.get(event.task)
+    if work is None or work.wanted != event.wanted:
+        return
+    told = work.told or event.fault == "refused"
+    if told and not work.told:
+        turn.report(event.task, event.wanted, "failed", event.error)
+    misses = work.misses + 1
+    turn.go(event.task, Work(work.wanted, "waiting", turn.backoff(misses), misses, told))
+
+
+def postpone(turn: Turn) -> None:
+    """Wait with what is ready: it could not be kept now that it runs."""
+    for name, work in turn.state.works.items():
+        if work.phase == "ready":
+            turn.go(name, replace(work, until_ms=max(work.until_ms, turn.backoff(4) + 1)))
 
 
 # ---------------------------------------------------------------- what runs

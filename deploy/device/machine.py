@@ -130,13 +130,16 @@ def _unsent(turn: Turn, event: Unsent) -> None:
 
 
 def _unsaved(turn: Turn, event: Unsaved) -> None:
-    """Stop what the service stops all the same; try the rest again."""
+    """Stop what the service stops, run what ran, all the same; try the rest again. Nothing is kept by it."""
     lost = event.event
+    course.postpone(turn)
     if isinstance(lost, Answered):
         course.halted(turn, lost)
         _unanswered(turn, Unanswered(event.error))
+    elif isinstance(lost, Started):
+        _started(turn, Started())
     elif isinstance(lost, Fetched | Proved | Failed):
-        course.failed(turn, Failed(lost.task, lost.wanted, "refused", event.error))
+        course.missed(turn, Failed(lost.task, lost.wanted, "refused", event.error))
 
 
 # ---------------------------------------------------------------- what is due

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.device.agent import Agent, Clock, Placed, Tally
+from deploy.device.agent import Agent
 from deploy.device.disk import Disk
+from deploy.device.ports import Clock, Placed, Tally
 from deploy.device.settings import Settings
 from deploy.errors import BundleError
 from deploy.testing.shelf import Shelf

@@ -25,7 +25,7 @@ from deploy import canonical
 from deploy.errors import TrustError
 from deploy.trust.due import Standing, due
 from deploy.trust.keys import Key
-from deploy.trust.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP, life, max_bytes
+from deploy.trust.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP, file_of, life, max_bytes
 from deploy.trust.shelf import Shelf, Written
 from deploy.trust.told import SHORT, changes
 from deploy.trust.tufkeys import tuf_key
@@ -216,7 +216,7 @@ class Draft(TufRepository):
                 raise RepositoryError(f"found {found.signed.type}")
         except (OSError, RepositoryError) as error:
             raise TrustError(
-                bounded(f"{role} {version or ''}: expected its metadata, found: {error}; {_STEP}")
+                bounded(f"{file_of(role, version)}: expected metadata, found: {error}; {_STEP}")
             ) from error
         return found, content
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import featuregraph as fg
 from featuregraph.reference import answer
+from stream.backfill.columnar.order import may_repeat
 from stream.testing import ColumnarExecutor
 
 
@@ -37,3 +41,13 @@ def test_ties_go_by_user(key: Any) -> None:
     assert found.values == expected.values
     rows: Any = found.values["order"]
     assert len(rows["n"]) == (1 if "user_id" in names else len(ARRIVING))
+
+
+SMALL = st.integers(-2, 2) | st.sampled_from([-(2**63), 2**63 - 1])
+
+
+@given(st.lists(st.tuples(SMALL, SMALL, SMALL), max_size=12))
+def test_rows_that_repeat_are_never_missed(rows: list[tuple[int, int, int]]) -> None:
+    """What may repeat is looked at again; among so few rows nothing else seems to."""
+    columns = [np.array([row[place] for row in rows], np.int64) for place in range(3)]
+    assert may_repeat(columns) == (len(set(rows)) < len(rows))

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from deploy.device.agent import Asking
 from deploy.device.disk import is_runnable
 from deploy.device.kept import mark
 from deploy.device.marks import Marks
 from deploy.device.outbox import Outbox
+from deploy.device.ports import Asking
 from deploy.device.words import Network, Quiet
 from deploy.errors import InstallError, TrustError
 from deploy.testing.played import Played

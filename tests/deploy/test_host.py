@@ -12,9 +12,9 @@ import pytest
 import featuregraph as fg
 from deploy.bundle.bundle import Bundle
 from deploy.bundle.pack import pack
-from deploy.device.agent import Placed
 from deploy.device.disk import Disk
 from deploy.device.marks import Marks
+from deploy.device.ports import Placed
 from deploy.errors import BundleError, InstallError
 from deploy.host import Host, latency_bin
 from deploy.task.policy import Policy

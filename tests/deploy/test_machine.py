@@ -374,6 +374,28 @@ def test_what_can_not_be_saved_is_not_done_but_stopping() -> None:
     assert device.task.active == A
 
 
+def test_a_start_on_a_full_disk_asks_and_runs_what_ran() -> None:
+    """That a process died in a release can not be noted: all else goes on."""
+    device = fresh()
+    device.install(A)
+    device = Played(device.settings, device.state.kept)
+    found = device.hear(Unsaved(Started(frozenset({mark(A)})), "no room"))
+    assert found == [Run("rank", A)]
+    assert device.state.due_ms < device.now_ms + 60_000
+
+
+def test_what_is_ready_waits_while_it_can_not_be_kept() -> None:
+    """A patience that is over does not activate what no disk would know of."""
+    device = fresh(patience_s=60)
+    device.answer({"rank": A})
+    device.hear(Fetched("rank", A), Proved("rank", A))
+    device.now_ms += 60_000
+    assert device.hear(Unsaved(Woke(), "no room")) == []
+    assert device.now_ms < device.state.due_ms
+    device.now_ms += 60_000
+    assert of(Run, device.hear(Woke())) == [Run("rank", A)]
+
+
 def test_what_comes_too_late_is_passed_over() -> None:
     """What comes too late is passed over."""
     device = fresh()

@@ -66,6 +66,8 @@ class Walk:
         new, actions = step(self.settings, old, event, self.now_ms)
         assert old == before, "a step changes no state that it was given"
         assert all(not isinstance(one, Save) for one in actions[1:])
+        if isinstance(event, Unsaved):
+            assert not any(isinstance(one, Save) for one in actions), "the disk is full"
         if full and actions and isinstance(actions[0], Save):
             self.hear(Unsaved(event, "no room"))
             return

@@ -180,6 +180,8 @@ MUTANTS = [
     Mutant("stream/backfill/columnar/fields.py", 'if any(part.op is Op.TABLE and part["changing"] for part in parts):', "if False:", "a changing table looked up once per word"),
     Mutant("stream/backfill/columnar/coding.py", "(codes <= self._least + (self.size - 1))", "(codes - self._least < self.size)", "a far integer taken for another one's group"),
     Mutant("stream/backfill/columnar/features.py", "lambda: asked.t[self._queries]", "lambda: asked.t[self._queries[::-1]]", "a candidate looked up as of another query's time"),
+    Mutant("stream/backfill/columnar/seqs.py", "if not may_repeat(columns):", "if len(rows) > 1:", "a position that is taken taken again"),
+    Mutant("stream/backfill/columnar/order.py", "for values in columns:  # rows", "for values in columns[1:]:  # rows", "positions of two users told as one"),
     Mutant("stream/backfill/columnar/keys.py", "self.known = both(self.known, column.known)", "pass", "an event without a part of its key counted"),
     Mutant("stream/backfill/columnar/keys.py", "np.where((number < 0) | (codes < 0), NOBODY,", "np.where(number < 0, NOBODY,", "half a key that no event has taken for another's"),
     Mutant("stream/backfill/columnar/events.py", 'by_user = tuple(key) == ("user_id",)', 'by_user = "user_id" in key or len(key) > 1', "user_id ignored in ties under a pair"),

@@ -9,6 +9,7 @@ import numpy as np
 from featuregraph.arrays.column import Array
 
 _INT32_BITS, _INT64_BITS = 31, 63
+_ODD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 by the golden ratio
 _PIECE = 1 << 16  # values of a long column that are looked at together: they stay in the processor's cache
 
 
@@ -69,6 +70,17 @@ def _stable(values: Array) -> Array:
     packed.sort()
     packed &= (1 << bits) - 1
     return packed.astype(positions(len(values)))
+
+
+def may_repeat(columns: Sequence[Array]) -> bool:
+    """Tell whether two rows of COLUMNS of integers may be equal: by one sort, and False is sure."""
+    mixed = np.zeros(len(columns[0]), np.uint64)
+    with np.errstate(over="ignore"):
+        for values in columns:  # rows that differ have one number by chance, once in 2**64
+            mixed = (mixed ^ values.astype(np.uint64)) * _ODD
+            mixed ^= mixed >> np.uint64(32)
+    mixed.sort()
+    return bool((mixed[1:] == mixed[:-1]).any())
 
 
 def group_starts(columns: Sequence[Array]) -> Array:

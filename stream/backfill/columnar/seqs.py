@@ -7,7 +7,7 @@ import numpy as np
 from featuregraph.arrays.column import Array, Column
 from featuregraph.errors import EventError
 from featuregraph.types import INT64_MAX
-from stream.backfill.columnar.order import group_starts, sorted_order
+from stream.backfill.columnar.order import group_starts, may_repeat, sorted_order
 
 
 class TakenError(Exception):
@@ -53,14 +53,15 @@ def given_seqs(users: Array, ts: Array, seq: Column, rows: Array, *, needed: boo
     found = np.zeros(len(users), np.int64)
     if not len(rows):
         return found
+    if brings is None:
+        found[rows] = seq.values[rows]
+        _check_free(users, ts, found, rows)
+        return found
     order = sorted_order([users[rows], ts[rows]], len(rows))
     places = rows[order]
     starts = group_starts([users[places], ts[places]])
     counts = np.diff(np.append(starts, len(places)))
-    if brings is None:
-        found[rows] = seq.values[rows]
-        _check_free(users, ts, found, rows)
-    elif not brings.any():
+    if not brings.any():
         found[places] = np.arange(len(places)) - np.repeat(starts, counts)
     else:
         _mixed(found, seq, places, starts, counts)
@@ -87,6 +88,8 @@ def _mixed(found: Array, seq: Column, places: Array, starts: Array, counts: Arra
 def _check_free(users: Array, ts: Array, seq: Array, rows: Array) -> None:
     """Raise TakenError for the first event of ROWS whose position an earlier one has."""
     columns = [users[rows], ts[rows], seq[rows]]
+    if not may_repeat(columns):
+        return
     order = sorted_order(columns, len(rows))
     first = np.zeros(len(rows), np.bool_)
     first[group_starts([column[order] for column in columns])] = True
