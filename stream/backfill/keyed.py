@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from featuregraph import Plan
@@ -15,8 +16,8 @@ from stream.backfill.asked import Asked
 from stream.backfill.budget import Budget
 from stream.backfill.intake import Source
 from stream.backfill.needs import needs_of
-from stream.backfill.part import Counts, Executor, Given, Part
-from stream.backfill.pieces import merged
+from stream.backfill.part import Answers, Counts, Executor, Given, Part
+from stream.backfill.pieces import merged, write_piece
 from stream.backfill.reading import Read, held, tables_of
 from stream.backfill.workplace import Corner
 
@@ -24,15 +25,27 @@ Done = Callable[[int], object]
 
 
 class Keyed:
-    """Answers by the plans of one key; `read`, `counts` and `end` say what became of the events."""
+    """Answers by the plans of one key; `read`, `counts` and `end` say what became of the events.
+
+    alone: whether there are no other keys, whose answers are computed next.
+    """
 
     def __init__(
-        self, plans: Sequence[Plan], source: Source, asked: Asked, by: Executor, given: Given, budget: Budget
+        self,
+        plans: Sequence[Plan],
+        source: Source,
+        asked: Asked,
+        by: Executor,
+        given: Given,
+        budget: Budget,
+        *,
+        alone: bool,
     ) -> None:
         self.plans = plans
         self.read, self.counts = Read(), Counts()
         self._source, self._asked, self._by, self._given = source, asked, by, given
         self._budget = budget
+        self._keeps = alone or budget.is_free  # its answers, in memory
         self._needs = needs_of(plans, asked.times, as_known=asked.known)
 
     @property
@@ -52,15 +65,31 @@ class Keyed:
         if (most := self._budget.whole) != 0:
             first, whole = held(batches, most)
             if whole:
-                return _sliced(self._at_once(first, has_answered), self._asked.table.num_rows)
+                answers = self._at_once(first, has_answered)
+                if self._keeps:
+                    return _sliced(answers.features, self._asked.table.num_rows)
+                return self._put_down(corner(), answers)
         return self._by_bucket(corner(), first, batches, has_answered)
 
-    def _at_once(self, batches: list[pa.RecordBatch], done: Done) -> Sequence[pa.Table]:
-        places = np.arange(self._asked.table.num_rows)
-        part = Part(self._source.name, tables_of(batches), self._asked.table, places, self._known)
+    def _at_once(self, batches: list[pa.RecordBatch], done: Done) -> Answers:
+        part = Part(self._source.name, tables_of(batches), self._asked.table, self._places, self._known)
         answers = self._by.answer(self.plans, part, done, threads=self._budget.workers)
         self.counts = answers.counts
-        return answers.features
+        return answers
+
+    def _put_down(self, corner: Corner, answers: Answers) -> Iterator[Sequence[pa.Table]]:
+        """Bring ANSWERS to disk until those of the other keys are there."""
+        path = corner.folder / "answers.arrow"
+        write_piece(path, self._places, answers, 1)
+        return self._merged([path])
+
+    def _merged(self, pieces: Sequence[Path]) -> Iterator[Sequence[pa.Table]]:
+        schemas = [output.feature_table(plan.graph, []).schema for plan in self.plans]
+        return merged(pieces, self._asked.table.num_rows, output.ROWS_PER_GROUP, schemas)
+
+    @property
+    def _places(self) -> npt.NDArray[np.int64]:
+        return np.arange(self._asked.table.num_rows)
 
     @property
     def _known(self) -> Given:
@@ -80,8 +109,7 @@ class Keyed:
             corner.note({"buckets": buckets.to_json(), **done_so_far})
         pieces, self.counts = self._pieces(buckets, done)
         self.counts.add(left_out)
-        schemas = [output.feature_table(plan.graph, []).schema for plan in self.plans]
-        return merged(pieces, self._asked.table.num_rows, output.ROWS_PER_GROUP, schemas)
+        return self._merged(pieces)
 
     def _pieces(self, buckets: bucketed.Buckets, done: Done) -> tuple[list[Path], Counts]:
         job = bucketed.Job(self._source.name, self.plans, self._by, self._known)

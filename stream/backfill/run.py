@@ -55,7 +55,11 @@ class Run:
         self._identity = identity_of(plans, events, queries, by.name, options) if options.resume else None
         self._source = intake.opened(events, whole=budget.is_free)
         given = Given(options.as_known, rows, options.end)
-        self._keyed = [Keyed(group, self._source, self.asked, by, given, budget) for group in _by_key(plans)]
+        groups = _by_key(plans)
+        alone = len(groups) == 1
+        self._keyed = [
+            Keyed(group, self._source, self.asked, by, given, budget, alone=alone) for group in groups
+        ]
         self._plans, self._progress = plans, progress
 
     def table(self) -> pa.Table:

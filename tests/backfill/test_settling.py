@@ -101,13 +101,17 @@ USER = fg.Graph("user", FEATURES).compile()
 
 @pytest.mark.parametrize(
     ("plans", "options"),
-    [([ITEM, USER, PAIR], {"resume": True}), ([PAIR], {"workers": 2})],
-    ids=["several", "workers"],
+    [
+        ([ITEM, PAIR], {"resume": True}),
+        ([ITEM, USER], {"memory": "1GiB"}),
+        ([PAIR], {"workers": 2, "memory": "1GiB", "engine": "reference"}),
+    ],
+    ids=["resumed", "whole", "workers"],
 )
-def test_several_keys_at_one_query_go_by_buckets(
+def test_several_keys_at_one_query_keep_to_the_memory(
     tmp_path: Path, plans: list[fg.Plan], options: dict[str, Any]
 ) -> None:
-    """Each key has a place of its own; nothing is left."""
+    """Each key's answers wait on disk for those of the next; nothing is left."""
     events, queries, out = tmp_path / "e.jsonl", tmp_path / "q.parquet", tmp_path / "o"
     events.write_text("".join(json.dumps(event) + "\n" for event in history(100)))
     pq.write_table(pa.Table.from_pylist(QUERIES), queries)
