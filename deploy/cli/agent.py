@@ -110,7 +110,7 @@ def check_once(
         while time.monotonic() < end:
             agent.tell(Quiet())
             wait_s = agent.turn()
-            if agent.state.error or (agent.state.etag and not agent.state.works):
+            if agent.state.error or (agent.state.was_answered and not agent.state.works):
                 break
             time.sleep(min(wait_s, 1))
         agent.flush()

@@ -41,7 +41,12 @@ def run(
     """
     from deploy.cloud import serve
 
-    serve.run(folder, host, port, lambda url: console.note(f"serving {folder} on {url}; stop it with Ctrl-C"))
+    serve.run(
+        folder,
+        host,
+        port,
+        lambda url: console.note(f"serving on {url}, stop it with Ctrl-C; the folder is {folder}"),
+    )
 
 
 def token(

@@ -123,7 +123,7 @@ class Agent:
         self._hear(self._send(Send()))
 
     def run(self, stop: Flag) -> None:
-        """Begin, and go on until STOP is set."""
+        """Begin, and go on until STOP is set; `tell(Woke())` lets it look at once."""
         self.begin()
         while not stop.is_set():
             wait_s = self.turn()

@@ -53,6 +53,11 @@ class State(Struct):
     drawn: int = 0  # draws of chance
     due_ms: int = NEVER  # when it wants to be woken
 
+    @property
+    def was_answered(self) -> bool:
+        """Tell whether this process was told what to run."""
+        return self.until_ms != -NEVER
+
 
 class Turn:
     """One step under way: the state that it leads to, and what is to be done."""

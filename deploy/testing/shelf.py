@@ -135,7 +135,7 @@ def noise(seed: int, size: int) -> bytes:
     return Random(seed).randbytes(size)
 
 
-def sparse(model: bytes, share: float, seed: int = 1) -> bytes:
+def sparse(model: bytes, share: float, seed: int = 1_000_003) -> bytes:
     """Return MODEL with a SHARE of its rows of 128 bytes changed."""
     chance, found = Random(seed), bytearray(model)
     for row in range(0, len(model) - 128, 128):

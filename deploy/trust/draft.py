@@ -213,7 +213,9 @@ class Draft(TufRepository):
             content = self._shelf.read(role, version)
             found: Metadata[Any] = Metadata.from_bytes(content)
             if not isinstance(found.signed, _FORMS.get(role, Targets)):
-                raise RepositoryError(f"found {found.signed.type}")
+                raise RepositoryError(found.signed.type)
+            if role != TIMESTAMP and found.signed.version != version:
+                raise RepositoryError(f"version {found.signed.version}")
         except (OSError, RepositoryError) as error:
             raise TrustError(
                 bounded(f"{file_of(role, version)}: expected metadata, found: {error}; {_STEP}")

@@ -139,6 +139,28 @@ CATALOGUE: dict[str, tuple[str, ...]] = {
         "deploy/test_rollout.py::test_a_ruleset_that_is_none_is_refused",
         "deploy/test_rollout.py::test_bytes_that_are_no_ruleset_are_refused",
     ),
+    "an answer to a device that is forged, old, cut, endless or slow": (
+        "deploy/test_agent.py::test_what_is_not_believed_changes_nothing",
+        "deploy/test_fetch.py::test_bytes_that_are_not_vouched_for_are_thrown_away",
+        "deploy/test_fetch.py::test_an_answer_without_an_end_is_left",
+        "deploy/test_fetch.py::test_a_difference_that_leads_elsewhere_is_not_believed",
+        "deploy/test_update.py::test_a_release_comes_to_a_device",
+        "deploy/test_update.py::test_an_answer_that_drips_is_cut_off",
+    ),
+    "a device's clock that is years off": (
+        "deploy/test_agent.py::test_a_clock_that_jumps_stops_nothing",
+        "deploy/test_agent.py::test_an_untrusted_answer_is_asked_for_again_later",
+    ),
+    "a full disk in an install": (
+        "deploy/test_agent.py::test_a_disk_is_full_at_any_step",
+        "deploy/test_disk.py::test_a_full_disk_still_takes_the_state",
+        "deploy/test_fetch.py::test_a_quota_is_kept",
+    ),
+    "two agents on one folder": ("deploy/test_disk.py::test_two_agents_do_not_share_a_folder",),
+    "a device's state that is damaged": (
+        "deploy/test_disk.py::test_one_damaged_copy_is_named_and_mended",
+        "deploy/test_disk.py::test_two_damaged_copies_are_refused",
+    ),
     "id >= vocabulary": (
         "inference/test_binding.py::test_an_id_outside_its_vocabulary_is_refused",
         "inference/test_packaging.py::test_a_vocabulary_beyond_the_table_is_a_difference",

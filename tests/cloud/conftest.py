@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -13,10 +14,9 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 
 from deploy import canonical
@@ -27,6 +27,9 @@ from deploy.task.manifest import MODEL_FILES, Manifest
 from inference.manifest import FileEntry
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a file system without a disk; mkdtemp names the folder
+if TYPE_CHECKING:
+    import httpx  # the base install, where this file is read too, has none
+
 ARGV = [sys.executable, "-m", "headrace"]
 BINARIES = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
@@ -98,6 +101,8 @@ class Sent:
         self.secrets = {role: tokens.add(database, role, role, 0)[1] for role in MAY}
         database.close()
         self.app = application(folder, chosen, lambda manifest: sign(manifest, [self.key]))
+        import httpx
+
         self._runner = asyncio.Runner()
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self._client = httpx.AsyncClient(transport=transport, base_url="http://service")
@@ -201,7 +206,11 @@ class Running:
         self.process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         said = self.process.stderr.readline()
-        self.url = next(word.rstrip(";") for word in said.split() if word.startswith("http"))
+        found = re.search(r"http://[\d.:]+", said)
+        if found is None:
+            self.process.kill()
+            pytest.fail(f"expected the service to tell its URL, found: {said}{self.process.communicate()[1]}")
+        self.url = found[0]
 
     def stop(self, sign: int = signal.SIGTERM) -> str:
         """Stop it and return what else it said."""

@@ -119,6 +119,27 @@ def test_distinct_values_are_counted_in_turn_as_one_by_one(seed: int) -> None:
     assert counted_once(partition, lo[::-1], hi[::-1]).tolist() == expected[::-1]
 
 
+@pytest.mark.parametrize("wide", [False, True])
+@given(seed=SEEDS)
+def test_a_range_lists_a_row_of_each_value(wide: bool, seed: int) -> None:
+    """The latest one or the earliest one, by range and row, spelled out or not."""
+    rng = Random(seed)
+    codes = [rng.choice([None, 1, 2, 3, 40]) for _ in range(30)]
+    lo, hi = (np.sort(np.array([rng.randint(0, 30) for _ in range(12)])) for _ in range(2))
+    hi = np.maximum(lo, hi)
+    partition = Partition(INT64, column(INT64, codes))
+    ranges = [[row for row in range(a, b) if codes[row] is not None] for a, b in zip(lo, hi, strict=True)]
+    last = [sorted({codes[row]: row for row in rows}.values()) for rows in ranges]
+    first = [sorted({codes[row]: row for row in reversed(rows)}.values()) for rows in ranges]
+    for listed, expected in ((partition.latest, last), (partition.earliest, first)):
+        found: list[list[int]] = [[] for _ in ranges]
+        with all_wide() if wide else nullcontext():
+            for part, numbers, rows in listed(lo, hi):
+                for number, row in zip(numbers.tolist(), rows.tolist(), strict=True):
+                    found[part.start + number].append(row)
+        assert found == expected
+
+
 @given(seed=SEEDS)
 def test_rows_are_sorted_by_columns(seed: int) -> None:
     """The first column decides first; equal rows stay in their order, however far apart values are."""

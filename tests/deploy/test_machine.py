@@ -122,7 +122,7 @@ def reports(actions: Iterable[Action]) -> list[tuple[str, str]]:
 
 
 def test_a_release_is_fetched_proved_run_and_confirmed() -> None:
-    """A release is fetched proved run and confirmed."""
+    """Each step is saved before the next is begun, and twenty runs end the trial."""
     device = fresh()
     assert device.answer({"rank": A}) == [Save(Kept(1)), Fetch("rank", A)]
     assert device.hear(Fetched("rank", A)) == [Save(device.state.kept), Prove("rank", A)]
@@ -139,7 +139,7 @@ def test_a_release_is_fetched_proved_run_and_confirmed() -> None:
 
 
 def test_it_waits_for_a_quiet_moment_or_long_enough() -> None:
-    """It waits for a quiet moment or long enough."""
+    """What is proved runs at once when nobody waits for an answer, or after the patience."""
     for quiet in (True, False):
         device = fresh(patience_s=3_600)
         device.answer({"rank": A})
@@ -154,7 +154,7 @@ def test_it_waits_for_a_quiet_moment_or_long_enough() -> None:
 
 
 def test_the_one_before_stays_until_the_next_is_confirmed() -> None:
-    """The one before stays until the next is confirmed."""
+    """A release that was never confirmed is none to go back to."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -168,7 +168,7 @@ def test_the_one_before_stays_until_the_next_is_confirmed() -> None:
     ("runs", "failures", "back"), [(3, 3, True), (20, 3, True), (1_000, 149, False), (1_000, 150, True)]
 )
 def test_failing_runs_take_a_release_back(runs: int, failures: int, back: bool) -> None:
-    """Failing runs take a release back."""
+    """Three of twenty runs, or that share of more; then it is not tried again, and others are."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -185,21 +185,21 @@ def test_failing_runs_take_a_release_back(runs: int, failures: int, back: bool) 
 
 
 def test_a_first_release_that_fails_leaves_what_the_app_has() -> None:
-    """A first release that fails leaves what the app has."""
+    """Where nothing was confirmed before, nothing runs."""
     device = fresh()
     device.install(A)
     assert of(Run, device.hear(Counted("rank", "rank-a", 5, 5))) == [Run("rank", None)]
 
 
 def test_counts_of_another_release_say_nothing() -> None:
-    """Counts of another release say nothing."""
+    """A count that comes late, or of another task, changes nothing."""
     device = fresh()
     device.install(A)
     assert device.hear(Counted("rank", "rank-b", 9, 9), Counted("other", "rank-a", 9, 9)) == []
 
 
 def test_a_service_that_goes_back_is_obeyed_at_once() -> None:
-    """A service that goes back is obeyed at once."""
+    """The one before is here: no transfer, no proof, no quiet moment."""
     device = fresh(patience_s=3_600)
     device.settings = Settings("ann", patience_s=0)
     device.install(A)
@@ -212,7 +212,7 @@ def test_a_service_that_goes_back_is_obeyed_at_once() -> None:
 
 
 def test_a_kill_switch_stops_at_once_and_is_lifted() -> None:
-    """A kill switch stops at once and is lifted."""
+    """A halted task runs nothing, after a restart too, until an answer lets it."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -224,7 +224,7 @@ def test_a_kill_switch_stops_at_once_and_is_lifted() -> None:
 
 
 def test_a_task_without_a_release_runs_what_the_app_has() -> None:
-    """A task without a release runs what the app has."""
+    """No release for this device: it stops, and what it had stays to go back to."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -233,7 +233,7 @@ def test_a_task_without_a_release_runs_what_the_app_has() -> None:
 
 
 def test_the_same_bytes_by_another_release_are_not_fetched() -> None:
-    """The same bytes by another release are not fetched."""
+    """A control arm is a name: its counts begin anew, its trial goes on."""
     device = fresh()
     device.install(A)
     again = Assigned("control", A.bundle, A.graph_id)
@@ -244,7 +244,7 @@ def test_the_same_bytes_by_another_release_are_not_fetched() -> None:
 
 
 def test_one_release_is_fetched_at_a_time() -> None:
-    """One release is fetched at a time."""
+    """The next one begins when the one before is proved."""
     device = fresh()
     assert of(Fetch, device.answer({"a": A, "b": B})) == [Fetch("a", A)]
     found = device.hear(Fetched("a", A))
@@ -258,7 +258,7 @@ def test_one_release_is_fetched_at_a_time() -> None:
 @pytest.mark.parametrize("moment", ["fetching", "proving"])
 @pytest.mark.parametrize("fault", ["network", "refused", "bad"])
 def test_a_fault_decides_whether_it_is_tried_again(moment: str, fault: Any) -> None:
-    """A fault decides whether it is tried again."""
+    """Network: silently; refused: told once; bad: told and never again."""
     device = fresh()
     device.answer({"rank": A})
     told = []
@@ -277,7 +277,7 @@ def test_a_fault_decides_whether_it_is_tried_again(moment: str, fault: Any) -> N
 
 
 def test_what_can_not_be_run_is_taken_back_and_fetched_anew() -> None:
-    """What cannot be run is taken back and fetched anew."""
+    """Damage on the device is not the release's fault: a full answer is asked for."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -290,7 +290,7 @@ def test_what_can_not_be_run_is_taken_back_and_fetched_anew() -> None:
 
 
 def test_ends_of_the_process_in_a_trial_are_counted() -> None:
-    """Ends of the process in a trial are counted."""
+    """Two are forgiven, and ends elsewhere are not counted."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -307,7 +307,7 @@ def test_ends_of_the_process_in_a_trial_are_counted() -> None:
 
 
 def test_ends_of_the_process_in_a_proof_are_counted() -> None:
-    """Ends of the process in a proof are counted."""
+    """Two are forgiven, then it is bad: no device ends for ever in its examples."""
     device = fresh()
     device.answer({"rank": A})
     device.hear(Fetched("rank", A))
@@ -320,7 +320,7 @@ def test_ends_of_the_process_in_a_proof_are_counted() -> None:
 
 
 def test_a_restart_goes_on_with_what_is_ready() -> None:
-    """A restart goes on with what is ready."""
+    """It is not fetched again, and not run before somebody says that it is wanted still."""
     device = fresh(patience_s=3_600)
     device.answer({"rank": A})
     device.hear(Fetched("rank", A), Proved("rank", A))
@@ -332,7 +332,7 @@ def test_a_restart_goes_on_with_what_is_ready() -> None:
 
 
 def test_an_old_answer_is_not_believed() -> None:
-    """An old answer is not believed."""
+    """A ruleset below the one that was acted on changes nothing, in one line."""
     device = fresh()
     device.answer({"rank": A}, 5)
     found = device.answer({"rank": B}, 4)
@@ -343,7 +343,7 @@ def test_an_old_answer_is_not_believed() -> None:
 
 
 def test_an_expired_assignment_begins_nothing() -> None:
-    """An expired assignment begins nothing."""
+    """What is ready waits, and the next check asks for a new answer, not for a change."""
     device = fresh(patience_s=3_600)
     device.answer({"rank": A})
     device.hear(Fetched("rank", A), Proved("rank", A), Network(online=False))
@@ -357,7 +357,7 @@ def test_an_expired_assignment_begins_nothing() -> None:
 
 
 def test_what_can_not_be_saved_is_not_done_but_stopping() -> None:
-    """What cannot be saved is not done but stopping."""
+    """A halt is obeyed on a full disk; all else is as if it had not happened."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -397,7 +397,7 @@ def test_what_is_ready_waits_while_it_can_not_be_kept() -> None:
 
 
 def test_what_comes_too_late_is_passed_over() -> None:
-    """What comes too late is passed over."""
+    """Outcomes of what is not wanted any more change nothing."""
     device = fresh()
     device.answer({"rank": A})
     device.answer({"rank": B}, 2)
@@ -429,7 +429,7 @@ def test_checks_are_spread_by_the_id_alone() -> None:
 
 
 def test_failed_checks_back_off_up_to_an_hour() -> None:
-    """Failed checks back off up to an hour."""
+    """Full jitter: each wait is anywhere below a bound that doubles."""
     device = fresh()
     waits = []
     for _ in range(200):
@@ -445,7 +445,7 @@ def test_failed_checks_back_off_up_to_an_hour() -> None:
 
 
 def test_a_service_may_ask_for_a_wait() -> None:
-    """A service may ask for a wait."""
+    """Retry-After holds against hints, and within a day."""
     device = fresh()
     device.hear(Unanswered("busy", retry_after_s=600))
     device.hear(Hinted(0))
@@ -455,14 +455,14 @@ def test_a_service_may_ask_for_a_wait() -> None:
 
 
 def test_a_hint_brings_the_check_forward() -> None:
-    """A hint brings the check forward."""
+    """Somewhere within its jitter."""
     device = fresh()
     device.hear(Unchanged(), Hinted(60))
     assert device.now_ms <= device.state.due_ms <= device.now_ms + 60_000
 
 
 def test_without_a_network_nothing_is_asked_for_weeks() -> None:
-    """Without a network nothing is asked for weeks."""
+    """Offline, what runs goes on; back online, the check is spread."""
     device = fresh()
     device.install(A)
     device.confirm()
@@ -476,7 +476,7 @@ def test_without_a_network_nothing_is_asked_for_weeks() -> None:
 
 
 def test_a_metered_network_is_for_checks_alone() -> None:
-    """A metered network is for checks alone."""
+    """Unless the settings let it, downloads wait for a free one."""
     for metered in (False, True):
         device = fresh(metered=metered)
         device.hear(Network(metered=True))
@@ -485,7 +485,7 @@ def test_a_metered_network_is_for_checks_alone() -> None:
 
 
 def test_a_clock_that_is_set_back_does_not_stop_it() -> None:
-    """A clock that is set back does not stop it."""
+    """A wait longer than any of ours is over."""
     device = fresh()
     device.hear(Unchanged())
     device.now_ms -= 400 * 24 * HOUR
@@ -493,7 +493,7 @@ def test_a_clock_that_is_set_back_does_not_stop_it() -> None:
 
 
 def test_reports_wait_for_each_other_and_are_tried_again() -> None:
-    """Reports wait for each other and are tried again."""
+    """One batch for what comes together; refused ones back off; the rest follows."""
     device = fresh()
     device.hear(Unchanged())
     device.install(A)
@@ -512,7 +512,7 @@ def test_reports_wait_for_each_other_and_are_tried_again() -> None:
 
 
 def test_chance_is_even() -> None:
-    """Chance is even."""
+    """By chi-square, and as the generator is published."""
     draws = [fraction(7, n) for n in range(4_000)]
     counts = [sum(k / 10 <= draw < (k + 1) / 10 for draw in draws) for k in range(10)]
     assert sum((count - 400) ** 2 / 400 for count in counts) < 27.9  # chi-square, 9 degrees, p = 0.001

@@ -185,7 +185,7 @@ class Walk:
 
 @pytest.mark.parametrize("seed", range(60))
 def test_a_walk_keeps_the_laws(seed: int) -> None:
-    """A walk keeps the laws."""
+    """150 events in any order; then all goes well, and what is wanted runs."""
     walk = Walk(seed)
     for _ in range(150):
         walk.happen()
@@ -196,7 +196,7 @@ def test_a_walk_keeps_the_laws(seed: int) -> None:
 
 
 def test_the_same_seed_is_the_same_life() -> None:
-    """The same seed is the same life."""
+    """Two devices of one id that meet the same are equal to the last field."""
     lives = []
     for _ in range(2):
         walk = Walk(7)

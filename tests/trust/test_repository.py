@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import Metadata, Targets
 
 from deploy.errors import BundleError, TrustError
 from deploy.trust.assignments import AssignmentKeys
 from deploy.trust.due import Standing, due
 from deploy.trust.repository import Repository, Signers
 from deploy.trust.roles import DAY_MS, LIVES, TOP, file_of, place_of, role_in
+from deploy.trust.tufkeys import tuf_key
 from featuregraph.testing.clock import FakeClock
 from tests.trust.world import KEYS, OFFLINE, ONLINE, World, held, manifest, repository, signers
 
@@ -238,3 +241,29 @@ def test_damage_is_told(home: Repository) -> None:
             assert "\n" not in str(refused.value)
         path.write_bytes(content)
     assert home.refresh(held(*ONLINE)).lines == ()
+
+
+def test_a_list_never_goes_back(home: Repository) -> None:
+    """Where old keys sign again, it is the newest list that they sign, not the one that they left."""
+    change = held("targets", *ONLINE)
+    home.publish("rank", manifest(words="one").to_json(), held("rank", *ONLINE))
+    home.rotate("rank", change, add=[KEYS["rank2"].public], remove=[KEYS["rank"].id])
+    home.publish("rank", manifest(words="two").to_json(), held("rank2", *ONLINE))
+    done = home.rotate("rank", change, add=[KEYS["rank"].public], remove=[KEYS["rank2"].id])
+    assert done.left == {"rank": "its keys changed"}
+    assert home.refresh(held("rank", *ONLINE)).left == {}
+    assert len(home.bundles("rank")) == 2
+
+
+def test_no_number_is_given_twice(home: Repository) -> None:
+    """A file that a cut or a stranger left is passed over, and its number with it."""
+    home.publish("rank", manifest(words="one").to_json(), held("rank", *ONLINE))
+    left: Metadata[Targets] = Metadata.from_bytes((home.metadata / "1.rank.json").read_bytes())
+    left.signed.version = 9
+    left.sign(CryptoSigner(KEYS["thief"].private, tuf_key(KEYS["thief"].public)))
+    left.to_file(str(home.metadata / "9.rank.json"))
+    home.publish("rank", manifest(words="two").to_json(), held("rank", *ONLINE))
+    assert {one.standing.role: one.version for one in home.status()}["rank"] == 10
+    (home.metadata / "12.rank.json").write_bytes((home.metadata / "10.rank.json").read_bytes())
+    with pytest.raises(TrustError, match=r"12\.rank\.json: expected metadata, found: version 10; restore"):
+        home.refresh(held(*ONLINE))
