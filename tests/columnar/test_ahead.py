@@ -87,6 +87,21 @@ def test_what_nobody_knows_overflows_nowhere(executor: Executor) -> None:
             executor.run([graph], [*events, view(40, "end")], [asked])
 
 
+@pytest.mark.parametrize("engine", ["local", "reference"])
+def test_what_nobody_knows_overflows_in_no_table(engine: str) -> None:
+    """A table is written where only lists and maps that nobody knows would overflow."""
+    pytest.importorskip("pyarrow")
+    from stream import replay
+
+    ahead = fg.rows(View).ahead("9ms")
+    twice = View.n + View.n
+    labels = {"list": ahead.sequence(3, {"n": twice}), "map": ahead.group_by(View.item).max(twice)}
+    plan = fg.Graph("g", labels).compile()
+    events = [view(11, "a", n=INT64_MAX), view(12, "b", n=1)]
+    table = replay(plan, events, [{"user_id": "u", "ts_ms": 10}], engine=engine)
+    assert table.drop_columns(["user_id", "ts_ms"]).to_pylist() == [{"list.n": None, "map": None}]
+
+
 def view(ts: int, item: str, **more: Any) -> dict[str, Any]:
     """Return a view at TS."""
     return {"event": "view", "user_id": "u", "ts_ms": ts, "item": item, **more}
