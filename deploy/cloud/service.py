@@ -100,6 +100,8 @@ class Service:
         self.database.close()
 
     def _keep(self, reports: Sequence[Report]) -> kept.Outcome:
+        if any(report.release not in self.known for report in reports):
+            self.known = frozenset(self.registry.releases())  # another process may have made one just now
         return kept.keep(self.database, reports, self.known, now_ms())
 
 

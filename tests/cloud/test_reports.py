@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import msgspec
 import pytest
@@ -127,6 +128,17 @@ def test_a_database_that_fails_is_told_and_the_next_are_kept() -> None:
         assert (intake.counts["failed"], intake.counts["new"]) == (1, 1)
 
     asyncio.run(run())
+
+
+def test_a_report_of_a_release_that_another_process_made_just_now_counts(sent: Any) -> None:
+    """It is known before this process has looked at the rules again."""
+    manifest = sent.publish(1)
+    service = sent.app.service
+    one = Release("rank", manifest.id, manifest.graph_id, Cohort("salt"))
+    with patch.object(service, "refresh"):
+        sent.put("one", one, 1)
+        answered = sent("POST", "/v1/reports", "device", content=Reports((report(1),)).to_json())
+    assert (answered.status_code, service.intake.counts["new"]) == (202, 1)
 
 
 def test_reports_over_http(sent: Any, tmp_path: Path) -> None:
