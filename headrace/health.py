@@ -28,8 +28,10 @@ PYTHON_MIN = (3, 11)
 SQLITE_MIN = (3, 37, 0)  # STRICT tables
 DISK_WARN, DISK_FAIL = 256 << 20, 16 << 20  # bytes
 CLOCK_MIN, CLOCK_MAX = datetime(2026, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-USER_EXTRAS = ("replay", "kafka", "build")
-_REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(?P<range>[^;\[]*)(?:;.*extra == ['\"](?P<extra>\w+)['\"])?")
+USER_EXTRAS = ("replay", "kafka", "build", "agent", "service")
+_REQUIREMENT = re.compile(
+    r"(?P<name>[\w.-]+)(?:\[[^\]]*\])?(?P<range>[^;]*)(?:;.*extra == ['\"](?P<extra>\w+)['\"])?"
+)
 
 
 class Verdict(StrEnum):

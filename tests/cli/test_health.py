@@ -57,9 +57,12 @@ def test_a_package_outside_its_limits_fails() -> None:
     assert "expected >=9999" in check.found
 
 
-def test_an_absent_extra_is_no_fault() -> None:
+@pytest.mark.parametrize("parts", ["", "[standard]", "[a, b]"])
+def test_an_absent_extra_is_no_fault(parts: str) -> None:
     """An extra that is not installed is named with its command and fails nothing."""
-    (check,) = health.extras(["headrace-needs-no-such-thing>=1; extra == 'replay'"])
+    requires = [f"headrace-needs-no-such-thing{parts}>=1; extra == 'replay'"]
+    assert list(health.packages(requires)) == []
+    (check,) = health.extras(requires)
     assert check.verdict is Verdict.ABSENT
     assert check.mend == "pip install 'headrace[replay]'"
     assert not health.failed([check])
