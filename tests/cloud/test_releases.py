@@ -129,7 +129,7 @@ def test_a_body_without_end_is_cut(lasting: Any) -> None:
 
     answered = lasting("PUT", f"/v1/versions/{'a' * 64}", "publisher", content=chunks())
     assert answered.status_code == 413
-    assert len(given) <= 1_000
+    assert len(given) == 2  # one is as much as a version may have
 
 
 def test_too_many_calls_of_one_token_are_told_to_wait(serve: Any) -> None:
