@@ -80,7 +80,11 @@ def test_another_process_goes_on(place: Place, world: World) -> None:
     assert place.server.sent == SIZE
 
 
-@pytest.mark.parametrize("there", [b"", CONTENT[:99], CONTENT, CONTENT + b"x", b"x" * 2 * SIZE])
+@pytest.mark.parametrize(
+    "there",
+    [b"", CONTENT[:99], CONTENT, CONTENT + b"x", b"x" * 2 * SIZE],
+    ids=["nothing", "a part", "all", "a byte more", "twice as much of something else"],
+)
 def test_whatever_part_is_there(there: bytes, place: Place) -> None:
     """A part is gone on with, a whole file is not asked for, too much is begun anew."""
     place.partials.mkdir()  # type: ignore[union-attr]

@@ -145,9 +145,9 @@ class Request(BaseHTTPRequestHandler):
 
     def body(self, content: bytes) -> None:
         """Send bytes of the body."""
+        self.server.sent += len(content)  # before: who receives it may look at once
         self.wfile.write(content)
         self.wfile.flush()
-        self.server.sent += len(content)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
