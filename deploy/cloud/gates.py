@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, Final
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -23,7 +22,7 @@ from deploy.cloud.database import Database
 from deploy.cloud.looks import Decided, Gate, Look, decide
 from deploy.cloud.registry import Registry
 from deploy.cloud.roles import Who
-from deploy.cloud.staged import BASE, NONE, Beside, Overtaken
+from deploy.cloud.staged import BASE, NONE, Overtaken, Wanted
 from deploy.cloud.tables import GATE, LOOK
 from deploy.cohort import Cohort
 from deploy.errors import ServiceError
@@ -38,15 +37,6 @@ MINUTE_MS: Final = 60_000
 DAY_MS: Final = 86_400_000
 KEPT_DAYS: Final = 90  # of looks
 MAX_LISTED: Final = 1_000
-
-
-class Wanted(Struct, frozen=True, forbid_unknown_fields=True):
-    """A release as somebody wants gates to lead it."""
-
-    release: Release  # its share and, where it is too low, its priority are the gates'
-    policy: Policy = Policy()
-    fleet: int | None = None  # devices that its conditions let in; None: the service's setting
-    control: Beside = BASE  # bundle of the control arm: what devices ran before, none, or one by its id
 
 
 class Gates:

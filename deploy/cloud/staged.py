@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from deploy.bucket import MILLION
 from deploy.cloud.rulesets import following
 from deploy.errors import ServiceError
+from deploy.gate.policy import Policy
 from deploy.gate.stage import Shares
 from deploy.rollout import Release, Ruleset
 
@@ -22,6 +23,15 @@ NONE: Final = "none"  # there is no control arm: bounds, silence and drift are a
 Beside = Annotated[str, Meta(pattern=r"^(base|none|[0-9a-f]{64})\Z")]
 CONTROL: Final = ".control"  # how the id of a control arm ends
 MAX_ID: Final = 128
+
+
+class Wanted(Struct, frozen=True, forbid_unknown_fields=True):
+    """A release as somebody wants gates to lead it."""
+
+    release: Release  # its share and, where it is too low, its priority are the gates'
+    policy: Policy = Policy()
+    fleet: int | None = None  # devices that its conditions let in; None: the service's setting
+    control: Beside = BASE  # bundle of the control arm: what devices ran before, none, or one by its id
 
 
 class Overtaken(Exception):  # noqa: N818 - no error: another was first

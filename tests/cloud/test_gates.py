@@ -12,8 +12,8 @@ import pytest
 from deploy import canonical
 from deploy.bucket import bucket
 from deploy.chooser import Chooser
-from deploy.cloud.gates import Wanted
 from deploy.cloud.looks import Gate
+from deploy.cloud.staged import Wanted
 from deploy.cohort import Cohort
 from deploy.gate.policy import Policy, Stage, counter
 from deploy.rollout import Release, Ruleset

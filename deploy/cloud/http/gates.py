@@ -7,11 +7,12 @@ from typing import Final
 from msgspec import Struct
 from starlette.responses import Response
 
-from deploy.cloud.gates import MAX_LISTED, Wanted
+from deploy.cloud.gates import MAX_LISTED
 from deploy.cloud.http.call import Call, gives
 from deploy.cloud.http.releases import MAX_BODY, RELEASE, Changed
 from deploy.cloud.http.route import Route
 from deploy.cloud.looks import Gate, Look
+from deploy.cloud.staged import Wanted
 from deploy.rollout import ReleaseId
 
 MAX_MS: Final = 1 << 53
