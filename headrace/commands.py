@@ -134,7 +134,7 @@ COMMANDS: tuple[Command, ...] = (
         TASK,
         "release",
         "deploy.cli.release:release",
-        "Offer a bundle to devices, by hand or led by gates, let a release grow, or end it.",
+        "Offer a bundle, by hand or led by gates; let it grow, or end it.",
     ),
     _row(TASK, "halt", "deploy.cli.release:halt", "Halt a release, or a whole task."),
     _row(TASK, "pause", "deploy.cli.release:pause", "Let a release that gates lead stay in its stage."),
@@ -142,7 +142,7 @@ COMMANDS: tuple[Command, ...] = (
         TASK,
         "resume",
         "deploy.cli.release:resume",
-        "Let a paused release go on, or a halted task run again where its releases say so.",
+        "Let a paused release or a halted task go on.",
     ),
     _row(
         TASK,
@@ -154,7 +154,7 @@ COMMANDS: tuple[Command, ...] = (
         TASK,
         "status",
         "deploy.cli.status:status",
-        "Show what is released, how far gates let it, and what devices told of it.",
+        "Show what is released, and how far gates let it.",
     ),
     _row(
         TASK, "agent run", "deploy.cli.agent:run", "Keep a device at what a service assigns, until a signal."

@@ -71,7 +71,7 @@ def release(
     service: ServiceOption = "",
     token: TokenOption = "",
 ) -> None:
-    """Offer a bundle to devices, by hand or led by gates, let a release grow, or end it.
+    """Offer a bundle, by hand or led by gates; let it grow, or end it.
 
     A share only grows; a release that is bad is halted.
     """
@@ -134,7 +134,7 @@ def resume(
     service: ServiceOption = "",
     token: TokenOption = "",
 ) -> None:
-    """Let a paused release go on, or a halted task run again where its releases say so."""
+    """Let a paused release or a halted task go on."""
     _one_of(name, task)
     far = remote(service, token)
     if task:

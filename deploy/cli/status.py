@@ -21,7 +21,7 @@ def status(
     token: TokenOption = "",
     json: console.JsonOption = False,
 ) -> None:
-    """Show what is released, how far gates let it, and what devices told of it."""
+    """Show what is released, and how far gates let it."""
     far = remote(service, token)
     rules = far.ruleset()
     gates = {gate["release"]: gate for gate in far.ask("GET", "/v1/gates")["gates"]}
