@@ -134,7 +134,7 @@ COMMANDS: tuple[Command, ...] = (
         TASK,
         "release",
         "deploy.cli.release:release",
-        "Offer a bundle, by hand or led by gates; let it grow, or end it.",
+        "Offer a bundle, by hand or by gates; let it grow, or end it.",
     ),
     _row(TASK, "halt", "deploy.cli.release:halt", "Halt a release, or a whole task."),
     _row(TASK, "pause", "deploy.cli.release:pause", "Let a release that gates lead stay in its stage."),

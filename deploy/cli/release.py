@@ -71,7 +71,7 @@ def release(
     service: ServiceOption = "",
     token: TokenOption = "",
 ) -> None:
-    """Offer a bundle, by hand or led by gates; let it grow, or end it.
+    """Offer a bundle, by hand or by gates; let it grow, or end it.
 
     A share only grows; a release that is bad is halted.
     """
