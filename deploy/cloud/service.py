@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from deploy.cloud import kept, tokens
+from deploy.cloud import days, kept, tokens
 from deploy.cloud.answers import Answers, Sign
 from deploy.cloud.check import Checks
 from deploy.cloud.database import Database
@@ -61,6 +61,7 @@ class Service:
         self.led: tuple[Gate, ...] = ()  # what gates lead
         self.verdicts: dict[str, int] = {}  # of looks by this process
         self._views: Mapping[str, View] = {}
+        self._names: kept.Names = {}
         self.intake = Intake(self._keep, settings.most_waiting)
         self.refresh()
 
@@ -125,6 +126,7 @@ class Service:
                     sweeping = 0.0
                     await self.do(self.uploads.sweep, now_ms() / 1_000)
                     await self.do(kept.sweep, self.database, self.clock())
+                    await self.do(days.fold, self.database, self.clock())
                     await self.do(self.gates.sweep, self.clock())
             except (ServiceError, OSError):  # it answers by what it knew, and tries again
                 _LOG.exception("expected the database to answer, found otherwise; trying again")
@@ -139,7 +141,7 @@ class Service:
         if any(report.release not in self.known for report in reports):
             self.known = frozenset(self.registry.releases())  # another process may have made one just now
             self._follow_gates()
-        return kept.keep(self.database, reports, self.known, self.clock(), self._views)
+        return kept.keep(self.database, reports, self.known, self.clock(), self._views, self._names)
 
     def _follow_gates(self) -> None:
         self.led = tuple(self.gates.running())
