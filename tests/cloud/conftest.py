@@ -11,10 +11,10 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -26,6 +26,7 @@ from deploy.rollout import Release
 from deploy.task.manifest import MODEL_FILES, Manifest
 from inference.manifest import FileEntry
 
+T = TypeVar("T")
 MEMORY = Path("/dev/shm")  # noqa: S108 - a file system without a disk; mkdtemp names the folder
 if TYPE_CHECKING:
     import httpx  # the base install, where this file is read too, has none
@@ -82,8 +83,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 class Sent:
     """A service in this process, asked over ASGI, with a token for each role."""
 
-    def __init__(self, folder: Path, migrated: Path | None = None, **settings: object) -> None:
-        from deploy.cloud import tokens
+    def __init__(
+        self,
+        folder: Path,
+        migrated: Path | None = None,
+        clock: Callable[[], int] | None = None,
+        **settings: object,
+    ) -> None:
+        from deploy.cloud import registry, tokens
         from deploy.cloud.app import application
         from deploy.cloud.database import Database
         from deploy.cloud.settings import Settings, database_url
@@ -100,7 +107,9 @@ class Sent:
         database.migrate()
         self.secrets = {role: tokens.add(database, role, role, 0)[1] for role in MAY}
         database.close()
-        self.app = application(folder, chosen, lambda manifest: sign(manifest, [self.key]))
+        self.app = application(
+            folder, chosen, lambda manifest: sign(manifest, [self.key]), clock or registry.now_ms
+        )
         import httpx
 
         self._runner = asyncio.Runner()
@@ -116,6 +125,10 @@ class Sent:
         self._runner.run(self._living.__aexit__(None, None, None))
         self._runner.run(self._client.aclose())
         self._runner.close()
+
+    def run(self, waited: Coroutine[Any, Any, T]) -> T:
+        """Return what WAITED comes to."""
+        return self._runner.run(waited)
 
     def __call__(self, method: str, path: str, role: Role | None = None, **words: Any) -> httpx.Response:
         """Send one request as ROLE."""
