@@ -45,7 +45,7 @@ def run(
         folder,
         host,
         port,
-        lambda url: console.note(f"serving on {url}, stop it with Ctrl-C; the folder is {folder}"),
+        lambda url: console.note(f"serving on {url}, its console on {url}/console; stop it with Ctrl-C; the folder is {folder}"),
     )
 
 

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -36,28 +37,36 @@ class Browser:
         argv = [program, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
         argv += ["--no-first-run", "--disable-dev-shm-usage", "--force-prefers-reduced-motion"]
         argv += ["--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
-        self._process = subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)  # noqa: S603
+        self._argv = argv
         self._ids = 0
         self.said: list[str] = []  # on the console of the page, errors of its policy among them
 
     def __enter__(self) -> Self:
         from websockets.sync.client import connect
 
-        assert self._process.stderr is not None
-        address = next(filter(None, (re.search(r"ws://\S+", line) for line in self._process.stderr)))[0]
-        self._line: ClientConnection = connect(address, max_size=64 << 20, compression=None)
+        with ExitStack() as stack:
+            pipe = stack.enter_context(
+                subprocess.Popen(self._argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)  # noqa: S603
+            )
+            stack.callback(pipe.terminate)
+            assert pipe.stderr is not None
+            address = next(filter(None, (re.search(r"ws://\S+", line) for line in pipe.stderr)))[0]
+            line = connect(address, max_size=64 << 20, compression=None, open_timeout=WAIT_S)
+            self._line: ClientConnection = stack.enter_context(line)
+            self._begin()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _begin(self) -> None:
         self._session = ""
         target = self._tell("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._tell("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._tell(f"{domain}.enable")
         self.resize(1280, 900)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._line.close()
-        self._process.terminate()
-        self._process.communicate(timeout=WAIT_S)
 
     # ------------------------------------------------------------ how it looks
 
@@ -91,7 +100,7 @@ class Browser:
 
     def click(self, selector: str) -> None:
         """Click on what SELECTOR finds."""
-        self.run(f"document.querySelector({json.dumps(selector)}).click()")
+        self.run(f"(one => {{ one.focus(); one.click() }})(document.querySelector({json.dumps(selector)}))")
 
     def leave(self, selector: str) -> None:
         """Click on what SELECTOR finds, and wait for the page that it leads to."""

@@ -1,9 +1,9 @@
-"""Two days of a made fleet in a service's database: tasks, versions, releases of every state, reports by the thousand."""
+"""Two days of a made fleet in a service's database: tasks, versions, gates, reports by the thousand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -12,11 +12,16 @@ import featuregraph as fg
 from deploy import canonical
 from deploy.cloud import kept, tokens
 from deploy.cloud.database import Database
+from deploy.cloud.gates import Gates, views
+from deploy.cloud.looks import Gate
 from deploy.cloud.registry import Registry
 from deploy.cloud.roles import MAY, Role, Who
-from deploy.cloud.rulesets import ended, halted, released
+from deploy.cloud.rulesets import released
+from deploy.cloud.staged import CONTROL, Wanted
 from deploy.cohort import Cohort, Condition
-from deploy.rollout import Release
+from deploy.gate.policy import Criterion, Policy, Stage, counter
+from deploy.gate.stage import size
+from deploy.rollout import Release, Ruleset
 from deploy.task.manifest import GRAPH_FILE, MODEL_FILES, Manifest
 from deploy.task.version import Commit, Version
 from deploy.wire.report import Counts, Report
@@ -25,6 +30,8 @@ from inference.manifest import FileEntry
 DAY_MS: Final = 86_400_000
 EVIL: Final = "</td><script>document.title='bad'</script>'; DROP TABLE release; --"
 BINS: Final = (4, 9, 18, 30, 22, 11, 5, 2)  # of a feature as trained
+SPREAD: Final = (1, 2, 4, 8, 14, 22, 34, 48, 56, 52, 40, 26, 16, 9, 5, 3, 2, 1)  # of latencies, by bin
+FOR: Final = (Condition("os", "in", ("ios", "android")), Condition("app", "version_at_least", ("9.1",)))
 
 
 class View(fg.Event, name="view"):
@@ -41,14 +48,13 @@ class Purchase(fg.Event, name="purchase"):
     price = fg.decimal(2)
 
 
-class Arm(NamedTuple):
+class Way(NamedTuple):
     """How the devices of one release do."""
 
     release: str
     task: str
-    since_h: float  # hours ago
-    until_h: float
-    devices: int
+    begins_h: float  # hours ago
+    devices: int  # that run it in the end; those of a release that gates lead are the stage's
     failing: float = 0.001  # of runs
     slow: float = 1.0  # latency against the usual
     clicks: float = 0.11  # of runs
@@ -56,14 +62,26 @@ class Arm(NamedTuple):
     error: str = ""
 
 
-ARMS: Final = (
-    Arm("october", "retail-rank", 46, 0, 2_400),
-    Arm("november", "retail-rank", 20, 0, 260, clicks=0.124),
-    Arm("november.control", "retail-rank", 20, 0, 1_040),
-    Arm("november-fast", "retail-rank", 33, 29, 140, failing=0.061, slow=1.9, drift=0.4, error="model: expected 24 inputs, found 23"),
-    Arm("feed-2", "home-feed", 30, 0, 700, failing=0.0004, slow=0.7, clicks=0.31),
-    Arm("feed-1", "home-feed", 46, 30, 700, slow=0.8, clicks=0.29),
+WAYS: Final = (
+    Way("october", "retail-rank", 46, 2_400),
+    Way("feed-1", "home-feed", 46, 700, slow=1.6, clicks=0.29),
+    Way("november-fast", "retail-rank", 33, 100, 0.03, 3.0, 0.1, 0.4, "model: expected 24 inputs, found 23"),
+    Way("november-fast.control", "retail-rank", 33, 200),
+    Way("feed-2", "home-feed", 30, 700, 0.0004, 0.8, 0.31),
+    Way("november", "retail-rank", 20, 100, clicks=0.124, drift=0.1),
+    Way("november.control", "retail-rank", 20, 200),
 )
+FEATURES: Final = ("buys_30d", "spend_30d", "views_7d")
+POLICY: Final = Policy(
+    stages=(
+        *(Stage(devices=devices, least_s=9_000) for devices in (100, 250, 500, 1_000, 2_000)),
+        *(Stage(millionths=share, least_s=43_200) for share in (100_000, 500_000, 1_000_000)),
+    ),
+    criteria=(Criterion("broken", most=10_000), Criterion("failing"), Criterion("slow"), counter("clicked")),
+    control=2,
+    watch_s=5_400,
+)
+FLEET: Final = 40_000
 
 
 def graphs() -> list[fg.Graph]:
@@ -84,7 +102,7 @@ def graphs() -> list[fg.Graph]:
 MESSAGES: Final = (
     "The ranker of September",
     "Trained on October",
-    "Baskets of two weeks, and what was seen within the hour\n\nA month of purchases told more of gifts than of taste.",
+    "Baskets of two weeks, and what was seen within the hour\n\nA month told more of gifts than of taste.",
     "The mean ticket takes the place of the last price",
 )
 
@@ -92,23 +110,25 @@ MESSAGES: Final = (
 class Days:
     """The story, told into one database."""
 
-    def __init__(self, folder: Path, database: Database, now_ms: int) -> None:
-        self._folder, self._database, self.now_ms = folder, database, now_ms
+    def __init__(
+        self, folder: Path, database: Database, now_ms: int, step_h: float = 0.25, told: int = 20
+    ) -> None:
+        self._folder, self._database, self.now_ms, self._step_h = folder, database, now_ms, step_h
         self._at_ms = now_ms
         self.registry = Registry(database, lambda: self._at_ms)
         self.secrets: dict[Role, str] = {}
         self.who: dict[Role, Who] = {}
+        self._of = told
+        self.gates = Gates(database, self.registry)
         self._rng = Random(7)
+        self._devices: dict[str, list[str]] = {}
 
     def tell(self) -> None:
         """Write all of it."""
         names = {"publisher": "ann", "releaser": "bob", "viewer": "eve", "device": "the app"}
         for role in MAY:
             self.who[role], self.secrets[role] = tokens.add(self._database, role, names[role], self._ago(48))
-        bundles = list(self._publish())
-        self._release(bundles)
-        for arm in ARMS:
-            self._report(arm)
+        self._live(list(self._publish()))
 
     def _ago(self, hours: float) -> int:
         return self.now_ms - int(hours * DAY_MS / 24)
@@ -118,9 +138,12 @@ class Days:
     def _publish(self) -> Iterator[Manifest]:
         parent = None
         for place, (graph, message) in enumerate(zip(graphs(), MESSAGES, strict=True)):
-            self._at_ms = self._ago(47.5 - 5 * place)
-            files = {"model/model.onnx": b"weights %d" % place, **({"data/words.txt": b"tea"} if place > 1 else {})}
-            manifest = self._bundle("retail-rank", graph, files)
+            self._at_ms = self._ago((47.8, 47.5, 36, 22)[place])
+            files = {
+                "model/model.onnx": b"weights %d" % place,
+                **({"data/words.txt": b"tea"} if place > 1 else {}),
+            }
+            manifest = self._bundle("retail-rank", graph, files, "Ranks what a basket lacks")
             commit = Commit(canonical.digest(message.encode())[:40], "tasks/rank")
             version = Version(
                 "retail-rank", manifest.id, graph.id, "Ann Author", message, self._at_ms, parent, commit
@@ -129,13 +152,19 @@ class Days:
             parent = version.id
             yield manifest
         for place, graph in enumerate(graphs()[1:3]):
-            self._at_ms = self._ago(47 - 14 * place)
+            self._at_ms = self._ago(47.2 - 13 * place)
             yield self._bundle("home-feed", graph, {"data/feed.txt": b"%d" % place})
         self._at_ms = self._ago(3)
         yield self._bundle("search-suggest", graphs()[0], {}, f"Suggest {EVIL}")
 
-    def _bundle(self, task: str, graph: fg.Graph, files: Mapping[str, bytes], description: str = "") -> Manifest:
-        contents = {**dict.fromkeys(sorted(MODEL_FILES), b"made"), **files, GRAPH_FILE: graph.to_json().encode()}
+    def _bundle(
+        self, task: str, graph: fg.Graph, files: Mapping[str, bytes], description: str = ""
+    ) -> Manifest:
+        contents = {
+            **dict.fromkeys(sorted(MODEL_FILES), b"made"),
+            **files,
+            GRAPH_FILE: graph.to_json().encode(),
+        }
         entries = {name: self._blob(content) for name, content in contents.items()}
         manifest = Manifest(task, graph.id, "b" * 64, entries, description=description)
         self.registry.publish(self.who["publisher"], manifest)
@@ -148,75 +177,93 @@ class Days:
         path.write_bytes(content)
         return FileEntry(len(content), sha256)
 
-    # ------------------------------------------------------------ what was released
+    # ------------------------------------------------------------ what happened, hour by hour
 
-    def _release(self, bundles: list[Manifest]) -> None:
-        ios = (Condition("os", "in", ("ios", "android")), Condition("app", "version_at_least", ("9.1",)))
-        for hours, name, place, millionths, priority in (
-            (46, "october", 1, 1_000_000, 0),
-            (46, "feed-1", 4, 1_000_000, 0),
-            (33, "november-fast", 2, 20_000, 2),
-            (30, "feed-2", 5, 250_000, 2),
-            (20, "november.control", 1, 50_000, 3),
-            (20, "november", 3, 1_000, 4),
-            (11, "november", 3, 10_000, 4),
-        ):
-            cohort = Cohort(name.split(".")[0], millionths, ios, frozenset({"ann"}) if priority == 4 else frozenset())
-            manifest = bundles[place]
-            release = Release(manifest.task, manifest.id, manifest.graph_id, cohort, priority)
-            self._change(hours, "release.put", name, lambda r, n=name, e=release: released(r, n, e))
-            if name == "november-fast":
-                self._change(29, "release.halt", name, lambda r: halted(r, "november-fast"))
-        self._change(29.5, "release.end", "feed-1", lambda r: ended(r, "feed-1"))
+    def _deeds(self, bundles: list[Manifest]) -> Iterator[tuple[float, Callable[[], object]]]:
+        """Yield what was done and how many hours ago, the oldest first."""
+        yield 46, partial(self._release, "october", bundles[1], 1_000_000)
+        yield 46, partial(self._release, "feed-1", bundles[4], 1_000_000)
+        yield 33, partial(self._begin, "november-fast", bundles[2])
+        yield 30, partial(self._release, "feed-2", bundles[5], 250_000, 2)
+        yield 20, partial(self._begin, "november", bundles[3])
+        yield 5, partial(self._release, "feed-2", bundles[5], 400_000, 2)
 
-    def _change(self, hours: float, action: str, what: str, edit: Any) -> None:
-        self._at_ms = self._ago(hours)
-        self.registry.change(self.who["releaser"], action, what, edit)
+    def _release(self, name: str, manifest: Manifest, millionths: int, priority: int = 0) -> None:
+        release = Release(
+            manifest.task, manifest.id, manifest.graph_id, Cohort(name, millionths, FOR), priority
+        )
+        self.registry.change(
+            self.who["releaser"], "release.put", name, partial(released, name=name, release=release)
+        )
+
+    def _begin(self, name: str, manifest: Manifest) -> None:
+        cohort = Cohort(name, 1, FOR, allow=frozenset({"ann", "bob"}))
+        release = Release(manifest.task, manifest.id, manifest.graph_id, cohort)
+        wanted, seen = Wanted(release, POLICY), self.registry.version()
+        self.gates.begin(self.who["releaser"], name, wanted, seen, FLEET, self._at_ms)
+
+    def _live(self, bundles: list[Manifest]) -> None:
+        """Let the hours pass: deeds, what devices tell, and looks of the gates."""
+        deeds, steps = list(self._deeds(bundles)), round(46 / self._step_h)
+        for hours in (self._step_h * (steps - n) for n in range(steps + 1)):
+            self._at_ms = self._ago(hours) - 1
+            while deeds and deeds[0][0] >= hours:
+                deeds.pop(0)[1]()
+            led = {gate.release: gate for gate in self.gates.running()}
+            rules = self.registry.ruleset()
+            reports = [r for way in WAYS if self._runs(way, hours, rules) for r in self._reports(way, led)]
+            kept.keep(
+                self._database, reports, {way.release for way in WAYS}, self._at_ms, views(led.values(), {})
+            )
+            for gate in led.values():
+                self.gates.look(gate, self._at_ms, {})
+
+    def _runs(self, way: Way, hours: float, rules: Ruleset) -> bool:
+        release = rules.releases.get(way.release)
+        return hours <= way.begins_h and release is not None and not release.halted
 
     # ------------------------------------------------------------ what devices told
 
-    def _report(self, arm: Arm) -> None:
-        known, length = {arm.release}, arm.since_h - arm.until_h
-        entries = sorted(self._rng.random() ** 1.7 * min(length, 14) for _ in range(arm.devices))
-        looks = [n / 4 for n in range(round(4 * length) + 1)]
-        for begin, end in pairwise(looks):
-            fresh = [entry for entry in entries if begin <= entry < end]
-            alive = sum(entry < begin for entry in entries)
-            at_ms = self._ago(arm.since_h - end) - 1
-            reports = [*self._active(arm, len(fresh), at_ms), *self._alive(arm, alive, at_ms)]
-            kept.keep(self._database, reports, known, at_ms)
+    def _reports(self, way: Way, led: Mapping[str, Gate]) -> Iterator[Report]:
+        """Yield what one step adds: a part of those that lack enter, and some tell their counts."""
+        devices = self._devices.setdefault(way.release, [])
+        gate = led.get(way.release.removesuffix(CONTROL))
+        wanted = way.devices if gate is None else size(POLICY, gate.stand.stage, FLEET)
+        arms = POLICY.control if way.release.endswith(CONTROL) and gate is not None else 1
+        alive = self._rng.sample(devices, -(-len(devices) // self._of))
+        for _ in range(round((wanted * arms - len(devices)) * min(1, 0.3 * self._step_h / 0.25))):
+            devices.append(f"phone-{self._rng.getrandbits(48):012x}")
+            yield self._told(way, devices[-1], "active")
+            if way.error and self._rng.random() < 0.2:
+                yield self._told(way, devices[-1], "failed", way.error)
+        for device in alive:
+            yield self._told(way, device, "alive", counts=self._counts(way))
 
-    def _active(self, arm: Arm, fresh: int, at_ms: int) -> Iterator[Report]:
-        for _ in range(fresh):
-            yield self._told(arm, "active", at_ms)
-            if arm.error and self._rng.random() < 0.2:
-                yield self._told(arm, "failed", at_ms, arm.error)
-
-    def _alive(self, arm: Arm, devices: int, at_ms: int) -> Iterator[Report]:
-        """Yield one report for every twenty devices: enough for charts."""
-        hour = (at_ms // 3_600_000) % 24
-        busy = 0.6 + 0.4 * (hour in range(7, 23))
-        for _ in range(-(-devices // 20)):
-            runs = round(self._rng.uniform(120, 200) * busy)
-            latency = [0] * 64
-            for _ in range(runs):
-                latency[min(63, max(0, round(self._rng.gauss(46 + 4 * (arm.slow - 1), 2.6))))] += 1
-            counts = Counts(
-                runs,
-                sum(self._rng.random() < arm.failing for _ in range(runs)),
-                int(self._rng.random() < arm.failing),
-                tuple(latency),
-                {"shown": 10 * runs, "clicked": sum(self._rng.random() < arm.clicks for _ in range(runs))},
-                {name: self._bins(runs, arm.drift * (place + 1)) for place, name in enumerate(("buys_30d", "spend_30d", "views_7d"))},
-            )
-            yield self._told(arm, "alive", at_ms, counts=counts)
+    def _counts(self, way: Way) -> Counts:
+        busy = 0.6 + 0.4 * ((self._at_ms // 3_600_000) % 24 in range(7, 23))
+        runs = round(self._rng.uniform(120, 200) * busy)
+        latency = [0] * 64
+        for place in self._rng.choices(range(32, 50), SPREAD, k=runs):
+            latency[place + round(2 * (way.slow - 1))] += 1
+        failures = sum(self._rng.random() < way.failing for _ in range(runs))
+        clicked = round(runs * way.clicks * self._rng.uniform(0.8, 1.2))
+        shown = round(runs * self._rng.uniform(8, 12))
+        drift = {name: self._bins(runs, way.drift * (place + 1)) for place, name in enumerate(FEATURES)}
+        return Counts(runs, failures, 0, tuple(latency), {"clicked": clicked, "shown": shown}, drift)
 
     def _bins(self, runs: int, drift: float) -> tuple[int, ...]:
-        found = [0] * (len(BINS) + 2)
+        found = [0] * (len(BINS) + 1)
         for place in self._rng.choices(range(len(BINS)), BINS, k=runs):
             found[place + (self._rng.random() < drift)] += 1
         return tuple(found)
 
-    def _told(self, arm: Arm, state: Any, at_ms: int, error: str = "", counts: Counts = Counts()) -> Report:  # noqa: B008
+    def _told(
+        self,
+        way: Way,
+        device: str,
+        state: Any,
+        error: str = "",
+        counts: Counts = Counts(),  # noqa: B008
+    ) -> Report:
         name = f"{self._rng.getrandbits(128):032x}"
-        return Report(name, f"phone-{name[:12]}", arm.task, arm.release, state, at_ms, error, counts)
+        return Report(name, device, way.task, way.release, state, self._at_ms, error, counts)

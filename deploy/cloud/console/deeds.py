@@ -11,9 +11,10 @@ from starlette.responses import Response
 from deploy.cloud import rulesets
 from deploy.cloud.console import rows
 from deploy.cloud.console.page import Page
-from deploy.cloud.console.render import BASE
 from deploy.cloud.console.views import edits
 from deploy.cloud.console.visit import Visit
+from deploy.cloud.roles import Who
+from deploy.cloud.rulesets import Edit
 from deploy.errors import ServiceError
 from deploy.rollout import ReleaseId
 from deploy.task.manifest import TaskName
@@ -53,6 +54,34 @@ async def halt(visit: Visit) -> Response:
     name = visit.call.word("release", ReleaseId)
     await _change(visit, "release.halt", name, partial(rulesets.halted, name=name))
     return visit.go(f"/releases/{name}")
+
+
+async def ask_pause(visit: Visit) -> Response:
+    """Ask whether a release is to stay in its stage."""
+    name = visit.call.word("release", ReleaseId)
+    follows = ["It stays on the devices that it has.", "Its tests go on, and may stop it."]
+    return _ask(
+        visit, Question(f"Pause {name}?", follows, "Pause the release", "plain", f"/releases/{name}", 0)
+    )
+
+
+async def pause(visit: Visit) -> Response:
+    """Let a release stay in its stage."""
+    return await _led(visit, visit.service.gates.pause)
+
+
+async def ask_resume(visit: Visit) -> Response:
+    """Ask whether a release is to go on."""
+    name = visit.call.word("release", ReleaseId)
+    follows = ["Its stage begins anew.", "The tests that fired pause it no more; those that stop still do."]
+    return _ask(
+        visit, Question(f"Let {name} go on?", follows, "Let it go on", "good", f"/releases/{name}", 0)
+    )
+
+
+async def resume(visit: Visit) -> Response:
+    """Let a release go on from the begin of its stage."""
+    return await _led(visit, visit.service.gates.resume)
 
 
 async def ask_halt_task(visit: Visit) -> Response:
@@ -133,14 +162,19 @@ async def roll_back(visit: Visit) -> Response:
 
 
 def _ask(visit: Visit, question: Question) -> Response:
-    return visit.page("ask_part.html" if visit.is_part else "ask.html", ask=question, at=BASE)
+    return visit.page("ask_part.html" if visit.is_part else "ask.html", {"ask": question})
 
 
-async def _change(
-    visit: Visit, action: str, what: str, edit: Callable[..., object], seen: int | None = None
-) -> None:
+async def _change(visit: Visit, action: str, what: str, edit: Edit, seen: int | None = None) -> None:
     await visit.service.do(visit.service.registry.change, visit.who, action, what, edit, seen)
     await visit.service.changed()
+
+
+async def _led(visit: Visit, deed: Callable[[Who, str, int], object]) -> Response:
+    name = visit.call.word("release", ReleaseId)
+    await visit.service.do(deed, visit.who, name, visit.now_ms)
+    await visit.service.changed()
+    return visit.go(f"/releases/{name}")
 
 
 def _seen(visit: Visit) -> int:
@@ -154,6 +188,10 @@ def _seen(visit: Visit) -> int:
 PAGES = (
     Page("GET", "/releases/{release}/halt", "release", ask_halt),
     Page("POST", "/releases/{release}/halt", "release", halt),
+    Page("GET", "/releases/{release}/pause", "release", ask_pause),
+    Page("POST", "/releases/{release}/pause", "release", pause),
+    Page("GET", "/releases/{release}/resume", "release", ask_resume),
+    Page("POST", "/releases/{release}/resume", "release", resume),
     Page("GET", "/tasks/{task}/halt", "release", ask_halt_task),
     Page("POST", "/tasks/{task}/halt", "release", halt_task),
     Page("GET", "/tasks/{task}/resume", "release", ask_resume_task),

@@ -16,7 +16,7 @@ async def ask(visit: Visit) -> Response:
     """Show the log-in."""
     if visit.who.id:
         return visit.go("")
-    return visit.page("login.html", next=_back(visit.query("next")), error="")
+    return visit.page("login.html", {"next": _back(visit.query("next")), "error": ""})
 
 
 async def log_in(visit: Visit) -> Response:
@@ -29,10 +29,10 @@ async def log_in(visit: Visit) -> Response:
         told = (
             "Expected a token that is valid, found none. Make one with: headrace service token FOLDER viewer"
         )
-        return visit.page("login.html", 401, next=back, error=told)
+        return visit.page("login.html", {"next": back, "error": told}, 401)
     if not who.may("view"):
         told = f"Expected a token that may look, found a {who.role}'s. Log in with another one."
-        return visit.page("login.html", 403, next=back, error=told)
+        return visit.page("login.html", {"next": back, "error": told}, 403)
     response = visit.go(back)
     begun = session.begun(who.id, visit.now_ms)
     cookie = session.sealed(begun, visit.key, visit.service.checks.tokens)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from deploy.cloud.console import rows
 from deploy.cloud.console.page import Page
 from deploy.cloud.console.views import deeds, edits
+from deploy.cloud.console.views.gate import gate_mark
 from deploy.cloud.console.views.table import ReleaseRow, in_force, release_row
 from deploy.cloud.console.visit import Visit
 from deploy.cloud.kept import MINUTE_MS
@@ -23,12 +24,14 @@ async def overview(visit: Visit) -> Response:
     entries = await visit.service.do(visit.service.registry.audited, None, 8)
     tasks = await visit.service.do(visit.service.registry.tasks)
     return visit.page(
-        "overview.html",
-        rules=rules,
-        rows=in_force(found),
-        tasks=tasks,
-        deeds=deeds.deeds(entries),
-        listeners=visit.service.listeners.count,
+        "overview_live.html" if visit.is_part else "overview.html",
+        {
+            "rules": rules,
+            "rows": in_force(found),
+            "tasks": tasks,
+            "deeds": deeds.deeds(entries),
+            "listeners": visit.service.listeners.count,
+        },
     )
 
 
@@ -42,7 +45,7 @@ async def rulesets(visit: Visit) -> Response:
     ][:LISTED]
     version = await visit.service.do(visit.service.registry.version)
     more = kept[LISTED - 1].rules.version if len(kept) > LISTED else None
-    return visit.page("rulesets.html", steps=steps, version=version, more=more)
+    return visit.page("rulesets.html", {"steps": steps, "version": version, "more": more})
 
 
 async def audit_log(visit: Visit) -> Response:
@@ -50,15 +53,16 @@ async def audit_log(visit: Visit) -> Response:
     before = _number(visit.query("before"))
     entries = await visit.service.do(visit.service.registry.audited, before, LISTED + 1)
     more = entries[LISTED - 1].id if len(entries) > LISTED else None
-    return visit.page("audit.html", deeds=deeds.deeds(entries[:LISTED]), more=more)
+    return visit.page("audit.html", {"deeds": deeds.deeds(entries[:LISTED]), "more": more})
 
 
 def release_rows(visit: Visit, task: str | None = None) -> tuple[Ruleset, list[ReleaseRow]]:
     """Return the ruleset in force and all releases, of TASK or of all, as rows."""
     database, minute = visit.service.database, visit.now_ms // MINUTE_MS
     rules = visit.service.registry.ruleset()
+    marks = {gate.release: gate_mark(gate) for gate in visit.service.gates.all()}
     return rules, [
-        release_row(began, rules, visit.sums.of(database, began.id, minute))
+        release_row(began, rules, visit.sums.of(database, began.id, minute), marks.get(began.id))
         for began in rows.releases(database, task)
     ]
 

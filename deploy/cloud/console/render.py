@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
@@ -17,8 +18,8 @@ from deploy.cloud.console.chart.draw import svg
 BASE: Final = "/console"
 # Nothing but the console's own files, no inline script or style, in no other site's frame.
 HEADERS: Final = {
-    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     "cache-control": "no-store",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
@@ -45,7 +46,7 @@ def environment() -> Environment:
 _FILTERS: Final = ("count", "decimal", "share", "span", "ago", "when", "machine_time", "short", "bytes_")
 
 
-def page(template: str, status: int = 200, **values: Any) -> Response:
+def page(template: str, values: Mapping[str, Any], status: int = 200) -> Response:
     """Return TEMPLATE with VALUES as an answer."""
     return HTMLResponse(environment().get_template(template).render(values), status, HEADERS)
 

@@ -1,7 +1,7 @@
 """Who is logged in: a signed cookie, and words that only its forms know. Pure.
 
-1. A seal covers the token's id, when it ends, a nonce and, unseen, the hash of the token: who revokes a token ends
-   its sessions, and neither a copy of the database nor the key alone is enough to make one.
+1. A seal covers the token's id, when it ends, a nonce and, unseen, the hash of the token: who revokes a token
+   ends its sessions, and neither a copy of the database nor the key alone is enough to make one.
 2. A form has a word made of the session's nonce. Another site can send a form and cannot know the word.
 3. Somebody who is not logged in has a session of nobody, so that the form of the log-in has a word too.
 """
@@ -43,7 +43,7 @@ def sealed(session: Session, key: bytes, tokens: Mapping[str, Who]) -> str:
 def opened(
     cookie: str, key: bytes, tokens: Mapping[str, Who], now_ms: int
 ) -> tuple[Session, Who | None] | None:
-    """Return the session in COOKIE and who it is; None if it is forged, over, or of a token that is revoked."""
+    """Return the session in COOKIE and who it is; None if it is forged, over, or its token is revoked."""
     words = cookie.split(".") if len(cookie) <= MAX_COOKIE and cookie.isascii() else []
     if len(words) != 4 or not words[1].isdigit():
         return None

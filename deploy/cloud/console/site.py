@@ -28,7 +28,6 @@ from deploy.cloud.console.session import sealed
 from deploy.cloud.console.views.table import NAMES
 from deploy.cloud.console.visit import COOKIE, Visit, demand_may, demand_own, give_cookie, read_form, visitor
 from deploy.cloud.http.call import Call
-from deploy.cloud.registry import now_ms
 from deploy.cloud.service import Service
 from deploy.errors import DeployError, ServiceError
 
@@ -67,14 +66,14 @@ def _endpoint(
         service = running()
         if service is None:
             return Response("the service has not begun yet; load the page again", 503, HEADERS)
-        key, at_ms = await service.do(session_key, folder), now_ms()
+        key, at_ms = await service.do(session_key, folder), service.clock()
         current, who = visitor(service, request, key, at_ms)
         visit = Visit(Call(service, request, who), current, key, at_ms, sums, {})
         try:
             response = await _answer(page, visit)
         except DeployError as error:
             found = error if isinstance(error, ServiceError) else ServiceError(str(error))
-            response = visit.page("refused.html", found.status, error=str(found))
+            response = visit.page("refused.html", {"error": str(found)}, found.status)
             if found.retry_s:
                 response.headers["retry-after"] = str(max(1, round(found.retry_s + 0.5)))
         if COOKIE not in request.cookies or not who.id:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from deploy.cloud.console import graphs, pages, rows
 from deploy.cloud.console.page import Page
-from deploy.cloud.console.views.charts import coverage_chart
+from deploy.cloud.console.views.charts import task_charts
 from deploy.cloud.console.views.mark import task_mark
 from deploy.cloud.console.views.meaning import Meaning
 from deploy.cloud.console.views.table import TaskRow, in_force, task_rows
@@ -28,7 +28,7 @@ _HOUR: Final = 60
 
 async def list_tasks(visit: Visit) -> Response:
     """Show the tasks."""
-    return visit.page("tasks.html", rows=await visit.service.do(_task_rows, visit))
+    return visit.page("tasks.html", {"rows": await visit.service.do(_task_rows, visit)})
 
 
 async def show_task(visit: Visit) -> Response:
@@ -45,15 +45,17 @@ async def show_task(visit: Visit) -> Response:
     counted = {name: await do(rows.series, visit.service.database, name, over) for name in names}
     return visit.page(
         "task_live.html" if visit.is_part else "task.html",
-        task=task,
-        mark=task_mark(task, rules),
-        rows=found,
-        chart=coverage_chart(over, now, counted),
-        span=span,
-        every_s=every_s(span),
-        versions=[(each, await do(_said, visit, each)) for each in versions[:TOLD]],
-        older=versions[TOLD:],
-        bundles=bundles,
+        {
+            "task": task,
+            "mark": task_mark(task, rules),
+            "rows": found,
+            "charts": task_charts(over, now, counted),
+            "span": span,
+            "every_s": every_s(span),
+            "versions": [(each, await do(_said, visit, each)) for each in versions[:TOLD]],
+            "older": versions[TOLD:],
+            "bundles": bundles,
+        },
     )
 
 
@@ -73,13 +75,17 @@ async def show_version(visit: Visit) -> Response:
     rules = await do(registry.ruleset)
     return visit.page(
         "version.html",
-        version=version,
-        manifest=manifest,
-        history=[each for each in history if each.id != version.id],
-        other=other,
-        meaning=meaning,
-        problem=problem,
-        releases=[name for name, each in sorted(rules.releases.items()) if each.bundle == version.bundle],
+        {
+            "version": version,
+            "manifest": manifest,
+            "history": [each for each in history if each.id != version.id],
+            "other": other,
+            "meaning": meaning,
+            "problem": problem,
+            "releases": [
+                name for name, each in sorted(rules.releases.items()) if each.bundle == version.bundle
+            ],
+        },
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -53,19 +54,17 @@ class Visit:
         """Return the word NAME of the query, "" without one."""
         return self.call.request.query_params.get(name, "")[:256]
 
-    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+    def page(self, template: str, values: Mapping[str, Any], status: int = 200) -> Response:
         """Return TEMPLATE with VALUES, and what every page knows."""
-        return render.page(
-            template,
-            status,
-            who=self.who,
-            part=self.is_part,
-            form_word=session.form_word(self.session, self.key),
-            now_ms=self.now_ms,
-            path=self.call.request.url.path,
-            path_is=self._is_at,
-            **values,
-        )
+        known = {
+            "who": self.who,
+            "part": self.is_part,
+            "form_word": session.form_word(self.session, self.key),
+            "now_ms": self.now_ms,
+            "path": self.call.request.url.path,
+            "path_is": self._is_at,
+        }
+        return render.page(template, {**known, **values}, status)
 
     def _is_at(self, path: str) -> bool:
         """Tell whether the page is at PATH of the menu, or below it."""

@@ -7,9 +7,11 @@ from typing import Final
 from deploy.cloud.console.rows import Window
 
 MOST_STEPS: Final = 96
-WIDTHS: Final = (1, 5, 15, 30, 60, 120, 360, 720)  # minutes
+WIDTHS: Final = (1, 5, 15, 30, 60, 120, 360, 1_440)  # minutes
+# Counters are kept by minute for a week, then by day (`deploy.cloud.days`).
 SPANS: Final = {"6h": 360, "24h": 1_440, "7d": 10_080, "30d": 43_200}  # minutes
 DAY: Final = 1_440
+WEEK: Final = 7 * DAY
 
 
 def window(now: int, span: str | None, since: int) -> tuple[str, Window]:
@@ -20,7 +22,7 @@ def window(now: int, span: str | None, since: int) -> tuple[str, Window]:
     if span not in SPANS:
         span = next((name for name, length in SPANS.items() if now - since <= length), "24h")
         span = span if SPANS[span] <= DAY else "24h"
-    width = next(each for each in WIDTHS if SPANS[span] <= each * MOST_STEPS)
+    width = DAY if SPANS[span] > WEEK else next(w for w in WIDTHS if SPANS[span] <= w * MOST_STEPS)
     end = now // width + 1  # steps begin at round moments
     count = -(-SPANS[span] // width)
     return span, Window((end - count) * width, width, count)

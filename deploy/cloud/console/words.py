@@ -7,7 +7,8 @@ from typing import Final
 
 from deploy.bucket import MILLION
 
-_SPANS: Final = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
+NONE: Final = "\u2013"  # where there is no number
+_SPANS: Final = ((604_800, "week"), (86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
 def count(number: float) -> str:
@@ -22,9 +23,11 @@ def count(number: float) -> str:
 def decimal(number: float) -> str:
     """Return NUMBER with three digits that count.
 
-    >>> decimal(0.01234), decimal(2.5), decimal(40100)
-    ('0.0123', '2.5', '40,100')
+    >>> decimal(0.01234), decimal(2.5), decimal(40100), decimal(0.00008)
+    ('0.0123', '2.5', '40,100', '<0.001')
     """
+    if 0 < number < 0.001:
+        return "<0.001"
     return count(number) if abs(number) >= 100 else f"{number:.3g}"
 
 
@@ -62,16 +65,14 @@ def micros(number: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a length of time in its largest unit.
+    """Return a length of time in the largest unit of which it has two.
 
     >>> span(59), span(3_600), span(200_000)
-    ('59 seconds', '1 hour', '2 days')
+    ('59 seconds', '60 minutes', '2 days')
     """
-    for size, unit in _SPANS:
-        if seconds >= size:
-            number = int(seconds // size)
-            return f"{number} {unit}{'s' if number > 1 else ''}"
-    return "a moment"
+    size, unit = next((each for each in _SPANS if seconds >= 2 * each[0]), _SPANS[-1])
+    number = int(seconds // size)
+    return f"{number} {unit}{'' if number == 1 else 's'}"
 
 
 def ago(at_ms: int, now_ms: int) -> str:

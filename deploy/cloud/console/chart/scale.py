@@ -6,6 +6,7 @@ from math import ceil, floor, log10
 from typing import Final, NamedTuple
 
 MINUTE_MS: Final = 60_000
+STEPS: Final = 4  # of an axis of values
 _TIMES: Final = tuple(
     m * MINUTE_MS for m in (5, 10, 15, 30, 60, 120, 240, 360, 720, 1_440, 2_880, 10_080, 43_200)
 )
@@ -25,17 +26,17 @@ class Scale(NamedTuple):
         return round(self.start + part * (self.end - self.start), 1)
 
 
-def ceiling(most: float, labels: int = 4) -> tuple[float, float]:
-    """Return a round number of at least MOST, and the step between LABELS up to it.
+def ceiling(most: float) -> tuple[float, float]:
+    """Return a round number of at least MOST, and the step of `STEPS` up to it.
 
     >>> ceiling(9.2), ceiling(0)
     ((10, 2.5), (1, 0.25))
     """
-    if most <= 0:
-        return 1, 1 / labels
+    if most < 1e-9:
+        return 1, 1 / STEPS
     size = 10 ** floor(log10(most))
     top = next(t * size for t in (1, 2, 4, 8, 10) if most <= t * size * (1 + 1e-9))
-    return _plain(top), _plain(top / labels)
+    return _plain(top), _plain(top / STEPS)
 
 
 def moments(begin_ms: int, end_ms: int, most: int = 5) -> tuple[list[int], int]:

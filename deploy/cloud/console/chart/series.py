@@ -28,7 +28,8 @@ class Chart:
     lines: tuple[Line, ...]
     show: Callable[[float], str] = words.decimal
     tick: Callable[[float], str] = words.brief  # the same for the labels of the axis
-    stacked: bool = False
+    stacked: bool = False  # each line stands on those before it
+    top: float | None = None  # of the axis; None: a round number above all values
     limit: float | None = None  # drawn across, with its own word
     limit_word: str = ""
     marks: tuple[tuple[int, str], ...] = ()  # moments with a word each
@@ -52,7 +53,7 @@ class Chart:
         """Return the chart as a sentence: each line's last value and its largest."""
         if self.is_empty:
             return "Nothing was reported yet."
-        return " ".join(filter(None, (_said(line, self.show) for line in self.lines)))
+        return "; ".join(filter(None, (_said(line, self.show) for line in self.lines))) + "."
 
     def rows(self) -> list[tuple[int, list[str]]]:
         """Return the chart as a table: a row per moment of which something is known, the newest first."""
@@ -60,7 +61,7 @@ class Chart:
         for place, at_ms in enumerate(self.moments):
             values = [line.values[place] if place < len(line.values) else None for line in self.lines]
             if any(value is not None for value in values):
-                found.append((at_ms, ["–" if v is None else self.show(v) for v in values]))
+                found.append((at_ms, [words.NONE if v is None else self.show(v) for v in values]))
         return found[::-1]
 
 
@@ -69,5 +70,5 @@ def _said(line: Line, show: Callable[[float], str]) -> str:
     if not known:
         return ""
     most = max(known)
-    tail = f", at most {show(most)}" if most > known[-1] else ""
-    return f"{line.name.capitalize() if line.name.islower() else line.name}: {show(known[-1])}{tail}."
+    tail = f" (at most {show(most)})" if most > known[-1] else ""
+    return f"{line.name} {show(known[-1])}{tail}"

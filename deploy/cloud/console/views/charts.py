@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
+from typing import Any, Final
 
 from deploy.cloud.console import words
 from deploy.cloud.console.chart.series import Chart, Line
@@ -11,8 +12,8 @@ from deploy.cloud.console.rows import Series, Window
 from deploy.gate.totals import Totals
 from deploy.wire.report import LATENCY_BINS
 
-MAX_COUNTERS = 6  # charts of business counters
-MAX_STACKED = 6  # releases apart; the others are one
+MAX_COUNTERS: Final = 6  # charts of business counters
+MAX_APART: Final = 6  # releases that are drawn apart
 
 Values = tuple[float | None, ...]
 
@@ -25,6 +26,7 @@ def release_charts(
     before: tuple[int, int] = (0, 0),
     marks: Sequence[tuple[int, str]] = (),
     limit_us: int | None = None,
+    covered: Values | None = None,
 ) -> list[Chart]:
     """Return the charts of a release and its control arm.
 
@@ -36,8 +38,9 @@ def release_charts(
         before: how many devices of each ran it before the window.
         marks: moments to be shown, with a word each.
         limit_us: from which latency on a run is slow.
+        covered: which part of the devices that are meant run the release, by step, if that is known.
     """
-    steps = min(window.count, (now - window.begin) // window.width + 1)
+    steps = steps_of(window, now)
     arms = [("release", "release", treated)] + (
         [("control arm", "control", control)] if control is not None else []
     )
@@ -45,15 +48,16 @@ def release_charts(
     def lines(value: Callable[[Series], Values]) -> tuple[Line, ...]:
         return tuple(Line(name, kind, value(series)) for name, kind, series in arms)
 
-    def chart(title: str, unit: str, made: tuple[Line, ...], **more: object) -> Chart:
-        return Chart(title, unit, window.begin_ms, window.step_ms, made, marks=tuple(marks), **more)  # type: ignore[arg-type]
+    def chart(title: str, unit: str, made: tuple[Line, ...], **more: Any) -> Chart:
+        return Chart(title, unit, window.begin_ms, window.step_ms, made, marks=tuple(marks), **more)
 
     exposed = tuple(
         Line(name, kind, _cumulated(series, "state:active", steps, start))
         for (name, kind, series), start in zip(arms, before, strict=False)
     )
     slow = lines(lambda series: _latency(series, steps, 990))
-    middle = Line("release, half of the runs", "second", _latency(treated, steps, 500))
+    middle = Line("release, median", "second", _latency(treated, steps, 500))
+    parts = () if covered is None else (Line("release", "release", covered),)
     return [
         chart("Devices exposed", "devices that told that they run it, since it began", exposed),
         chart("Failing", "of 1,000 runs, crashes included", lines(lambda series: _failing(series, steps))),
@@ -67,6 +71,20 @@ def release_charts(
             limit_word="slow",
         ),
         *(
+            [
+                chart(
+                    "Coverage",
+                    "of the devices that are meant to run it",
+                    parts,
+                    show=_percent,
+                    tick=_percent,
+                    top=1,
+                )
+            ]
+            if parts
+            else []
+        ),
+        *(
             chart(
                 name.replace("_", " ").capitalize(),
                 "counted per 1,000 runs",
@@ -77,21 +95,44 @@ def release_charts(
     ]
 
 
-def coverage_chart(window: Window, now: int, by_release: Mapping[str, Series]) -> Chart:
-    """Return which releases the runs of a task were of, over time: the newest of the largest first."""
-    steps = min(window.count, (now - window.begin) // window.width + 1)
+def steps_of(window: Window, now: int) -> int:
+    """Return how many steps of WINDOW have begun at the minute NOW."""
+    return min(window.count, (now - window.begin) // window.width + 1)
+
+
+def task_charts(window: Window, now: int, by_release: Mapping[str, Series]) -> list[Chart]:
+    """Return which releases the runs of a task were of, and how each of these does; the first ones apart."""
+    steps = steps_of(window, now)
     runs = {name: _steps(series, "runs", steps) for name, series in by_release.items()}
-    largest = sorted(runs, key=lambda name: -sum(runs[name]))
-    shown = [name for name in runs if name in largest[:MAX_STACKED] and sum(runs[name])]
-    rest = [name for name in runs if name not in largest[:MAX_STACKED]]
+    shown = sorted((name for name in runs if any(runs[name])), key=lambda name: -sum(runs[name]))[:MAX_APART]
     sums = [sum(column) for column in zip(*runs.values(), strict=True)] or [0] * steps
-    lines = [Line(name, f"s{place}", _parts(runs[name], sums)) for place, name in enumerate(shown)]
-    if rest:
-        others = [sum(column) for column in zip(*(runs[name] for name in rest), strict=True)]
-        lines.append(Line("others", "s-rest", _parts(others, sums)))
-    title, unit = "What devices run", "of all runs that were told, by release"
-    show = _percent
-    return Chart(title, unit, window.begin_ms, window.step_ms, tuple(lines), show, show, stacked=True)
+    kinds = {name: f"s{place}" for place, name in enumerate(name for name in runs if name in shown)}
+    parts = [Line(name, kind, _parts(runs[name], sums)) for name, kind in kinds.items()]
+    if rest := [runs[name] for name in runs if name not in shown and any(runs[name])]:
+        parts.append(
+            Line("others", "s-rest", _parts([sum(column) for column in zip(*rest, strict=True)], sums))
+        )
+
+    def chart(title: str, unit: str, lines: Iterable[Line], **more: Any) -> Chart:
+        return Chart(title, unit, window.begin_ms, window.step_ms, tuple(lines), **more)
+
+    def each(value: Callable[[Series], Values]) -> list[Line]:
+        return [Line(name, kind, value(by_release[name])) for name, kind in kinds.items()]
+
+    slow = each(lambda series: _latency(series, steps, 990))
+    return [
+        chart(
+            "What devices run",
+            "of all runs that were told, by release",
+            parts,
+            show=_percent,
+            tick=_percent,
+            stacked=True,
+            top=1,
+        ),
+        chart("Failing", "of 1,000 runs, crashes included", each(lambda series: _failing(series, steps))),
+        chart("Latency", "that 99 of 100 runs stay within", slow, show=words.micros, tick=words.micros),
+    ]
 
 
 def _percent(part: float) -> str:
@@ -108,18 +149,12 @@ def _steps(series: Series, name: str, steps: int) -> list[int]:
 
 
 def _cumulated(series: Series, name: str, steps: int, start: int) -> Values:
-    return tuple(each + start if each + start else None for each in accumulate(_steps(series, name, steps)))
+    return tuple(each + start or None for each in accumulate(_steps(series, name, steps)))
 
 
 def _failing(series: Series, steps: int) -> Values:
-    return _per_1000(
-        [
-            sum(c)
-            for c in zip(_steps(series, "failures", steps), _steps(series, "crashes", steps), strict=True)
-        ],
-        series,
-        steps,
-    )
+    failures, crashes = (_steps(series, name, steps) for name in ("failures", "crashes"))
+    return _per_1000([f + c for f, c in zip(failures, crashes, strict=True)], series, steps)
 
 
 def _rate(series: Series, name: str, steps: int) -> Values:

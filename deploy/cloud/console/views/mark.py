@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from deploy.bucket import MILLION
 from deploy.cloud.console import words
+from deploy.cloud.staged import CONTROL
 from deploy.rollout import Ruleset
 
 Tone = Literal["good", "live", "wait", "bad", "off"]
@@ -18,10 +19,7 @@ class Mark(NamedTuple):
     tone: Tone
 
 
-CONTROL = ".control"  # how the id of a control arm ends
-
-
-def release_mark(name: str, rules: Ruleset, halted: bool) -> Mark:
+def release_mark(name: str, rules: Ruleset, *, halted: bool) -> Mark:
     """Return how the release NAME stands under RULES; HALTED: it was halted once."""
     release = rules.releases.get(name)
     if release is None:

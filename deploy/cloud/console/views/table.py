@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from deploy.cloud.console.rows import Began
-from deploy.cloud.console.views.mark import CONTROL, Mark, release_mark, task_mark
+from deploy.cloud.console.views.mark import Mark, release_mark, task_mark
+from deploy.cloud.staged import CONTROL
 from deploy.rollout import Ruleset
 from deploy.task.version import Version
 
@@ -46,14 +47,14 @@ def failing(sums: Sums) -> float | None:
     return 1_000 * (sums.get("failures", 0) + sums.get("crashes", 0)) / runs if runs else None
 
 
-def release_row(began: Began, rules: Ruleset, sums: Sums) -> ReleaseRow:
-    """Return a release as a row; SUMS are its counters of `NAMES`."""
+def release_row(began: Began, rules: Ruleset, sums: Sums, mark: Mark | None = None) -> ReleaseRow:
+    """Return a release as a row; SUMS are its counters of `NAMES`, MARK is how its gate says it stands."""
     release = rules.releases.get(began.id)
     return ReleaseRow(
         name=began.id,
         task=began.task,
         bundle=began.bundle,
-        mark=release_mark(began.id, rules, began.halted_ms is not None),
+        mark=mark or release_mark(began.id, rules, halted=began.halted_ms is not None),
         millionths=None if release is None else release.cohort.millionths,
         since_ms=began.at_ms,
         exposed=sums.get("state:active", 0),
@@ -63,7 +64,7 @@ def release_row(began: Began, rules: Ruleset, sums: Sums) -> ReleaseRow:
 
 
 def in_force(rows: Iterable[ReleaseRow]) -> list[ReleaseRow]:
-    """Return those of ROWS that run somewhere or could, what needs a look first; control arms beside theirs."""
+    """Return those of ROWS that the rules name, what needs a look first, control arms beside theirs."""
     order = {"bad": 0, "wait": 1, "live": 2, "good": 3, "off": 4}
     found = [row for row in rows if row.millionths is not None]
     tones = {row.name: order[row.mark.tone] for row in found}
