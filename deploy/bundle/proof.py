@@ -37,8 +37,7 @@ def prove(bundle: Bundle) -> Proof:
         BundleError: the first thing that is not right.
     """
     bundle.verify()
-    graph, package = graph_of(bundle), package_of(bundle.read(PACKAGE_FILE, limits.MAX_MANIFEST))
-    _require(fit.differences(bundle.manifest, graph, package))
+    graph, package = fitting(bundle)
     _require(_contents(bundle))
     with tempfile.TemporaryDirectory(prefix="headrace-") as scratch:
         folder = Path(scratch) / "bundle"
@@ -51,6 +50,17 @@ def prove(bundle: Bundle) -> Proof:
         except InferenceError as error:
             raise BundleError(str(error)) from error
     return Proof(model.graph, card(bundle.manifest, graph, package, len(golden.cases)))
+
+
+def fitting(bundle: Bundle) -> tuple[Graph, Package]:
+    """Return BUNDLE's graph and the manifest of its model, of which nothing is run.
+
+    Raises:
+        BundleError: its graph is not the one that the model was trained on, or not the one that it names.
+    """
+    graph, package = graph_of(bundle), package_of(bundle.read(PACKAGE_FILE, limits.MAX_MANIFEST))
+    _require(fit.differences(bundle.manifest, graph, package))
+    return graph, package
 
 
 def graph_of(bundle: Bundle) -> Graph:

@@ -17,14 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from deploy import canonical
 from deploy.cloud.client import Remote
 from deploy.cloud.roles import MAY, Role
 from deploy.rollout import Release
-from deploy.task.manifest import MODEL_FILES, Manifest
-from inference.manifest import FileEntry
+from deploy.task.manifest import MODEL, PACKAGE_FILE, Manifest
+from inference.manifest import FILES, entry
+from inference.manifest import Manifest as Package
 
 T = TypeVar("T")
 MEMORY = Path("/dev/shm")  # noqa: S108 - a file system without a disk; mkdtemp names the folder
@@ -78,6 +80,25 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         connection.exec_driver_sql("CREATE SCHEMA public")
     engine.dispose()
     yield server.format(name="postgres")
+
+
+def bundle(n: int, trained: str = "", graph: str = "") -> tuple[Manifest, list[bytes]]:
+    """Return a bundle whose model holds N, and its contents.
+
+    Args:
+        n: any number.
+        trained: the id of the graph that its model was trained on, its own by default.
+        graph: the id of the graph that it names, its own by default.
+    """
+    import headrace
+
+    retail = Path(headrace.__file__).parent / "retail/package"
+    own = msgspec.json.decode((retail / "manifest.json").read_bytes(), type=Package).graph_id
+    contents = dict.fromkeys(FILES, b"%d" % n) | {"graph.json": (retail / "graph.json").read_bytes()}
+    files = {name: entry(content) for name, content in contents.items()}
+    package = msgspec.json.encode(Package(files, trained or own, "b" * 64, (), 17))
+    files = {MODEL + name: found for name, found in files.items()} | {PACKAGE_FILE: entry(package)}
+    return Manifest("rank", graph or own, "b" * 64, files), [*contents.values(), package]
 
 
 class Sent:
@@ -154,12 +175,10 @@ class Sent:
         return self("PUT", f"/v1/releases/{name}", "releaser", headers=headers, content=body)
 
     def publish(self, n: int) -> Manifest:
-        """Publish a bundle whose files hold N."""
-        content = b"%d" % n
-        sha256 = canonical.digest(content)
-        files = dict.fromkeys(sorted(MODEL_FILES), FileEntry(len(content), sha256))
-        manifest = Manifest("rank", "a" * 64, "b" * 64, files)
-        assert self.send(content, sha256).status_code == 204
+        """Publish a bundle whose model holds N."""
+        manifest, contents = bundle(n)
+        for content in contents:
+            self.send(content, canonical.digest(content))
         answer = self("PUT", f"/v1/bundles/{manifest.id}", "publisher", content=manifest.to_json())
         assert answer.status_code == 200, answer.text
         return manifest

@@ -27,6 +27,7 @@ POLICY = Policy(
     criteria=(*Policy().criteria, counter("clicked")),
     watch_s=3_600,
 )
+EACH = pytest.mark.usefixtures("url")
 BROKEN, DULL = "broken", "dull"
 
 
@@ -97,13 +98,15 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(serve: Callable[..., Any], url: str) -> Iterator[Callable[..., Fleet]]:
-    """Give what makes a fleet before a service with a made clock, on each database."""
+def fleet(serve: Callable[..., Any], request: pytest.FixtureRequest) -> Iterator[Callable[..., Fleet]]:
+    """Give what makes a fleet before a service with a made clock; on each database if the test asks for it."""
     now = [500_000 * HOUR]
-    with serve(clock=lambda: now[0], database=url, calls_per_s=100_000) as sent:
+    database = request.getfixturevalue("url") if "url" in request.fixturenames else ""
+    with serve(clock=lambda: now[0], database=database, calls_per_s=100_000) as sent:
         yield lambda bad="": Fleet(sent, now, bad)
 
 
+@EACH
 def test_a_release_that_fails_on_few_devices_is_halted_and_taken_back(fleet: Any) -> None:
     """5 % can not install it: it stops in the first stages, and everyone runs the bundle before."""
     one = fleet(BROKEN)
@@ -131,6 +134,7 @@ def test_a_release_that_fails_on_few_devices_is_halted_and_taken_back(fleet: Any
     assert 'headrace_gate_verdicts_total{verdict="stop"} 1.0' in numbers
 
 
+@EACH
 def test_a_release_that_is_the_same_goes_to_all(fleet: Any) -> None:
     """An A/A release passes each stage by itself, and its control arm ends with it."""
     one = fleet()
