@@ -99,7 +99,7 @@ class Fleet:
 
 @pytest.fixture
 def fleet(serve: Callable[..., Any], request: pytest.FixtureRequest) -> Iterator[Callable[..., Fleet]]:
-    """Give what makes a fleet before a service with a made clock; on each database if the test asks for it."""
+    """Give what makes a fleet before a service with a made clock; on each database where it is asked for."""
     now = [500_000 * HOUR]
     database = request.getfixturevalue("url") if "url" in request.fixturenames else ""
     with serve(clock=lambda: now[0], database=database, calls_per_s=100_000) as sent:
