@@ -88,8 +88,7 @@ class Application:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
+            service.end()
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.to_thread(service.close)
             self.service = None

@@ -23,7 +23,7 @@ from deploy.cloud.looks import Decided, Gate, Look, decide
 from deploy.cloud.registry import Registry
 from deploy.cloud.roles import Who
 from deploy.cloud.staged import BASE, NONE, Overtaken, Wanted
-from deploy.cloud.tables import GATE, LOOK
+from deploy.cloud.tables import GATE, LOOK, RELEASE
 from deploy.cohort import Cohort
 from deploy.errors import ServiceError
 from deploy.gate.policy import Policy
@@ -65,7 +65,8 @@ class Gates:
 
         def along(connection: Connection, rules: Ruleset) -> None:
             arm = control if control in rules.releases else None
-            gate = Gate(name, wanted.release.task, arm, wanted.policy, fleet, now_ms, stand)
+            one = wanted.release
+            gate = Gate(name, one.task, one.bundle, arm, wanted.policy, fleet, now_ms, stand)
             connection.execute(insert(GATE), {**_row(gate), "began_ms": now_ms})
 
         detail = {"policy": canonical.digest(wanted.policy.to_json()), "fleet": fleet}
@@ -180,7 +181,8 @@ class Gates:
         return after
 
     def _read(self, *where: Any) -> Iterator[Gate]:
-        query = select(GATE).where(*where).order_by(GATE.c.began_ms.desc(), GATE.c.release).limit(MAX_LISTED)
+        query = select(GATE, RELEASE.c.bundle).join(RELEASE, RELEASE.c.id == GATE.c.release).where(*where)
+        query = query.order_by(GATE.c.began_ms.desc(), GATE.c.release).limit(MAX_LISTED)
         with self._database.reading() as connection:
             rows = connection.execute(query).mappings().all()
         yield from map(_gate, rows)
@@ -231,6 +233,7 @@ def _gate(row: Any) -> Gate:
     return Gate(
         row["release"],
         row["task"],
+        row["bundle"],
         row["control"],
         Policy.from_json(row["policy"]),
         row["fleet"],

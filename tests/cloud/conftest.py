@@ -24,7 +24,8 @@ from deploy import canonical
 from deploy.cloud.client import Remote
 from deploy.cloud.roles import MAY, Role
 from deploy.rollout import Release
-from deploy.task.manifest import MODEL, PACKAGE_FILE, Manifest
+from deploy.task.bins import Bins
+from deploy.task.manifest import BINS, MODEL, PACKAGE_FILE, Manifest
 from inference.manifest import FILES, entry
 from inference.manifest import Manifest as Package
 
@@ -82,13 +83,16 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     yield server.format(name="postgres")
 
 
-def bundle(n: int, trained: str = "", graph: str = "") -> tuple[Manifest, list[bytes]]:
+def bundle(
+    n: int, trained: str = "", graph: str = "", bins: Bins | None = None
+) -> tuple[Manifest, list[bytes]]:
     """Return a bundle whose model holds N, and its contents.
 
     Args:
         n: any number.
         trained: the id of the graph that its model was trained on, its own by default.
         graph: the id of the graph that it names, its own by default.
+        bins: of its features.
     """
     import headrace
 
@@ -98,6 +102,8 @@ def bundle(n: int, trained: str = "", graph: str = "") -> tuple[Manifest, list[b
     files = {name: entry(content) for name, content in contents.items()}
     package = msgspec.json.encode(Package(files, trained or own, "b" * 64, (), 17))
     files = {MODEL + name: found for name, found in files.items()} | {PACKAGE_FILE: entry(package)}
+    if bins is not None:
+        files[BINS], contents[BINS] = entry(bins.to_json()), bins.to_json()
     return Manifest("rank", graph or own, "b" * 64, files), [*contents.values(), package]
 
 
@@ -174,9 +180,9 @@ class Sent:
         body = canonical.encode(release)
         return self("PUT", f"/v1/releases/{name}", "releaser", headers=headers, content=body)
 
-    def publish(self, n: int) -> Manifest:
-        """Publish a bundle whose model holds N."""
-        manifest, contents = bundle(n)
+    def publish(self, n: int, **words: Any) -> Manifest:
+        """Publish a bundle whose model holds N; WORDS as of `bundle`."""
+        manifest, contents = bundle(n, **words)
         for content in contents:
             self.send(content, canonical.digest(content))
         answer = self("PUT", f"/v1/bundles/{manifest.id}", "publisher", content=manifest.to_json())

@@ -17,6 +17,7 @@ from deploy.cloud.staged import Wanted
 from deploy.cohort import Cohort
 from deploy.gate.policy import Policy, Stage, counter
 from deploy.rollout import Release, Ruleset
+from deploy.task.bins import Bins, Cut
 from deploy.wire.report import Counts, Report, Reports
 
 HOUR = 3_600_000
@@ -28,7 +29,7 @@ POLICY = Policy(
     watch_s=3_600,
 )
 EACH = pytest.mark.usefixtures("url")
-BROKEN, DULL = "broken", "dull"
+BROKEN, DULL, DRIFTS = "broken", "dull", "drifts"
 
 
 class Fleet:
@@ -41,9 +42,9 @@ class Fleet:
         self.exposed: set[str] = set()
         self._ids = count(1)
 
-    def begin(self, **wanted: Any) -> None:
-        """Release a bundle to everyone, then another one by gates."""
-        old, new = self.sent.publish(1), self.sent.publish(2)
+    def begin(self, bins: Bins | None = None, **wanted: Any) -> None:
+        """Release a bundle to everyone, then another one, with its BINS, by gates."""
+        old, new = self.sent.publish(1), self.sent.publish(2, bins=bins)
         self.sent.put("old", Release("rank", old.id, old.graph_id, Cohort("old")), 1)
         answered = self.gated("new", new, 2, **wanted)
         assert answered.json() == {"ruleset": 3}, answered.text
@@ -90,7 +91,8 @@ class Fleet:
             yield self._report(device, release, "active")
         else:
             clicks = luck < (40 if release == "new" and self.bad == DULL else 60)
-            counts = Counts(5, counters={"shown": 5, "clicked": int(clicks)})
+            hours = (0, 5, 0) if release == "new" and self.bad == DRIFTS else (3, 2, 0)
+            counts = Counts(5, counters={"shown": 5, "clicked": int(clicks)}, drift={"hour": hours})
             yield self._report(device, release, "alive", counts=counts)
 
     def _report(self, device: str, release: str, state: Any, error: str = "", **more: Any) -> Report:
@@ -112,7 +114,7 @@ def test_a_release_that_fails_on_few_devices_is_halted_and_taken_back(fleet: Any
     one = fleet(BROKEN)
     one.begin()
     assert one.rules().releases["new.control"].bundle == one.rules().releases["old"].bundle
-    one.live(24)
+    one.live(6)
     gate, rules = one.gate(), one.rules()
     assert (gate.state, rules.releases["new"].halted, "new.control" in rules.releases) == (
         "stopped",
@@ -134,7 +136,6 @@ def test_a_release_that_fails_on_few_devices_is_halted_and_taken_back(fleet: Any
     assert 'headrace_gate_verdicts_total{verdict="stop"} 1.0' in numbers
 
 
-@EACH
 def test_a_release_that_is_the_same_goes_to_all(fleet: Any) -> None:
     """An A/A release passes each stage by itself, and its control arm ends with it."""
     one = fleet()
@@ -154,7 +155,7 @@ def test_fewer_clicks_halt_a_release_that_never_fails(fleet: Any) -> None:
     """A third fewer devices click: the business counter stops it."""
     one = fleet(DULL)
     one.begin()
-    one.live(12)
+    one.live(6)
     gate = one.gate()
     assert (gate.state, gate.look.why.partition(":")[0]) == ("stopped", "counter.clicked")
     assert set(one.runs.values()) == {"old"}
@@ -167,3 +168,17 @@ def test_no_reports_stop_a_release(fleet: Any) -> None:
     one.now[0] += 6 * HOUR
     one.sent.run(one.sent.app.service.look())
     assert (one.gate().state, "found none for 360 minutes" in one.gate().look.why) == ("stopped", True)
+
+
+def test_a_feature_that_moved_from_training_pauses_a_release(fleet: Any) -> None:
+    """The bundle tells how its features were spread; that other values come is for a person to judge."""
+    one = fleet(DRIFTS)
+    one.begin(Bins({"hour": Cut((12.0,), (600, 400, 0))}))
+    one.live(1)
+    gate = one.gate()
+    assert (gate.state, gate.stand.paused) == ("running", True)
+    assert [each.test for each in gate.look.readings if each.fires] == ["drift of hour"]
+    answered = one.sent("POST", "/v1/releases/new/resume", "releaser")
+    assert answered.json()["stand"]["waived"] == ["drift of hour"]
+    one.live(2)
+    assert one.gate().stand.stage > gate.stand.stage

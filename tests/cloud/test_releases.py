@@ -122,8 +122,7 @@ def test_a_bundle_is_published_with_all_its_blobs(sent: Any) -> None:
 
 def test_a_bundle_whose_model_was_trained_on_another_graph_is_refused(sent: Any) -> None:
     """Neither its model's word nor its own may differ from the graph that it carries: 422, and no release."""
-    for words in ({"trained": "f" * 64}, {"graph": "f" * 64}):
-        manifest, contents = bundle(1, **words)
+    for manifest, contents in (bundle(1, trained="f" * 64), bundle(1, graph="f" * 64)):
         for content in contents:
             sent.send(content, canonical.digest(content))
         answered = sent("PUT", f"/v1/bundles/{manifest.id}", "publisher", content=manifest.to_json())

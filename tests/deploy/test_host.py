@@ -12,11 +12,12 @@ import pytest
 import featuregraph as fg
 from deploy.bundle.bundle import Bundle
 from deploy.bundle.pack import pack
+from deploy.device.counted import latency_bin
 from deploy.device.disk import Disk
 from deploy.device.marks import Marks
 from deploy.device.ports import Placed
 from deploy.errors import BundleError, InstallError
-from deploy.host import Host, latency_bin
+from deploy.host import Host
 from deploy.task.policy import Policy
 from deploy.wire.assignment import Assigned
 from inference.manifest import FileEntry
