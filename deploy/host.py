@@ -73,6 +73,7 @@ class Host:
         self._lock = threading.Lock()
         self._tasks: dict[str, Running] = {}
         self._retired: list[Running] = []
+        self._coming: list[str] = []  # graphs whose plan is taken in for a release that does not run yet
 
     # ------------------------------------------------------------ for the agent
 
@@ -95,16 +96,15 @@ class Host:
                 before.placed, before.counted = placed, Counted()  # the same bytes by another name
                 before.drift()
             return
-        after = None if placed is None else self._opened(placed)
-        with self._lock:
-            if after is not None:
-                self._tasks[task] = after
-            else:
-                self._tasks.pop(task, None)
-            if before is not None:
-                before.is_retired = True
-                self._retired.append(before)
-            self._remove_plans()
+        if placed is None:
+            self._exchange(task, None)
+            return
+        model = self._loaded(placed)
+        self._coming.append(model.graph_id)  # a call that ends meanwhile takes no plan out that comes in
+        try:
+            self._exchange(task, self._opened(placed, model))
+        finally:
+            self._coming.remove(model.graph_id)
 
     def tally(self, task: str) -> Tally | None:
         """Return what the release of TASK did so far."""
@@ -200,12 +200,26 @@ class Host:
 
     # ------------------------------------------------------------ plans
 
-    def _opened(self, placed: Placed) -> Running:
-        """Return the release, with its plan in the engine."""
+    def _exchange(self, task: str, after: Running | None) -> None:
+        with self._lock:
+            before = self._tasks.pop(task, None)
+            if after is not None:
+                self._tasks[task] = after
+            if before is not None:
+                before.is_retired = True
+                self._retired.append(before)
+            self._remove_plans()
+
+    def _loaded(self, placed: Placed) -> Model:
+        """Return the release's model, which fits this device."""
         with tempfile.TemporaryDirectory(prefix="headrace-") as scratch:
             placed.bundle.unpack(Path(scratch) / "bundle", MODEL)
             model = inference.load(Path(scratch) / "bundle" / MODEL)
         self._require_fit(model.graph, placed)
+        return model
+
+    def _opened(self, placed: Placed, model: Model) -> Running:
+        """Return the release, with its plan in the engine."""
         self._engine.install(model.graph.compile())
         bins = bins_of(placed.bundle)
         source = self._engine if bins is None else Watched(self._engine, bins)
@@ -236,6 +250,6 @@ class Host:
         """Take out the plans of releases that no call uses any more."""
         gone = [one for one in self._retired if not one.calls]
         self._retired = [one for one in self._retired if one.calls]
-        used = {one.model.graph_id for one in (*self._tasks.values(), *self._retired)}
+        used = {one.model.graph_id for one in (*self._tasks.values(), *self._retired)} | {*self._coming}
         for graph_id in {one.model.graph_id for one in gone} - used:
             self._engine.remove(graph_id)
