@@ -40,12 +40,16 @@ def run(
     What was accepted is kept then.
     """
     from deploy.cloud import serve
+    from deploy.simulate.rehearsal import rehearse
 
     serve.run(
         folder,
         host,
         port,
-        lambda url: console.note(f"serving on {url}, its console on {url}/console; stop it with Ctrl-C; the folder is {folder}"),
+        lambda url: console.note(
+            f"serving on {url} (console: {url}/console), stop it with Ctrl-C; folder {folder}"
+        ),
+        rehearse,
     )
 
 

@@ -1,7 +1,12 @@
-"""Two days of a made fleet in a service's database: tasks, versions, gates, reports by the thousand."""
+"""Two days of a made fleet in a service's database: tasks, versions, gates, reports by the thousand.
+
+`python -m deploy.testing.days FOLDER` makes a service of it, to be run and looked at, and prints its tokens.
+"""
 
 from __future__ import annotations
 
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -10,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import featuregraph as fg
 from deploy import canonical
-from deploy.cloud import kept, tokens
+from deploy.cloud import kept, serve, tokens
 from deploy.cloud.database import Database
 from deploy.cloud.gates import Gates, views
 from deploy.cloud.looks import Gate
@@ -267,3 +272,20 @@ class Days:
     ) -> Report:
         name = f"{self._rng.getrandbits(128):032x}"
         return Report(name, device, way.task, way.release, state, self._at_ms, error, counts)
+
+
+def main(folder: Path) -> None:
+    """Make FOLDER a service in which two days were told, up to now."""
+    serve.init(folder)
+    database = serve.opened(folder)
+    try:
+        days = Days(folder, database, time.time_ns() // 1_000_000)
+        days.tell()
+    finally:
+        database.close()
+    for role, secret in days.secrets.items():
+        sys.stdout.write(f"{role} {secret}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

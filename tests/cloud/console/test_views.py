@@ -128,7 +128,7 @@ def test_a_cohort_is_told_in_words() -> None:
 def gate(**more: object) -> Gate:
     """Return a gate in its second stage of three."""
     policy = Policy(stages=(Stage(devices=100), Stage(devices=1_000), Stage(millionths=1_000_000)))
-    made = Gate("some", "rank", "some.control", policy, 10_000, 0, Stand(1, 60 * MINUTE))
+    made = Gate("some", "rank", "a" * 64, "some.control", policy, 10_000, 0, Stand(1, 60 * MINUTE))
     return replace(made, **more)
 
 
