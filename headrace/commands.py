@@ -85,6 +85,9 @@ COMMANDS: tuple[Command, ...] = (
     _row(
         TASK, "task diff", "deploy.cli.task:diff", "Show what changes when one bundle takes another's place."
     ),
+    _row(
+        TASK, "task bins", "deploy.cli.bins:bins", "Cut the features of a task by their values in training."
+    ),
     _row(TASK, "task export", "deploy.cli.task:export", "Write a version's bundle as one file."),
     _row(
         TASK,
@@ -134,11 +137,15 @@ COMMANDS: tuple[Command, ...] = (
         TASK,
         "release",
         "deploy.cli.release:release",
-        "Offer a bundle to devices, let a release grow, or end it.",
+        "Offer a bundle, by hand or by gates; let it grow, or end it.",
     ),
     _row(TASK, "halt", "deploy.cli.release:halt", "Halt a release, or a whole task."),
+    _row(TASK, "pause", "deploy.cli.release:pause", "Let a release that gates lead stay in its stage."),
     _row(
-        TASK, "resume", "deploy.cli.release:resume", "Let a halted task run again where its releases say so."
+        TASK,
+        "resume",
+        "deploy.cli.release:resume",
+        "Let a paused release or a halted task go on.",
     ),
     _row(
         TASK,
@@ -146,7 +153,12 @@ COMMANDS: tuple[Command, ...] = (
         "deploy.cli.release:rollback",
         "Let an old ruleset be in force again, as a new version.",
     ),
-    _row(TASK, "status", "deploy.cli.release:status", "Show what is released, and what devices told of it."),
+    _row(
+        TASK,
+        "status",
+        "deploy.cli.status:status",
+        "Show what is released, and how far gates let it.",
+    ),
     _row(
         TASK, "agent run", "deploy.cli.agent:run", "Keep a device at what a service assigns, until a signal."
     ),

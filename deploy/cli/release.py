@@ -1,22 +1,23 @@
-"""`headrace release`, `halt`, `resume`, `rollback`, `status`: what devices should run, from outside."""
+"""`headrace release`, `halt`, `pause`, `resume`, `rollback`: what devices should run, from outside."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import typer
 
-from deploy.bucket import MILLION
+from deploy.cli.policy import millionths, policy_of
 from deploy.cli.remote import ServiceOption, TokenOption, remote
 from deploy.cloud.client import Remote, body_of
+from deploy.cloud.staged import Wanted
 from deploy.cohort import OPS, Cohort, Condition
 from deploy.errors import RulesetError, ServiceError
-from deploy.rollout import Release, Ruleset
+from deploy.rollout import Release
 from headrace import console
 
-_SHARE = re.compile(r"(\d{1,3})(?:\.(\d{1,4}))?%")
 _WHERE = re.compile(r"(?P<fact>[a-z][a-z0-9_]*)(?P<sign>>=|<|=)(?P<value>.+)")
 _SIGNS = {"=": "in", ">=": "version_at_least", "<": "version_below"}
 
@@ -45,11 +46,40 @@ def release(
         list[str] | None, typer.Option("--deny", help="A device that never runs it.", metavar="DEVICE")
     ] = None,
     priority: Annotated[int, typer.Option(help="Above others of its task, of a new release.")] = 0,
+    gated: Annotated[
+        bool,
+        typer.Option("--gated", help="Gates lead it from a hundred devices to all, by the default policy."),
+    ] = False,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", help="Gates lead it by this policy, TOML or JSON.", metavar="FILE"),
+    ] = None,
+    stages: Annotated[
+        str, typer.Option("--stages", help="Gates lead it in these stages: 100,1k,10%,100%.", metavar="LIST")
+    ] = "",
+    counter: Annotated[
+        list[str] | None,
+        typer.Option("--counter", help="Gates compare this counter, such as clicked.", metavar="NAME"),
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events",
+            help="Gates let it run on this recording before any device, JSON Lines.",
+            metavar="FILE",
+        ),
+    ] = None,
+    fleet: Annotated[
+        int, typer.Option("--fleet", help="How many devices its conditions let in.", min=0, metavar="N")
+    ] = 0,
+    control: Annotated[
+        str, typer.Option("--control", help="Bundle of the control arm: base, none or an id.", metavar="ID")
+    ] = "base",
     end: Annotated[bool, typer.Option("--end", help="End it.")] = False,
     service: ServiceOption = "",
     token: TokenOption = "",
 ) -> None:
-    """Offer a bundle to devices, let a release grow, or end it.
+    """Offer a bundle, by hand or by gates; let it grow, or end it.
 
     A share only grows; a release that is bad is halted.
     """
@@ -73,6 +103,20 @@ def release(
         deny=wanted.cohort.deny | set(deny or ()),
     )
     wanted = msgspec.structs.replace(wanted, cohort=cohort)
+    if gated or policy or stages or counter or events:
+        if share or not bundle:
+            raise ServiceError(
+                f"release {name!r:.80}: expected a new bundle and no share where gates lead, found otherwise;"
+                " give --bundle and --stages"
+            )
+        recording = "" if events is None else events.read_text("utf-8")
+        led = Wanted(wanted, policy_of(policy, stages, counter or ()), fleet or None, recording, control)
+        begun = far.ask("PUT", f"/v1/releases/{name}/gate", body_of(led), rules.version)
+        if (found := begun["rehearsed"]) is not None:
+            over = f"over {found['events']:,} events: 99 % within {found['p99_us']:,} us"
+            console.note(f"rehearsed {found['asks']:,} calls {over}")
+        _say(begun)
+        return
     _say(far.ask("PUT", f"/v1/releases/{name}", body_of(wanted), rules.version))
 
 
@@ -83,20 +127,34 @@ def halt(
     token: TokenOption = "",
 ) -> None:
     """Halt a release, or a whole task."""
-    if bool(name) == bool(task):
-        raise ServiceError("expected a release or a task, found both or none; give RELEASE or --task TASK")
+    _one_of(name, task)
     path = f"/v1/tasks/{task}/halt" if task else f"/v1/releases/{name}/halt"
     _say(remote(service, token).ask("POST", path))
 
 
+def pause(name: Name, service: ServiceOption = "", token: TokenOption = "") -> None:
+    """Let a release that gates lead stay in its stage.
+
+    Its tests go on, and may stop it.
+    """
+    remote(service, token).ask("POST", f"/v1/releases/{name}/pause")
+    console.say(f"{name} stays in its stage")
+
+
 def resume(
-    task: Annotated[str, typer.Argument(help="The task's name.")],
+    name: Annotated[str, typer.Argument(help="The release's id.")] = "",
+    task: Annotated[str, typer.Option("--task", help="Or a whole task that was halted.")] = "",
     service: ServiceOption = "",
     token: TokenOption = "",
 ) -> None:
-    """Let a halted task run again where its releases say so."""
+    """Let a paused release or a halted task go on."""
+    _one_of(name, task)
     far = remote(service, token)
-    _say(far.ask("POST", f"/v1/tasks/{task}/resume", seen=far.ruleset().version))
+    if task:
+        _say(far.ask("POST", f"/v1/tasks/{task}/resume", seen=far.ruleset().version))
+        return
+    far.ask("POST", f"/v1/releases/{name}/resume")
+    console.say(f"{name} goes on from the begin of its stage")
 
 
 def rollback(
@@ -110,41 +168,6 @@ def rollback(
     """
     far = remote(service, token)
     _say(far.ask("POST", "/v1/ruleset/rollback", body_of({"to": to}), far.ruleset().version))
-
-
-def status(
-    name: Annotated[str, typer.Argument(help="A release's id, for all that is counted of it.")] = "",
-    minutes: Annotated[int, typer.Option(help="Of the last so many minutes.", min=1, max=576_000)] = 60,
-    service: ServiceOption = "",
-    token: TokenOption = "",
-    json: console.JsonOption = False,
-) -> None:
-    """Show what is released, and what devices told of it."""
-    far = remote(service, token)
-    rules = far.ruleset()
-    names = [name] if name else sorted(rules.releases)
-    told = {each: far.ask("GET", f"/v1/releases/{each}/counters?minutes={minutes}") for each in names}
-    if json:
-        console.emit_json({"ruleset": msgspec.to_builtins(rules), "counters": told})
-        return
-    console.say(f"ruleset {rules.version}; halted tasks: {', '.join(sorted(rules.halted_tasks)) or 'none'}")
-    columns = ("release", "task", "bundle", "share", "state", "active", "failed", "runs", "failures")
-    console.print_table("", columns, [_row(rules, each, told[each]) for each in names])
-
-
-def millionths(text: str) -> int:
-    """Return the share TEXT, such as 0.01%, in millionths.
-
-    >>> millionths("0.01%"), millionths("100%")
-    (100, 1000000)
-    """
-    match = _SHARE.fullmatch(text.strip())
-    found = int(match[1]) * 10_000 + int((match[2] or "").ljust(4, "0")) if match else -1
-    if not 0 <= found <= MILLION:
-        raise RulesetError(
-            f"share: expected 0% to 100% with four decimals at most, found {text!r:.40}; correct it"
-        )
-    return found
 
 
 def _condition(text: str) -> Condition:
@@ -164,14 +187,9 @@ def _new(far: Remote, bundle: str, name: str, where: list[Condition], priority: 
     return Release(manifest["task"], bundle, manifest["graph_id"], Cohort(name, 0, tuple(where)), priority)
 
 
-def _row(rules: Ruleset, name: str, told: dict[str, Any]) -> tuple[str, ...]:
-    one, states = rules.releases.get(name), told["states"]
-    words = ("-", "-", "-", "ended")
-    if one is not None:
-        share = f"{one.cohort.millionths / 10_000:g}%"
-        words = (one.task, one.bundle[:12], share, "halted" if one.halted else "in force")
-    counts = (states.get("active", 0), states.get("failed", 0), told["runs"], told["failures"])
-    return (name, *words, *(f"{count:,}" for count in counts))
+def _one_of(name: str, task: str) -> None:
+    if bool(name) == bool(task):
+        raise ServiceError("expected a release or a task, found both or none; give RELEASE or --task TASK")
 
 
 def _say(changed: dict[str, int]) -> None:

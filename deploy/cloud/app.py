@@ -6,7 +6,7 @@ import asyncio
 import importlib.metadata
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,10 +19,12 @@ from starlette.routing import Route as Path_
 from deploy.cloud.answers import Sign
 from deploy.cloud.check import refusal
 from deploy.cloud.database import Database
-from deploy.cloud.http import blobs, device, health, releases, tasks, told
+from deploy.cloud.http import blobs, device, gates, health, releases, tasks, told
 from deploy.cloud.http.call import Call, admit, gives
 from deploy.cloud.http.openapi import document
 from deploy.cloud.http.route import Problem, Route
+from deploy.cloud.registry import now_ms
+from deploy.cloud.rehearsed import Rehearse
 from deploy.cloud.roles import Who
 from deploy.cloud.service import Service, demand_current
 from deploy.cloud.settings import Settings, database_url
@@ -31,7 +33,15 @@ from deploy.wire.check import CHECK
 
 OPENAPI: Final = "/v1/openapi.json"
 NOBODY: Final = Who("", "", "viewer")
-ROUTES: Final = (*device.ROUTES, *told.ROUTES, *blobs.ROUTES, *tasks.ROUTES, *releases.ROUTES, *health.ROUTES)
+ROUTES: Final = (
+    *device.ROUTES,
+    *told.ROUTES,
+    *blobs.ROUTES,
+    *tasks.ROUTES,
+    *releases.ROUTES,
+    *gates.ROUTES,
+    *health.ROUTES,
+)
 
 _LOG = logging.getLogger("headrace.service")
 
@@ -39,9 +49,16 @@ _LOG = logging.getLogger("headrace.service")
 class Application:
     """The ASGI application of the service of one folder; it opens the database when its server starts it."""
 
-    def __init__(self, folder: Path, settings: Settings, sign: Sign) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        sign: Sign,
+        clock: Callable[[], int] = now_ms,
+        rehearse: Rehearse | None = None,
+    ) -> None:
         self.service: Service | None = None
-        self._make = lambda: Service(folder, settings, sign)
+        self._make = lambda: Service(folder, settings, sign, clock, rehearse)
         self._database = database_url(folder, settings)
         self._routed = Starlette(
             routes=[Path_(r.path, self._endpoint(r), methods=[r.method]) for r in (*ROUTES, _openapi())],
@@ -73,13 +90,12 @@ class Application:
     async def lifespan(self) -> AsyncIterator[None]:
         """Run the service while the block runs; what it accepted is kept at the end."""
         self.service = service = await asyncio.to_thread(self._make)
-        watch = asyncio.create_task(service.watch())
+        tasks = [asyncio.create_task(each) for each in (service.watch(), service.lead())]
         try:
             yield
         finally:
-            watch.cancel()
-            with suppress(asyncio.CancelledError):
-                await watch
+            service.end()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.to_thread(service.close)
             self.service = None
 
@@ -102,15 +118,23 @@ class Application:
         return endpoint
 
 
-def application(folder: Path, settings: Settings, sign: Sign) -> Application:
+def application(
+    folder: Path,
+    settings: Settings,
+    sign: Sign,
+    clock: Callable[[], int] = now_ms,
+    rehearse: Rehearse | None = None,
+) -> Application:
     """Return the service of FOLDER as an ASGI application.
 
     Args:
         folder: with the database, made by `headrace service init`.
         settings: what whoever runs it decides.
         sign: signs what devices are told to run.
+        clock: milliseconds since 1970, of all that the service keeps and of its gates.
+        rehearse: runs a bundle on recorded events, as `deploy.simulate.rehearsal` does; None: nothing does.
     """
-    return Application(folder, settings, sign)
+    return Application(folder, settings, sign, clock, rehearse)
 
 
 def _openapi() -> Route:

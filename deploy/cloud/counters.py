@@ -15,7 +15,7 @@ from deploy.wire.report import LATENCY_BINS, MAX_DRIFT_BINS, Report
 
 Key = tuple[str, int, str]  # release, minute since 1970 by the service's clock, name
 
-MAX_NAMES: Final = 20_000  # of one release and minute: a fleet that counts under ever new names is cut off
+MAX_NAMES: Final = 20_000  # of one release: a fleet that counts under ever new names is cut off
 OTHER: Final = "other"  # where counts under further names go, so that somebody sees it
 
 
@@ -31,18 +31,20 @@ class Totals(Struct, frozen=True):
     drift: dict[str, list[int]]
 
 
-def tally(reports: Iterable[Report], minute: int) -> dict[Key, int]:
-    """Return what REPORTS, which came in MINUTE, add to the counters."""
+def tally(reports: Iterable[Report], minute: int, names: dict[str, set[str]]) -> dict[Key, int]:
+    """Return what REPORTS, which came in MINUTE, add to the counters.
+
+    Args:
+        reports: of any releases.
+        minute: since 1970, by the service's clock.
+        names: under which each release counts already; new ones are added up to MAX_NAMES of each.
+    """
     counts: dict[Key, int] = {}
-    names: dict[str, int] = {}
     for report in reports:
         release = report.release
+        known = names.setdefault(release, set())
         for name, value in _counted(report):
-            key = (release, minute, name)
-            if key not in counts:
-                names[release] = names.get(release, 0) + 1
-                if names[release] > MAX_NAMES:
-                    key = (release, minute, OTHER)
+            key = (release, minute, name if _is_let_in(name, known) else OTHER)
             counts[key] = counts.get(key, 0) + value
     return counts
 
@@ -68,6 +70,15 @@ def totals(counts: Iterable[tuple[str, int]]) -> Totals:
         elif kind in plain:
             plain[kind] += value
     return Totals(states, **plain, latency=latency, counters=counters, drift=drift)
+
+
+def _is_let_in(name: str, known: set[str]) -> bool:
+    if name in known:
+        return True
+    if len(known) >= MAX_NAMES:
+        return False
+    known.add(name)
+    return True
 
 
 def _counted(report: Report) -> Iterator[tuple[str, int]]:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import sqlalchemy
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -25,6 +26,7 @@ _DRIVERS: Final = {
     "postgresql": "postgresql+pg8000",
     "postgres": "postgresql+pg8000",
 }
+INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}  # on conflict
 _BUSY_S: Final = 30
 _STEP: Final = "see that it runs and has room, then try again"
 

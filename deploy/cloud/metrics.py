@@ -41,9 +41,29 @@ class _Numbers(Collector):
         yield CounterMetricFamily("headrace_report_commits", "Transactions of reports.", commits)
         yield GaugeMetricFamily("headrace_reports_waiting", "Reports not kept yet.", service.intake.waiting)
         yield GaugeMetricFamily("headrace_listeners", "Lines held for hints.", service.listeners.count)
+        yield from _gates(service)
         answers = service.checks.answers
         version = 0 if answers is None else answers.ruleset.version
         yield GaugeMetricFamily("headrace_ruleset_version", "The ruleset that is answered by.", version)
+
+
+def _gates(service: Service) -> Iterator[Metric]:
+    verdicts = CounterMetricFamily("headrace_gate_verdicts", "Looks of gates.", labels=["verdict"])
+    for verdict, count in list(service.verdicts.items()):
+        verdicts.add_metric([verdict], count)
+    yield verdicts
+    stages = GaugeMetricFamily(
+        "headrace_gate_stage", "Stage that a release is in, from 0.", labels=["release"]
+    )
+    devices = GaugeMetricFamily("headrace_gate_devices", "Devices of an arm.", labels=["release", "arm"])
+    paused = GaugeMetricFamily("headrace_gate_paused", "1: waits for a person.", labels=["release"])
+    for gate in service.led:
+        stages.add_metric([gate.release], gate.stand.stage)
+        paused.add_metric([gate.release], gate.stand.paused)
+        if (look := gate.look) is not None:
+            devices.add_metric([gate.release, "release"], look.devices)
+            devices.add_metric([gate.release, "control"], look.control)
+    yield from (stages, devices, paused)
 
 
 def exposition(service: Service) -> bytes:

@@ -7,7 +7,7 @@ version is a key of the table. Who comes second finds the key taken, and the fun
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -26,6 +26,8 @@ from deploy.task.version import Version
 
 MAX_TRIES: Final = 20  # of one change, each after another's was first
 MAX_LISTED: Final = 1_000
+
+Along = Callable[[Connection, Ruleset], None]
 
 
 def now_ms() -> int:
@@ -128,6 +130,8 @@ class Registry:
         expected: int | None = None,
         *,
         restores: bool = False,
+        detail: Mapping[str, Any] | None = None,
+        along: Along | None = None,
     ) -> Ruleset:
         """Let what EDIT makes of the ruleset in force be the next one, and return it.
 
@@ -138,6 +142,8 @@ class Registry:
             edit: a function of `rulesets`; it may be asked again, when another change came first.
             expected: the version that WHO saw; refused (412) when another is in force. None: any.
             restores: whether a release that ended may come back.
+            detail: more for the audit log.
+            along: what else is kept in the same transaction, also where EDIT changes nothing.
 
         Raises:
             RulesetError: it would move devices that nobody meant to move.
@@ -148,10 +154,14 @@ class Registry:
                 with self._database.writing() as connection:
                     old = _in_force(connection, expected)
                     new = edit(old)
+                    at_ms = self._clock()
                     if new is not old:
-                        at_ms = self._clock()
                         _follow(connection, old, new, who, at_ms, restores=restores)
-                        audit.write(connection, who, at_ms, action, what, ruleset=new.version)
+                    if new is not old or along is not None:
+                        told = {**(detail or {}), "ruleset": new.version}
+                        audit.write(connection, who, at_ms, action, what, **told)
+                    if along is not None:
+                        along(connection, new)
                     return new
             except IntegrityError:
                 continue  # another took the next version
@@ -168,6 +178,11 @@ class Registry:
         # Who halts one meanwhile makes another version, which is not the expected one.
         edit = partial(rolled_back, old=old, stopped=stopped)
         return self.change(who, "ruleset.rollback", str(to), edit, expected, restores=True)
+
+    def note(self, who: Who, action: str, what: str, **detail: Any) -> None:
+        """Keep in the audit log what WHO could not do, or what changed no rule."""
+        with self._database.writing() as connection:
+            audit.write(connection, who, self._clock(), action, what, **detail)
 
     def releases(self) -> dict[str, str]:
         """Return the task of each release that there ever was."""

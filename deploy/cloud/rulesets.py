@@ -22,7 +22,7 @@ def released(rules: Ruleset, name: str, release: Release) -> Ruleset:
     """Return RULES with RELEASE under NAME: a new one, or one that grows or is halted."""
     if rules.releases.get(name) == release:
         return rules
-    return _grown(rules, releases={**rules.releases, name: release})
+    return following(rules, releases={**rules.releases, name: release})
 
 
 def halted(rules: Ruleset, name: str) -> Ruleset:
@@ -31,23 +31,23 @@ def halted(rules: Ruleset, name: str) -> Ruleset:
     if release.halted:
         return rules
     stopped = msgspec.structs.replace(release, halted=True)
-    return _grown(rules, releases={**rules.releases, name: stopped})
+    return following(rules, releases={**rules.releases, name: stopped})
 
 
 def ended(rules: Ruleset, name: str) -> Ruleset:
     """Return RULES without the release NAME."""
     _existing(rules, name)
-    return _grown(rules, releases={n: r for n, r in rules.releases.items() if n != name})
+    return following(rules, releases={n: r for n, r in rules.releases.items() if n != name})
 
 
 def task_halted(rules: Ruleset, task: str) -> Ruleset:
     """Return RULES with TASK running nowhere: the kill switch."""
-    return rules if task in rules.halted_tasks else _grown(rules, halted_tasks=rules.halted_tasks | {task})
+    return rules if task in rules.halted_tasks else following(rules, halted_tasks=rules.halted_tasks | {task})
 
 
 def task_resumed(rules: Ruleset, task: str) -> Ruleset:
     """Return RULES with TASK running again where its releases say so."""
-    return _grown(rules, halted_tasks=rules.halted_tasks - {task}) if task in rules.halted_tasks else rules
+    return following(rules, halted_tasks=rules.halted_tasks - {task}) if task in rules.halted_tasks else rules
 
 
 def rolled_back(rules: Ruleset, old: Ruleset, stopped: Collection[str]) -> Ruleset:
@@ -73,7 +73,8 @@ def rolled_back(rules: Ruleset, old: Ruleset, stopped: Collection[str]) -> Rules
     )
 
 
-def _grown(rules: Ruleset, **changes: object) -> Ruleset:
+def following(rules: Ruleset, **changes: object) -> Ruleset:
+    """Return RULES with CHANGES as the next version; raise RulesetError if it moves who is not meant."""
     new = _bounded(msgspec.structs.replace(rules, version=rules.version + 1, **changes))
     if found := surprises(rules, new):
         raise RulesetError("; ".join(found[:5]))

@@ -8,22 +8,33 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from deploy.cloud import kept, tokens
+from deploy.bundle.bundle import Bundle
+from deploy.bundle.proof import bins_of
+from deploy.cloud import days, kept, tokens
 from deploy.cloud.answers import Answers, Sign
 from deploy.cloud.check import Checks
 from deploy.cloud.database import Database
+from deploy.cloud.gates import Gates, views
 from deploy.cloud.hints import Listeners
 from deploy.cloud.intake import Intake
+from deploy.cloud.looks import Decided, Gate
 from deploy.cloud.rates import Rate, Rates
 from deploy.cloud.registry import Registry, now_ms
+from deploy.cloud.rehearsed import Rehearse, Rehearsed
 from deploy.cloud.settings import Settings, database_url
+from deploy.cloud.staged import Overtaken
 from deploy.cloud.uploads import Uploads
-from deploy.errors import ServiceError
+from deploy.errors import DeployError, ServiceError
+from deploy.gate.reading import Bins
+from deploy.gate.view import View
+from deploy.task.manifest import Manifest
 from deploy.wire.report import Report
 
 WATCH_S: Final = 1.0
@@ -37,11 +48,19 @@ _LOG = logging.getLogger("headrace.service")
 class Service:
     """One service over one folder."""
 
-    def __init__(self, folder: Path, settings: Settings, sign: Sign) -> None:
-        self.folder, self.settings, self._sign = folder, settings, sign
+    def __init__(
+        self,
+        folder: Path,
+        settings: Settings,
+        sign: Sign,
+        clock: Callable[[], int] = now_ms,
+        rehearse: Rehearse | None = None,
+    ) -> None:
+        self.folder, self.settings, self._sign, self.clock = folder, settings, sign, clock
         self.database = Database(database_url(folder, settings))
         demand_current(self.database)
-        self.registry = Registry(self.database)
+        self.registry = Registry(self.database, clock)
+        self.gates = Gates(self.database, self.registry)
         self.uploads = Uploads(folder, settings.most_file)
         self.checks = Checks(Rate(settings.checks_per_s, max(1, settings.checks_per_s)))
         self.rates = Rates(settings.calls_per_s, max(1, 4 * settings.calls_per_s))
@@ -51,18 +70,41 @@ class Service:
         self.known: frozenset[str] = (
             frozenset()
         )  # releases that ever were: what is told of others is not kept
+        self._over = asyncio.Event()
+        self._rehearse, self._rehearsing = rehearse, threading.Lock()
+        self.led: tuple[Gate, ...] = ()  # what gates lead
+        self.verdicts: dict[str, int] = {}  # of looks by this process
+        self._views: Mapping[str, View] = {}
+        self._names: kept.Names = {}
+        self._trained: dict[str, Bins] = {}  # by release that is led
         self.intake = Intake(self._keep, settings.most_waiting)
         self.refresh()
 
     def refresh(self) -> None:
         """Read again what is answered by."""
         self.checks.tokens = tokens.valid(self.database)
+        self._follow_gates()
         answers, version = self.checks.answers, self.registry.version()
-        if answers is None or answers.ruleset.version != version or now_ms() >= answers.next_ms:
+        if answers is None or answers.ruleset.version != version or self.clock() >= answers.next_ms:
             rules = self.registry.ruleset()
             self.known = frozenset(self.registry.releases())
             settings = self.settings
-            self.checks.answers = Answers(rules, self._sign, settings.poll_s, settings.valid_s, now_ms())
+            self.checks.answers = Answers(rules, self._sign, settings.poll_s, settings.valid_s, self.clock())
+
+    def rehearse(self, manifest: Manifest, recording: str) -> Rehearsed:
+        """Return what became of the bundle of MANIFEST on RECORDING; one at a time.
+
+        Raises:
+            ServiceError: it failed (422), this service has nothing to run it with, or it runs another (503).
+        """
+        if self._rehearse is None:
+            raise ServiceError("rehearsal: expected a service that runs bundles, found none; leave it out")
+        if not self._rehearsing.acquire(blocking=False):
+            raise ServiceError("rehearsal: expected to be alone, found another; ask later", 503, 30)
+        try:
+            return self._rehearse(self.folder, manifest, recording)
+        finally:
+            self._rehearsing.release()
 
     def counted(self, route: str, status: int) -> None:
         """Count one call of ROUTE that was answered with STATUS."""
@@ -78,20 +120,55 @@ class Service:
         if self.checks.answers is not None:
             self.listeners.tell(self.checks.answers.ruleset.version)
 
+    async def look(self) -> list[Decided]:
+        """Let each gate look that has not for `look_s`; return what came of it."""
+        now_ms, found = self.clock(), []
+        for gate in self.led:
+            if now_ms - gate.looked_ms >= 1_000 * self.settings.look_s:
+                try:
+                    trained = self._trained.get(gate.release, {})
+                    found.append(await self.do(self.gates.look, gate, now_ms, trained))
+                except Overtaken:  # by another process, or by a person: it looks again
+                    continue
+        for each in found:
+            self.verdicts[each.look.verdict] = self.verdicts.get(each.look.verdict, 0) + 1
+        if found:
+            await self.changed()
+        return found
+
+    async def lead(self) -> None:
+        """Let gates look, until the end."""
+        while not await self._is_over():
+            try:
+                await self.look()
+            except (DeployError, OSError):
+                _LOG.exception("expected gates to look, found otherwise; trying again")
+
     async def watch(self) -> None:
-        """Follow changes of other processes, and let go of what is old, until cancelled."""
+        """Follow changes of other processes, and let go of what is old, until the end."""
         sweeping = 0.0
-        while True:
-            await asyncio.sleep(WATCH_S)
+        while not await self._is_over():
             sweeping += WATCH_S
             try:
                 await self.changed()
                 if sweeping >= SWEEP_S:
                     sweeping = 0.0
                     await self.do(self.uploads.sweep, now_ms() / 1_000)
-                    await self.do(kept.sweep, self.database, now_ms())
+                    await self.do(kept.sweep, self.database, self.clock())
+                    await self.do(days.fold, self.database, self.clock())
+                    await self.do(self.gates.sweep, self.clock())
             except (ServiceError, OSError):  # it answers by what it knew, and tries again
                 _LOG.exception("expected the database to answer, found otherwise; trying again")
+
+    def end(self) -> None:
+        """Let `watch` and `lead` come to their end: what their threads do is finished, not cut."""
+        self._over.set()
+
+    async def _is_over(self) -> bool:
+        """Wait for a while; tell whether the end has come."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), WATCH_S)
+        return self._over.is_set()
 
     def close(self) -> None:
         """Keep what was offered, and let go of the database."""
@@ -102,7 +179,27 @@ class Service:
     def _keep(self, reports: Sequence[Report]) -> kept.Outcome:
         if any(report.release not in self.known for report in reports):
             self.known = frozenset(self.registry.releases())  # another process may have made one just now
-        return kept.keep(self.database, reports, self.known, now_ms())
+            self._follow_gates()
+        return kept.keep(self.database, reports, self.known, self.clock(), self._views, self._names)
+
+    def _follow_gates(self) -> None:
+        self.led = tuple(self.gates.running())
+        self._trained = {
+            gate.release: self._trained[gate.release]
+            if gate.release in self._trained
+            else self._bins(gate.bundle)
+            for gate in self.led
+        }
+        self._views = views(self.led, self._trained)
+
+    def _bins(self, bundle: str) -> Bins:
+        """Return how the features of BUNDLE were spread in training; nothing where it does not tell."""
+        try:
+            bins = bins_of(Bundle(self.registry.manifest(bundle), self.uploads))
+        except (DeployError, OSError):  # it was read as it was published: somebody took it away
+            _LOG.exception("expected a bundle's bins, found none; its gate does not look at drift")
+            return {}
+        return {} if bins is None else bins.trained
 
 
 def demand_current(database: Database) -> None:

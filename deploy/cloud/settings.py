@@ -39,6 +39,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     most_file: Annotated[int, Meta(ge=1, le=MAX_FILE)] = MAX_FILE
     head_s: Annotated[int, Meta(ge=1, le=600)] = 10  # that the head of a request may take
     most_waiting: Annotated[int, Meta(ge=1, le=1_000_000)] = 50_000  # reports that are not kept yet
+    fleet: Annotated[int, Meta(ge=0, le=1 << 40)] = 0  # how many devices there are, for stages; 0: not known
+    look_s: Annotated[int, Meta(ge=1, le=3_600)] = 60  # between two looks of a gate
     most_listening: Annotated[int, Meta(ge=0, le=100_000)] = 1_000  # devices that hold a line for hints
 
 

@@ -9,6 +9,10 @@ audit      who did what
 reported   the ids of reports that were counted
 report     reports of failures, and a sample of the others
 counter    what was counted of a release within a minute
+gate       each release that gates lead: its policy, and where it stands
+look       what a gate saw and said
+seen       devices of a release that a gate leads: when each entered, and what was told of it
+entrant    the same as counts of devices, by the minute of their entry; -1: those watched to the end
 """
 
 from __future__ import annotations
@@ -121,4 +125,45 @@ COUNTER: Final = Table(
     Column("minute", Integer, primary_key=True),  # since 1970, by the service's clock
     Column("name", String(320), primary_key=True),
     Column("value", BigInteger, nullable=False),
+)
+GATE: Final = Table(
+    "gate",
+    METADATA,
+    Column("release", String(128), primary_key=True),
+    Column("task", String(64), nullable=False),
+    Column("control", String(128)),
+    Column("policy", LargeBinary, nullable=False),
+    Column("fleet", BigInteger, nullable=False),
+    Column("began_ms", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False, index=True),
+    Column("stand", LargeBinary, nullable=False),
+    Column("look", LargeBinary),  # the last one
+    Column("looked_ms", BigInteger, nullable=False),
+    Column("serial", BigInteger, nullable=False),  # counts up with each change: who saw an older one is late
+)
+LOOK: Final = Table(
+    "look",
+    METADATA,
+    Column("release", String(128), primary_key=True),
+    Column("at_ms", BigInteger, primary_key=True),
+    Column("verdict", String(16), nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+SEEN: Final = Table(
+    "seen",
+    METADATA,
+    Column("release", String(128), primary_key=True),
+    Column("device", LargeBinary(16), primary_key=True),  # a hash of its id
+    Column("minute", Integer, nullable=False),
+    Column("hits", BigInteger, nullable=False),  # a bit per event of the policy, in the order of their names
+    sqlite_with_rowid=False,
+)
+ENTRANT: Final = Table(
+    "entrant",
+    METADATA,
+    Column("release", String(128), primary_key=True),
+    Column("minute", Integer, primary_key=True),
+    Column("event", String(80), primary_key=True),  # "": all that entered
+    Column("devices", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )

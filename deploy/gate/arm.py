@@ -7,7 +7,7 @@
 4. Minutes are of the service's clock: a device's own clock decides nothing.
 
 Who keeps the arm keeps a `Seen` per device besides. An arm is bounded by `watch`: settled minutes are
-added up.
+added up. An arm that begins empty, and is given what is `Seen` already, is what its reports add to another.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Arm(Struct):
         fresh = frozenset(events(report, view)) - seen.hits
         if not fresh:
             return seen
-        hits = self.open[seen.minute].hits
+        hits = self.open.setdefault(seen.minute, Entrants()).hits
         for event in fresh:
             hits[event] = hits.get(event, 0) + 1
         return Seen(seen.minute, seen.hits | fresh)

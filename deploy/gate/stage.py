@@ -16,6 +16,7 @@ class Stand(Struct, frozen=True, forbid_unknown_fields=True):
     stage: Annotated[int, Meta(ge=0)]
     since_ms: int  # when it came there
     paused: bool = False  # until a person lets it go on
+    waived: tuple[str, ...] = ()  # tests that a person saw fire: they pause it no more
 
 
 class Shares(Struct, frozen=True):

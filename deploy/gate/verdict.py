@@ -3,7 +3,7 @@
 In this order, the first that holds:
 1. stop, if a test that stops has its evidence; but pause (3), if the control arm fails the same test.
 2. stop, if no device of the release has reported for `silent_s`: who cannot report cannot complain.
-3. pause, if a test that pauses has its evidence.
+3. pause, if a test that pauses has its evidence, and nobody has waived it.
 4. wait, while it is paused: tests go on, and may stop it.
 5. go on, if the stage has lasted `least_s` and enough of its devices, in both arms, were watched to the end.
 6. pause, if the stage has lasted `most_s`.
@@ -39,7 +39,7 @@ class Step(Struct, frozen=True):
 def next_step(
     policy: Policy,
     stand: Stand,
-    arms: tuple[Arm, Arm],
+    arms: tuple[Arm, Arm | None],
     fleet: int,
     now_ms: int,
     trained: Bins | None = None,
@@ -49,7 +49,7 @@ def next_step(
     Args:
         policy: its gates.
         stand: where it stands.
-        arms: what the release's devices reported, and those of the control arm.
+        arms: what the release's devices reported, and those of the control arm; None: it has none.
         fleet: how many devices its conditions let in.
         now_ms: by the service's clock, since 1970.
         trained: counts of training by feature and bin, of its bundle.
@@ -77,12 +77,16 @@ def _judge(
         return "stop", f"expected reports of the release, found none for {silent_ms // 60_000} minutes"
     if stand.paused:
         return "wait", "paused"
-    for reading in (*fired["stop"], *fired["pause"]):
+    for reading in _unwaived(stand, fired):
         if reading.effect == "stop":
             return "pause", f"{_told(reading)}; the control arm fails as well: look for another cause"
         if not reading.shared:
             return "pause", _told(reading)
     return None, ""
+
+
+def _unwaived(stand: Stand, fired: Mapping[str, list[Reading]]) -> list[Reading]:
+    return [each for each in (*fired["stop"], *fired["pause"]) if each.test not in stand.waived]
 
 
 def _grow(policy: Policy, stand: Stand, now_ms: int, lacks: str) -> tuple[Verdict, str]:
@@ -113,7 +117,7 @@ def _silence(treated: Arm, stand: Stand, now_ms: int) -> int:
 
 def _moved(stand: Stand, verdict: Verdict, now_ms: int) -> Stand:
     if verdict == "continue":
-        return Stand(stand.stage + 1, now_ms)
+        return Stand(stand.stage + 1, now_ms, waived=stand.waived)
     return replace(stand, paused=True) if verdict == "pause" else stand
 
 

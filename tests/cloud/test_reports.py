@@ -13,12 +13,14 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import insert, select
 
-from deploy.cloud import kept
+from deploy.cloud import days, kept
 from deploy.cloud.counters import MAX_NAMES, OTHER, tally, totals
 from deploy.cloud.database import Database
 from deploy.cloud.intake import Intake
 from deploy.cloud.kept import Outcome
+from deploy.cloud.tables import BUNDLE, COUNTER, RELEASE
 from deploy.cohort import Cohort
 from deploy.errors import ServiceError
 from deploy.rollout import Release
@@ -55,10 +57,10 @@ def test_reports_are_counted_once_by_their_id(url: str) -> None:
 def test_how_reports_are_batched_says_nothing(ids: list[int], cut: int) -> None:
     """Counts of two batches add up to those of both together."""
     reports = [report(n, f"r{n % 3}") for n in ids]
-    whole = tally(reports, 7)
-    for key, value in tally(reports[cut:], 7).items():
+    whole = tally(reports, 7, {})
+    for key, value in tally(reports[cut:], 7, {}).items():
         whole[key] -= value
-    for key, value in tally(reports[:cut], 7).items():
+    for key, value in tally(reports[:cut], 7, {}).items():
         whole[key] -= value
     assert not any(whole.values())
 
@@ -69,11 +71,49 @@ def test_ever_new_names_are_cut_off() -> None:
     reports = [
         report(n, counts=Counts(counters={f"c{next(names)}": 1 for _ in range(30)})) for n in range(1_000)
     ]
-    counts = tally(reports, 1)
+    known: dict[str, set[str]] = {}
+    counts = tally(reports[:500], 1, known)
+    for key, value in tally(reports[500:], 1, known).items():  # in another transaction
+        counts[key] = counts.get(key, 0) + value
     assert len(counts) == MAX_NAMES + 1
     assert sum(counts.values()) == 31_000
     assert counts["one", 1, OTHER] == 31_000 - (MAX_NAMES - 1) - 1_000
     assert len(totals((name, value) for (_, _, name), value in counts.items()).counters) == MAX_NAMES - 1
+
+
+def test_names_have_a_bound_over_all_time(url: str) -> None:
+    """What a process reads of the names that were counted bounds those that are let in later."""
+    database = Database(url)
+    database.migrate()
+    with patch("deploy.cloud.counters.MAX_NAMES", 5):
+        for n in range(4):  # each as a process that has just begun
+            counts = Counts(counters={f"c{n}{m}": 1 for m in range(2)})
+            kept.keep(database, [report(n, counts=counts)], {"one"}, 60_000 * n)
+    found = kept.since(database, "one", 0)
+    assert (len(found.counters), found.states) == (4, {"alive": 4})
+    database.close()
+
+
+def test_old_counters_are_added_up_and_none_is_lost(url: str) -> None:
+    """By minute for a week, by day for 400 days, then together; whatever is swept, as often as one likes."""
+    database = Database(url)
+    database.migrate()
+    with database.writing() as connection:
+        connection.execute(insert(BUNDLE), {"id": "b", "task": "rank", "manifest": b"", "at_ms": 0, "by": ""})
+        row = {"id": "one", "task": "rank", "bundle": "b", "ruleset": 1, "at_ms": 0}
+        connection.execute(insert(RELEASE), row)
+    day, now = 1_440, 500 * 1_440 + 77
+    minutes = [5, 6, 400, day, day + 1, 490 * day + 3, 490 * day + 70, 492 * day - 1, now - 5, now]
+    for n, minute in enumerate(minutes):
+        kept.keep(database, [report(n)], {"one"}, 60_000 * minute)
+    assert days.fold(database, 60_000 * now) > 0
+    assert days.fold(database, 60_000 * now) == 0
+    with database.reading() as connection:
+        found = sorted(set(connection.execute(select(COUNTER.c.minute)).scalars()))
+    assert found == [0, 490 * day, 491 * day, now - 5, now]
+    assert kept.since(database, "one", 0).runs == 5 * len(minutes)
+    assert kept.since(database, "one", 490 * day).runs == 5 * 5
+    database.close()
 
 
 def test_who_offers_is_answered_after_the_commit_and_a_full_queue_refuses() -> None:

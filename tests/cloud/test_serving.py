@@ -17,8 +17,11 @@ import pytest
 import headrace
 from deploy import Store
 from deploy.bundle.pack import pack
+from deploy.cli import release as commands
+from deploy.cli.policy import policy_of
+from deploy.cli.status import status
 from deploy.cloud import serve
-from deploy.errors import ServiceError
+from deploy.errors import DeployError, ServiceError
 from deploy.task.version import Version
 from deploy.wire.report import Report, Reports
 
@@ -73,6 +76,49 @@ def test_from_a_store_to_a_halt_by_commands(running: Any, store: Path) -> None:
     assert running.headrace("publisher", "halt", "first").returncode == 2
     assert running.headrace("releaser", "halt", "first").returncode == 0
     assert "halted" in running.headrace("viewer", "status").stdout
+
+
+def test_gates_lead_a_release_by_commands(
+    running: Any, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A policy of a file, shown with where it stands; paused, resumed, halted."""
+    bundle = next(Store(store).history("rank")).bundle
+    list(running.remote("publisher").publish(Store(store).bundle(bundle)))
+    releaser = {"service": running.url, "token": running.secrets["releaser"]}
+    policy = tmp_path / "policy.toml"
+    policy.write_text("watch_s = 60\ncontrol = 2\n")
+    words: Any = {"stages": "10,1k,100%", "counter": ["clicked"], "fleet": 1_000, **releaser}
+    commands.release("led", bundle=bundle, policy=policy, **words)
+    found = running.remote("viewer").ask("GET", "/v1/releases/led/gate")["policy"]
+    assert [stage["devices"] for stage in found["stages"]] == [10, 1_000, None]
+    assert (found["watch_s"], found["control"], found["criteria"][-1]["event"]) == (60, 2, "counter.clicked")
+    commands.pause("led", **releaser)
+    status("led", **releaser)
+    assert "stage 1 of 3, paused" in " ".join(capsys.readouterr().out.split())
+    commands.resume("led", **releaser)
+    commands.halt("led", **releaser)
+    with pytest.raises(ServiceError, match="expected a new bundle and no share"):
+        commands.release("led", policy=policy, **words)
+
+
+@pytest.mark.parametrize(
+    ("content", "stages", "said"),
+    [
+        ("watch_s = 1", "", "policy.toml: expected a policy of gates"),
+        ("more = 1", "", "policy.toml: expected a policy of gates"),
+        ("x = [", "", "policy.toml: expected a policy of gates"),
+        ("", "100,0", "stages: expected devices or shares such as 100,1k,10%,100%, found '0'"),
+        ("", "ten", "stages: expected devices or shares"),
+        ("", "100,200%", "share: expected 0% to 100%"),
+    ],
+)
+def test_what_is_no_policy_is_one_line(tmp_path: Path, content: str, stages: str, said: str) -> None:
+    """A file or a list that is malformed is refused before anything is asked."""
+    file = tmp_path / "policy.toml"
+    file.write_text(content)
+    with pytest.raises(DeployError, match=said) as refused:
+        policy_of(file, stages)
+    assert "\n" not in str(refused.value)
 
 
 def test_a_head_is_bounded_in_size_and_time(running: Any) -> None:

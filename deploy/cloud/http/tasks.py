@@ -6,9 +6,11 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from deploy import limits
+from deploy.bundle.bundle import Bundle
+from deploy.bundle.proof import fitting
 from deploy.cloud.http.call import Call, gives
 from deploy.cloud.http.route import Route
-from deploy.errors import ServiceError
+from deploy.errors import BundleError, ServiceError
 from deploy.task.manifest import Manifest, TaskName
 from deploy.task.version import Version
 from inference.contract import Sha256
@@ -53,7 +55,16 @@ async def publish_bundle(call: Call) -> Response:
             f"bundle {sha256[:12]}: expected its blobs, found no {', '.join(lacking[:20])}; send them first",
             409,
         )
+    await call.service.do(_demand_fit, Bundle(manifest, call.service.uploads))
     return gives(Published(await call.service.do(call.service.registry.publish, call.who, manifest)))
+
+
+def _demand_fit(bundle: Bundle) -> None:
+    """Raise ServiceError (422) unless BUNDLE's graph is the one that its model was trained on."""
+    try:
+        fitting(bundle)
+    except BundleError as error:
+        raise ServiceError(f"bundle {bundle.id[:12]}: {error}", 422) from error
 
 
 def _lacking(call: Call, manifest: Manifest) -> list[str]:
@@ -98,7 +109,7 @@ ROUTES = (
         "Publish a bundle.",
         Manifest,
         Published,
-        refuses=(404, 409, 413),
+        refuses=(404, 409, 413, 422),
     ),
     Route(
         "GET", "/v1/bundles/{sha256}", "view", read_bundle, "Read a manifest.", gives=Manifest, refuses=(404,)

@@ -11,7 +11,6 @@ from deploy.cloud import audit, kept
 from deploy.cloud.counters import Totals
 from deploy.cloud.http.call import Call, gives
 from deploy.cloud.http.route import Route
-from deploy.cloud.registry import now_ms
 from deploy.errors import ServiceError
 from deploy.rollout import ReleaseId
 from deploy.wire.check import REPORTS
@@ -50,7 +49,7 @@ async def read_counters(call: Call) -> Response:
     """Give what was counted of a release in the last minutes."""
     release = _known(call)
     minutes = call.number("minutes", MOST_MINUTES, MOST_MINUTES)
-    oldest = now_ms() // kept.MINUTE_MS - minutes
+    oldest = call.service.clock() // kept.MINUTE_MS - minutes
     return gives(await call.service.do(kept.since, call.service.database, release, oldest))
 
 

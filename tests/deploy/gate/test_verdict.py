@@ -35,10 +35,12 @@ def arm(
     return found
 
 
-def verdict(treated: Arm, control: Arm, hour: float = 4, stage: int = 0, **stand: bool) -> tuple[str, str]:
+def verdict(
+    treated: Arm, control: Arm, hour: float = 4, stage: int = 0, *, paused: bool = False
+) -> tuple[str, str]:
     """Return the verdict at HOUR of a stage that began at 0."""
     step = next_step(
-        POLICY, Stand(stage, 0, **stand), (treated, control), FLEET, int(hour * HOUR), {"price": (500, 500)}
+        POLICY, Stand(stage, 0, paused), (treated, control), FLEET, int(hour * HOUR), {"price": (500, 500)}
     )
     return step.verdict, step.why
 
