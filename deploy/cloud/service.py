@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -26,12 +27,14 @@ from deploy.cloud.intake import Intake
 from deploy.cloud.looks import Decided, Gate
 from deploy.cloud.rates import Rate, Rates
 from deploy.cloud.registry import Registry, now_ms
+from deploy.cloud.rehearsed import Rehearse, Rehearsed
 from deploy.cloud.settings import Settings, database_url
 from deploy.cloud.staged import Overtaken
 from deploy.cloud.uploads import Uploads
 from deploy.errors import DeployError, ServiceError
 from deploy.gate.reading import Bins
 from deploy.gate.view import View
+from deploy.task.manifest import Manifest
 from deploy.wire.report import Report
 
 WATCH_S: Final = 1.0
@@ -46,7 +49,12 @@ class Service:
     """One service over one folder."""
 
     def __init__(
-        self, folder: Path, settings: Settings, sign: Sign, clock: Callable[[], int] = now_ms
+        self,
+        folder: Path,
+        settings: Settings,
+        sign: Sign,
+        clock: Callable[[], int] = now_ms,
+        rehearse: Rehearse | None = None,
     ) -> None:
         self.folder, self.settings, self._sign, self.clock = folder, settings, sign, clock
         self.database = Database(database_url(folder, settings))
@@ -63,6 +71,7 @@ class Service:
             frozenset()
         )  # releases that ever were: what is told of others is not kept
         self._over = asyncio.Event()
+        self._rehearse, self._rehearsing = rehearse, threading.Lock()
         self.led: tuple[Gate, ...] = ()  # what gates lead
         self.verdicts: dict[str, int] = {}  # of looks by this process
         self._views: Mapping[str, View] = {}
@@ -81,6 +90,21 @@ class Service:
             self.known = frozenset(self.registry.releases())
             settings = self.settings
             self.checks.answers = Answers(rules, self._sign, settings.poll_s, settings.valid_s, self.clock())
+
+    def rehearse(self, manifest: Manifest, recording: str) -> Rehearsed:
+        """Return what became of the bundle of MANIFEST on RECORDING; one at a time.
+
+        Raises:
+            ServiceError: it failed (422), this service has nothing to run it with, or it runs another (503).
+        """
+        if self._rehearse is None:
+            raise ServiceError("rehearsal: expected a service that runs bundles, found none; leave it out")
+        if not self._rehearsing.acquire(blocking=False):
+            raise ServiceError("rehearsal: expected to be alone, found another; ask later", 503, 30)
+        try:
+            return self._rehearse(self.folder, manifest, recording)
+        finally:
+            self._rehearsing.release()
 
     def counted(self, route: str, status: int) -> None:
         """Count one call of ROUTE that was answered with STATUS."""

@@ -22,7 +22,9 @@ import pytest
 
 from deploy import canonical
 from deploy.cloud.client import Remote
+from deploy.cloud.rehearsed import Rehearse
 from deploy.cloud.roles import MAY, Role
+from deploy.cloud.staged import Wanted
 from deploy.rollout import Release
 from deploy.task.bins import Bins
 from deploy.task.manifest import BINS, MODEL, PACKAGE_FILE, Manifest
@@ -115,6 +117,7 @@ class Sent:
         folder: Path,
         migrated: Path | None = None,
         clock: Callable[[], int] | None = None,
+        rehearse: Rehearse | None = None,
         **settings: object,
     ) -> None:
         from deploy.cloud import registry, tokens
@@ -135,7 +138,7 @@ class Sent:
         self.secrets = {role: tokens.add(database, role, role, 0)[1] for role in MAY}
         database.close()
         self.app = application(
-            folder, chosen, lambda manifest: sign(manifest, [self.key]), clock or registry.now_ms
+            folder, chosen, lambda manifest: sign(manifest, [self.key]), clock or registry.now_ms, rehearse
         )
         import httpx
 
@@ -179,6 +182,12 @@ class Sent:
         headers = {"if-match": f'"{seen}"'}
         body = canonical.encode(release)
         return self("PUT", f"/v1/releases/{name}", "releaser", headers=headers, content=body)
+
+    def begin(self, name: str, wanted: Wanted, seen: int) -> httpx.Response:
+        """Let gates lead WANTED under NAME."""
+        headers = {"if-match": f'"{seen}"'}
+        body = canonical.encode(wanted)
+        return self("PUT", f"/v1/releases/{name}/gate", "releaser", headers=headers, content=body)
 
     def publish(self, n: int, **words: Any) -> Manifest:
         """Publish a bundle whose model holds N; WORDS as of `bundle`."""

@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy import canonical
 from deploy.bucket import bucket
 from deploy.chooser import Chooser
 from deploy.cloud.looks import Gate
@@ -46,15 +45,12 @@ class Fleet:
         """Release a bundle to everyone, then another one, with its BINS, by gates."""
         old, new = self.sent.publish(1), self.sent.publish(2, bins=bins)
         self.sent.put("old", Release("rank", old.id, old.graph_id, Cohort("old")), 1)
-        answered = self.gated("new", new, 2, **wanted)
-        assert answered.json() == {"ruleset": 3}, answered.text
-
-    def gated(self, name: str, manifest: Any, seen: int, **wanted: Any) -> Any:
-        """Let gates lead the release of MANIFEST under NAME."""
-        release = Release("rank", manifest.id, manifest.graph_id, Cohort(name, 0))
-        body = canonical.encode(Wanted(release, **{"policy": POLICY, "fleet": DEVICES, **wanted}))
-        words = {"headers": {"if-match": f'"{seen}"'}, "content": body}
-        return self.sent("PUT", f"/v1/releases/{name}/gate", "releaser", **words)
+        form = Wanted(
+            Release("rank", new.id, new.graph_id, Cohort("new", 0)),
+            **{"policy": POLICY, "fleet": DEVICES, **wanted},
+        )
+        answered = self.sent.begin("new", form, 2)
+        assert answered.json()["ruleset"] == 3, answered.text
 
     def rules(self) -> Ruleset:
         """Return the rules in force."""
