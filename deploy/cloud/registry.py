@@ -81,12 +81,17 @@ class Registry:
 
     def manifest(self, bundle: str) -> Manifest:
         """Return the manifest of BUNDLE; raise ServiceError (404) if it is not published."""
-        content = self._one(select(BUNDLE.c.manifest).where(BUNDLE.c.id == bundle))
-        if content is None:
+        found = self.find_manifest(bundle)
+        if found is None:
             raise ServiceError(
                 f"bundle {bundle[:12]!r}: expected it published, found none; publish it first", 404
             )
-        return Manifest.from_json(content)
+        return found
+
+    def find_manifest(self, bundle: str) -> Manifest | None:
+        """Return the manifest of BUNDLE, None if it is not published."""
+        content = self._one(select(BUNDLE.c.manifest).where(BUNDLE.c.id == bundle))
+        return None if content is None else Manifest.from_json(content)
 
     def find_version(self, version: str) -> Version | None:
         """Return the version of that id, None if there is none."""
@@ -183,6 +188,11 @@ class Registry:
         """Return the task of each release that there ever was."""
         with self._database.reading() as connection:
             return {row.id: row.task for row in connection.execute(select(RELEASE.c.id, RELEASE.c.task))}
+
+    def note(self, who: Who, action: str, what: str, **detail: Any) -> None:
+        """Write into the audit log what was done elsewhere than in the database."""
+        with self._database.writing() as connection:
+            audit.write(connection, who, self._clock(), action, what, **detail)
 
     def audited(self, before: int | None = None, limit: int = 100) -> list[audit.Entry]:
         """Return what was done last, the newest first."""

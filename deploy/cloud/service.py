@@ -17,6 +17,7 @@ from deploy.cloud import days, kept, tokens
 from deploy.cloud.answers import Answers, Sign
 from deploy.cloud.check import Checks
 from deploy.cloud.database import Database
+from deploy.cloud.deltas import Deltas
 from deploy.cloud.gates import Gates, views
 from deploy.cloud.hints import Listeners
 from deploy.cloud.intake import Intake
@@ -24,6 +25,7 @@ from deploy.cloud.looks import Decided, Gate
 from deploy.cloud.rates import Rate, Rates
 from deploy.cloud.registry import Registry, now_ms
 from deploy.cloud.settings import Settings, database_url
+from deploy.cloud.signer import SIGN_S, Signer
 from deploy.cloud.staged import Overtaken
 from deploy.cloud.uploads import Uploads
 from deploy.errors import DeployError, ServiceError
@@ -50,6 +52,9 @@ class Service:
         self.registry = Registry(self.database, clock)
         self.gates = Gates(self.database, self.registry)
         self.uploads = Uploads(folder, settings.most_file)
+        self.signer = Signer(folder, clock)
+        self.deltas = Deltas(folder, self.database, self.registry, self.uploads)
+        self.published = asyncio.Event()  # something: there may be differences to make
         self.checks = Checks(Rate(settings.checks_per_s, max(1, settings.checks_per_s)))
         self.rates = Rates(settings.calls_per_s, max(1, 4 * settings.calls_per_s))
         self.guesses = Rate(_GUESSES_PER_S, _GUESSES_PER_S)
@@ -130,6 +135,33 @@ class Service:
                     await self.do(self.gates.sweep, self.clock())
             except (ServiceError, OSError):  # it answers by what it knew, and tries again
                 _LOG.exception("expected the database to answer, found otherwise; trying again")
+
+    async def sign(self) -> None:
+        """Sign what is due of the trust repository, at once and then again and again, until cancelled."""
+        while True:
+            try:
+                done = await self.do(self.signer.refresh)
+                for line in done.lines if done else ():
+                    _LOG.info("signed %s", line)
+            except (DeployError, OSError):
+                _LOG.exception("expected to sign what is due, found otherwise; trying again")
+            await asyncio.sleep(SIGN_S)
+
+    async def differ(self) -> None:
+        """Make the differences between bundles, one after another, until cancelled."""
+        self.published.set()
+        while True:
+            await self.published.wait()
+            self.published.clear()
+            try:
+                for old, new in await self.do(self.deltas.due):
+                    await self.do(self.deltas.make, old, new)
+            except (DeployError, OSError, MemoryError):
+                _LOG.exception("expected to make differences, found otherwise; devices fetch whole files")
+
+    def stop(self) -> None:
+        """Begin nothing more that takes long."""
+        self.deltas.is_stopping = True
 
     def close(self) -> None:
         """Keep what was offered, and let go of the database."""
