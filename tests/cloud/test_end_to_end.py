@@ -30,14 +30,16 @@ HEADRACE_TOKEN=$releaser headrace halt november
 HEADRACE_TOKEN=$fleet headrace agent check device --device anns-phone --json > after.json
 trap - EXIT
 kill $!
-wait $!
+wait $! || true
 """
 
 
 def commands(port: int) -> str:
     """Return the page's commands, and those that halt what they released."""
     blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
-    told = "\n".join(line.strip() for block in blocks for line in block.strip().splitlines()) + " > before.json"
+    told = (
+        "\n".join(line.strip() for block in blocks for line in block.strip().splitlines()) + " > before.json"
+    )
     service = "export HEADRACE_SERVICE"
     assert told.count(service) == 1
     return (told.replace(service, f"{WAIT}\n{service}") + REST).replace("8000", str(port))
