@@ -7,10 +7,8 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 import threading
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -20,27 +18,20 @@ from typing import Any
 
 import inference
 from deploy import limits
-from deploy.bundle.proof import prove
+from deploy.bundle.proof import bins_of, prove
 from deploy.bundle.streams import copy
+from deploy.device.counted import Counted
+from deploy.device.drift import Watched
 from deploy.device.marks import Marks
 from deploy.device.ports import Placed, Tally
 from deploy.errors import InstallError
 from deploy.task.manifest import MODEL
 from deploy.task.policy import Policy, refusals
-from deploy.wire.report import LATENCY_BINS, Counts
+from deploy.wire.report import Counts
 from featuregraph.graph import Graph
+from featuregraph.vector import FeatureSource
 from inference.session import Model
 from stream import Engine
-
-
-@dataclass(slots=True)
-class _Counted:
-    """What was counted of one release since the last report."""
-
-    runs: int = 0
-    failures: int = 0
-    latency: list[int] = field(default_factory=lambda: [0] * LATENCY_BINS)
-    counters: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -51,13 +42,18 @@ class Running:
     model: Model
     ranker: inference.Ranker | None  # None: the model does not rank
     session: inference.Session
+    source: FeatureSource
     mark: AbstractContextManager[None]
     calls: int = 0  # under way
     runs: int = 0
     failures: int = 0
     error: str = ""
-    counted: _Counted = field(default_factory=_Counted)
+    counted: Counted = field(default_factory=Counted)
     is_retired: bool = False
+
+    def drift(self) -> dict[str, tuple[int, ...]]:
+        """Return how its features were spread since the last call."""
+        return self.source.take() if isinstance(self.source, Watched) else {}
 
 
 class Host:
@@ -77,6 +73,7 @@ class Host:
         self._lock = threading.Lock()
         self._tasks: dict[str, Running] = {}
         self._retired: list[Running] = []
+        self._coming: list[str] = []  # graphs whose plan is taken in for a release that does not run yet
 
     # ------------------------------------------------------------ for the agent
 
@@ -96,18 +93,18 @@ class Host:
         before = self._tasks.get(task)
         if placed is not None and before is not None and before.placed.mark == placed.mark:
             with self._lock:
-                before.placed, before.counted = placed, _Counted()  # the same bytes by another name
+                before.placed, before.counted = placed, Counted()  # the same bytes by another name
+                before.drift()
             return
-        after = None if placed is None else self._opened(placed)
-        with self._lock:
-            if after is not None:
-                self._tasks[task] = after
-            else:
-                self._tasks.pop(task, None)
-            if before is not None:
-                before.is_retired = True
-                self._retired.append(before)
-            self._remove_plans()
+        if placed is None:
+            self._exchange(task, None)
+            return
+        model = self._loaded(placed)
+        self._coming.append(model.graph_id)  # a call that ends meanwhile takes no plan out that comes in
+        try:
+            self._exchange(task, self._opened(placed, model))
+        finally:
+            self._coming.remove(model.graph_id)
 
     def tally(self, task: str) -> Tally | None:
         """Return what the release of TASK did so far."""
@@ -123,8 +120,9 @@ class Host:
             one = self._tasks.get(task)
             if one is None:
                 return Counts()
-            found, one.counted = one.counted, _Counted()
-        return Counts(found.runs, found.failures, latency=tuple(found.latency), counters=dict(found.counters))
+            found, one.counted = one.counted, Counted()
+            drift = one.drift()
+        return found.told(drift)
 
     # ------------------------------------------------------------ for the app
 
@@ -144,7 +142,7 @@ class Host:
     def infer(self, task: str, **asked: Any) -> inference.Result:
         """Return the outputs of the release of TASK; ASKED as of `Engine.extract`."""
         with self._call(task) as one:
-            return one.session.run(self._engine.extract(one.model.graph_id, **asked))
+            return one.session.run(one.source.extract(one.model.graph_id, **asked))
 
     def read(self, task: str, name: str, most: int = limits.MAX_FILE) -> bytes:
         """Return the file NAME of the release of TASK, shared or the device's own; checked as it is read."""
@@ -193,31 +191,45 @@ class Host:
         with self._lock:
             one.calls -= 1
             one.runs += 1
-            one.counted.runs += 1
+            one.counted.ended(spent_us, failed=bool(error))
             if error:
                 one.failures += 1
-                one.counted.failures += 1
                 one.error = error
-            else:
-                one.counted.latency[latency_bin(spent_us)] += 1
             if one.is_retired:
                 self._remove_plans()
 
     # ------------------------------------------------------------ plans
 
-    def _opened(self, placed: Placed) -> Running:
-        """Return the release, with its plan in the engine."""
+    def _exchange(self, task: str, after: Running | None) -> None:
+        with self._lock:
+            before = self._tasks.pop(task, None)
+            if after is not None:
+                self._tasks[task] = after
+            if before is not None:
+                before.is_retired = True
+                self._retired.append(before)
+            self._remove_plans()
+
+    def _loaded(self, placed: Placed) -> Model:
+        """Return the release's model, which fits this device."""
         with tempfile.TemporaryDirectory(prefix="headrace-") as scratch:
             placed.bundle.unpack(Path(scratch) / "bundle", MODEL)
             model = inference.load(Path(scratch) / "bundle" / MODEL)
         self._require_fit(model.graph, placed)
+        return model
+
+    def _opened(self, placed: Placed, model: Model) -> Running:
+        """Return the release, with its plan in the engine."""
         self._engine.install(model.graph.compile())
+        bins = bins_of(placed.bundle)
+        source = self._engine if bins is None else Watched(self._engine, bins)
         ranks = model.spec.ranks and model.spec.score is not None
         return Running(
             placed,
             model,
-            inference.Ranker(model, self._engine) if ranks else None,
+            inference.Ranker(model, source) if ranks else None,
             inference.Session(model),
+            source,
             nullcontext() if self._marks is None else self._marks.of(placed.mark),
         )
 
@@ -238,13 +250,6 @@ class Host:
         """Take out the plans of releases that no call uses any more."""
         gone = [one for one in self._retired if not one.calls]
         self._retired = [one for one in self._retired if one.calls]
-        used = {one.model.graph_id for one in (*self._tasks.values(), *self._retired)}
+        used = {one.model.graph_id for one in (*self._tasks.values(), *self._retired)} | {*self._coming}
         for graph_id in {one.model.graph_id for one in gone} - used:
             self._engine.remove(graph_id)
-
-
-def latency_bin(microseconds: float) -> int:
-    """Return the bin of a latency: bin i holds [2^(i/4), 2^((i+1)/4)) microseconds."""
-    if microseconds < 1:
-        return 0
-    return min(LATENCY_BINS - 1, int(4 * math.log2(microseconds)))

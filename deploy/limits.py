@@ -13,6 +13,7 @@ MAX_MANIFEST: Final = 4 << 20
 MAX_TASK_FILE: Final = 256 << 10
 MAX_SCRIPT: Final = 1 << 20
 MAX_CONFIG: Final = 1 << 20
+MAX_BINS: Final = 4 << 20
 MAX_GRAPH: Final = 16 << 20
 MAX_VERSION: Final = 64 << 10
 

@@ -85,6 +85,9 @@ COMMANDS: tuple[Command, ...] = (
     _row(
         TASK, "task diff", "deploy.cli.task:diff", "Show what changes when one bundle takes another's place."
     ),
+    _row(
+        TASK, "task bins", "deploy.cli.bins:bins", "Cut the features of a task by their values in training."
+    ),
     _row(TASK, "task export", "deploy.cli.task:export", "Write a version's bundle as one file."),
     _row(
         TASK,

@@ -97,21 +97,41 @@ def row_groups(
     file: DataFile, error: type[StreamError], coded: Sequence[str] = ()
 ) -> tuple[parquet.ParquetFile, list[Group]]:
     """Return FILE opened, for the caller to close, and its groups; texts of CODED come as dictionaries."""
-    from pyarrow import parquet
-
-    options = {"buffer_size": _BUFFER, "page_checksum_verification": True}
-    try:
-        opened = parquet.ParquetFile(file.path, **options)
-        there = [name for name in coded if name in opened.schema_arrow.names]
-        if there:
-            about = opened.metadata
-            opened.close()
-            opened = parquet.ParquetFile(file.path, read_dictionary=there, metadata=about, **options)
-    except BROKEN as problem:
-        raise error(_broken(str(file.path), "a sound parquet file", problem)) from problem
+    opened = _opened(file, error)
     names = tuple(opened.schema_arrow.names)
+    if any(name in names for name in coded):
+        about = opened.metadata
+        opened.close()
+        opened = _opened(file, error, about, [name for name in coded if name in names])
     count = opened.metadata.num_row_groups
     return opened, [Group(file, number, names, opened.metadata.row_group(number)) for number in range(count)]
+
+
+def reopened(
+    group: Group, footer: parquet.FileMetaData, error: type[StreamError], coded: Sequence[str] = ()
+) -> parquet.ParquetFile:
+    """Return the file of GROUP, whose FOOTER is known, opened once more: for another thread, to close."""
+    return _opened(group.file, error, footer, [name for name in coded if name in group.names])
+
+
+def _opened(
+    file: DataFile,
+    error: type[StreamError],
+    footer: parquet.FileMetaData | None = None,
+    coded: Sequence[str] = (),
+) -> parquet.ParquetFile:
+    from pyarrow import parquet
+
+    try:
+        return parquet.ParquetFile(
+            file.path,
+            metadata=footer,
+            read_dictionary=list(coded) or None,
+            buffer_size=_BUFFER,
+            page_checksum_verification=True,
+        )
+    except BROKEN as problem:
+        raise error(_broken(str(file.path), "a sound parquet file", problem)) from problem
 
 
 def read_group(

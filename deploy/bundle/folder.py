@@ -14,10 +14,10 @@ from deploy.bundle.taskfile import TASK_FILE
 from deploy.errors import BundleError, TaskError
 from deploy.limits import MAX_BUNDLE, MAX_FILES
 from deploy.task import paths
-from deploy.task.manifest import CONFIG, most_bytes
+from deploy.task.manifest import BINS, CONFIG, most_bytes
 from inference.manifest import FileEntry
 
-PACKED = ("model", "scripts", "data", CONFIG)
+PACKED = ("model", "scripts", "data", CONFIG, BINS)
 PASSED_OVER = frozenset({"__pycache__"})  # what Python leaves beside scripts
 
 

@@ -11,8 +11,9 @@ from deploy import limits
 from deploy.bundle.bundle import Bundle
 from deploy.errors import BundleError
 from deploy.task import fit
+from deploy.task.bins import Bins, differences
 from deploy.task.card import Card, card
-from deploy.task.manifest import CONFIG, GRAPH_FILE, MODEL, PACKAGE_FILE
+from deploy.task.manifest import BINS, CONFIG, GRAPH_FILE, MODEL, PACKAGE_FILE
 from featuregraph.errors import FeatureGraphError
 from featuregraph.graph import Graph
 from inference.contract import decode
@@ -37,8 +38,7 @@ def prove(bundle: Bundle) -> Proof:
         BundleError: the first thing that is not right.
     """
     bundle.verify()
-    graph, package = graph_of(bundle), package_of(bundle.read(PACKAGE_FILE, limits.MAX_MANIFEST))
-    _require(fit.differences(bundle.manifest, graph, package))
+    graph, package = fitting(bundle)
     _require(_contents(bundle))
     with tempfile.TemporaryDirectory(prefix="headrace-") as scratch:
         folder = Path(scratch) / "bundle"
@@ -51,6 +51,26 @@ def prove(bundle: Bundle) -> Proof:
         except InferenceError as error:
             raise BundleError(str(error)) from error
     return Proof(model.graph, card(bundle.manifest, graph, package, len(golden.cases)))
+
+
+def fitting(bundle: Bundle) -> tuple[Graph, Package]:
+    """Return BUNDLE's graph and the manifest of its model, of which nothing is run.
+
+    Raises:
+        BundleError: its graph is not the one that the model was trained on, or not the one that it names.
+    """
+    graph, package = graph_of(bundle), package_of(bundle.read(PACKAGE_FILE, limits.MAX_MANIFEST))
+    _require(fit.differences(bundle.manifest, graph, package))
+    if (bins := bins_of(bundle)) is not None:
+        _require([f"{BINS}: {text}" for text in differences(bins, graph)])
+    return graph, package
+
+
+def bins_of(bundle: Bundle) -> Bins | None:
+    """Return how BUNDLE's features were spread in training, None if it does not tell."""
+    if BINS not in bundle.manifest.files:
+        return None
+    return Bins.from_json(bundle.read(BINS, limits.MAX_BINS))
 
 
 def graph_of(bundle: Bundle) -> Graph:

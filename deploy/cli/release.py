@@ -61,6 +61,14 @@ def release(
         list[str] | None,
         typer.Option("--counter", help="Gates compare this counter, such as clicked.", metavar="NAME"),
     ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events",
+            help="Gates let it run on this recording before any device, JSON Lines.",
+            metavar="FILE",
+        ),
+    ] = None,
     fleet: Annotated[
         int, typer.Option("--fleet", help="How many devices its conditions let in.", min=0, metavar="N")
     ] = 0,
@@ -95,14 +103,19 @@ def release(
         deny=wanted.cohort.deny | set(deny or ()),
     )
     wanted = msgspec.structs.replace(wanted, cohort=cohort)
-    if gated or policy or stages or counter:
+    if gated or policy or stages or counter or events:
         if share or not bundle:
             raise ServiceError(
                 f"release {name!r:.80}: expected a new bundle and no share where gates lead, found otherwise;"
                 " give --bundle and --stages"
             )
-        led = Wanted(wanted, policy_of(policy, stages, counter or ()), fleet or None, control)
-        _say(far.ask("PUT", f"/v1/releases/{name}/gate", body_of(led), rules.version))
+        recording = "" if events is None else events.read_text("utf-8")
+        led = Wanted(wanted, policy_of(policy, stages, counter or ()), fleet or None, recording, control)
+        begun = far.ask("PUT", f"/v1/releases/{name}/gate", body_of(led), rules.version)
+        if (found := begun["rehearsed"]) is not None:
+            over = f"over {found['events']:,} events: 99 % within {found['p99_us']:,} us"
+            console.note(f"rehearsed {found['asks']:,} calls {over}")
+        _say(begun)
         return
     _say(far.ask("PUT", f"/v1/releases/{name}", body_of(wanted), rules.version))
 

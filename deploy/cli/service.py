@@ -40,12 +40,14 @@ def run(
     What was accepted is kept then.
     """
     from deploy.cloud import serve
+    from deploy.simulate.rehearsal import rehearse
 
     serve.run(
         folder,
         host,
         port,
         lambda url: console.note(f"serving on {url}, stop it with Ctrl-C; the folder is {folder}"),
+        rehearse,
     )
 
 

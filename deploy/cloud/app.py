@@ -24,6 +24,7 @@ from deploy.cloud.http.call import Call, admit, gives
 from deploy.cloud.http.openapi import document
 from deploy.cloud.http.route import Problem, Route
 from deploy.cloud.registry import now_ms
+from deploy.cloud.rehearsed import Rehearse
 from deploy.cloud.roles import Who
 from deploy.cloud.service import Service, demand_current
 from deploy.cloud.settings import Settings, database_url
@@ -49,10 +50,15 @@ class Application:
     """The ASGI application of the service of one folder; it opens the database when its server starts it."""
 
     def __init__(
-        self, folder: Path, settings: Settings, sign: Sign, clock: Callable[[], int] = now_ms
+        self,
+        folder: Path,
+        settings: Settings,
+        sign: Sign,
+        clock: Callable[[], int] = now_ms,
+        rehearse: Rehearse | None = None,
     ) -> None:
         self.service: Service | None = None
-        self._make = lambda: Service(folder, settings, sign, clock)
+        self._make = lambda: Service(folder, settings, sign, clock, rehearse)
         self._database = database_url(folder, settings)
         self._routed = Starlette(
             routes=[Path_(r.path, self._endpoint(r), methods=[r.method]) for r in (*ROUTES, _openapi())],
@@ -89,9 +95,7 @@ class Application:
         try:
             yield
         finally:
-            service.stop()
-            for task in tasks:
-                task.cancel()
+            service.end()
             await asyncio.gather(*tasks, return_exceptions=True)
             await asyncio.to_thread(service.close)
             self.service = None
@@ -116,7 +120,11 @@ class Application:
 
 
 def application(
-    folder: Path, settings: Settings, sign: Sign, clock: Callable[[], int] = now_ms
+    folder: Path,
+    settings: Settings,
+    sign: Sign,
+    clock: Callable[[], int] = now_ms,
+    rehearse: Rehearse | None = None,
 ) -> Application:
     """Return the service of FOLDER as an ASGI application.
 
@@ -125,8 +133,9 @@ def application(
         settings: what whoever runs it decides.
         sign: signs what devices are told to run.
         clock: milliseconds since 1970, of all that the service keeps and of its gates.
+        rehearse: runs a bundle on recorded events, as `deploy.simulate.rehearsal` does; None: nothing does.
     """
-    return Application(folder, settings, sign, clock)
+    return Application(folder, settings, sign, clock, rehearse)
 
 
 def _openapi() -> Route:

@@ -14,19 +14,20 @@ from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, select
 
 from deploy import canonical
 from deploy.cloud import arms, audit, staged
 from deploy.cloud.database import Database
+from deploy.cloud.gaterows import gate_of, keep_look, move, row_of
 from deploy.cloud.looks import Decided, Gate, Look, decide
 from deploy.cloud.registry import Registry
+from deploy.cloud.rehearsed import Rehearsed
 from deploy.cloud.roles import Who
 from deploy.cloud.staged import BASE, NONE, Overtaken, Wanted
-from deploy.cloud.tables import GATE, LOOK
+from deploy.cloud.tables import GATE, LOOK, RELEASE
 from deploy.cohort import Cohort
 from deploy.errors import ServiceError
-from deploy.gate.policy import Policy
 from deploy.gate.reading import Bins
 from deploy.gate.stage import Stand, shares
 from deploy.gate.view import View
@@ -45,8 +46,26 @@ class Gates:
     def __init__(self, database: Database, registry: Registry) -> None:
         self._database, self._registry = database, registry
 
-    def begin(self, who: Who, name: str, wanted: Wanted, seen: int, fleet: int, now_ms: int) -> Ruleset:
-        """Let WHO's release NAME begin in the first stage; FLEET is used where WANTED tells none.
+    def begin(
+        self,
+        who: Who,
+        name: str,
+        wanted: Wanted,
+        seen: int,
+        fleet: int,
+        now_ms: int,
+        rehearsed: Rehearsed | None = None,
+    ) -> Ruleset:
+        """Let WHO's release NAME begin in the first stage.
+
+        Args:
+            who: for the audit log.
+            name: a new id.
+            wanted: what it is, and its policy.
+            seen: the ruleset that WHO decided by.
+            fleet: how many devices there are, where WANTED does not tell.
+            now_ms: when.
+            rehearsed: what became of it on recorded events, for the audit log.
 
         Raises:
             ServiceError: nobody told the fleet's size, the id was used, the control arm has no one bundle.
@@ -65,10 +84,11 @@ class Gates:
 
         def along(connection: Connection, rules: Ruleset) -> None:
             arm = control if control in rules.releases else None
-            gate = Gate(name, wanted.release.task, arm, wanted.policy, fleet, now_ms, stand)
-            connection.execute(insert(GATE), {**_row(gate), "began_ms": now_ms})
+            one = wanted.release
+            gate = Gate(name, one.task, one.bundle, arm, wanted.policy, fleet, now_ms, stand)
+            connection.execute(insert(GATE), {**row_of(gate), "began_ms": now_ms})
 
-        detail = {"policy": canonical.digest(wanted.policy.to_json()), "fleet": fleet}
+        detail = {"rehearsed": rehearsed, "policy": canonical.digest(wanted.policy.to_json()), "fleet": fleet}
         return self._registry.change(who, "gate.begin", name, edit, seen, detail=detail, along=along)
 
     def look(self, gate: Gate, now_ms: int, trained: Bins) -> Decided:
@@ -152,9 +172,9 @@ class Gates:
 
     def _keep(self, gate: Gate, found: Decided) -> None:
         def along(connection: Connection, _rules: Ruleset | None = None) -> None:
-            _move(connection, gate, found.gate)
+            move(connection, gate, found.gate)
             if found.action or _is_news(gate.look, found.look):
-                _keep_look(connection, gate.release, found.look)
+                keep_look(connection, gate.release, found.look)
 
         if not found.action:
             with self._database.writing() as connection:
@@ -170,7 +190,7 @@ class Gates:
         after = replace(gate, stand=stand, serial=gate.serial + 1)
         try:
             with self._database.writing() as connection:
-                _move(connection, gate, after)
+                move(connection, gate, after)
                 told = {"stage": stand.stage, "waived": stand.waived}
                 audit.write(connection, who, now_ms, action, gate.release, **told)
         except Overtaken as error:
@@ -180,10 +200,11 @@ class Gates:
         return after
 
     def _read(self, *where: Any) -> Iterator[Gate]:
-        query = select(GATE).where(*where).order_by(GATE.c.began_ms.desc(), GATE.c.release).limit(MAX_LISTED)
+        query = select(GATE, RELEASE.c.bundle).join(RELEASE, RELEASE.c.id == GATE.c.release).where(*where)
+        query = query.order_by(GATE.c.began_ms.desc(), GATE.c.release).limit(MAX_LISTED)
         with self._database.reading() as connection:
             rows = connection.execute(query).mappings().all()
-        yield from map(_gate, rows)
+        yield from map(gate_of, rows)
 
 
 def views(gates: Iterable[Gate], trained: Mapping[str, Bins]) -> dict[str, View]:
@@ -198,46 +219,3 @@ def _unchanged(rules: Ruleset) -> Ruleset:
 def _is_news(last: Look | None, look: Look) -> bool:
     """Tell whether LOOK says anything that the one before did not."""
     return last is None or (last.verdict, last.why, last.readings) != (look.verdict, look.why, look.readings)
-
-
-def _move(connection: Connection, before: Gate, after: Gate) -> None:
-    mine = (GATE.c.release == before.release, GATE.c.serial == before.serial)
-    if connection.execute(update(GATE).where(*mine).values(**_row(after))).rowcount != 1:
-        raise Overtaken
-
-
-def _keep_look(connection: Connection, release: str, look: Look) -> None:
-    row = {"release": release, "at_ms": look.at_ms, "verdict": look.verdict, "content": look.to_json()}
-    connection.execute(insert(LOOK), row)
-
-
-def _row(gate: Gate) -> dict[str, Any]:
-    return {
-        "release": gate.release,
-        "task": gate.task,
-        "control": gate.control,
-        "policy": gate.policy.to_json(),
-        "fleet": gate.fleet,
-        "state": gate.state,
-        "stand": canonical.encode(gate.stand),
-        "look": None if gate.look is None else gate.look.to_json(),
-        "looked_ms": gate.looked_ms,
-        "serial": gate.serial,
-    }
-
-
-def _gate(row: Any) -> Gate:
-    look = row["look"]
-    return Gate(
-        row["release"],
-        row["task"],
-        row["control"],
-        Policy.from_json(row["policy"]),
-        row["fleet"],
-        row["began_ms"],
-        msgspec.json.decode(row["stand"], type=Stand),
-        row["state"],
-        None if look is None else msgspec.json.decode(look, type=Look),
-        row["looked_ms"],
-        row["serial"],
-    )

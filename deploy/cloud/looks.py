@@ -24,6 +24,7 @@ from deploy.gate.verdict import Verdict, next_step
 from deploy.rollout import Release, ReleaseId, Ruleset
 from deploy.task.manifest import TaskName
 from deploy.wire.assignment import Moment
+from inference.contract import Sha256
 
 # running: led; stopped: by its gate; halted, ended: by a person; done: all stages passed
 State = Literal["running", "stopped", "halted", "ended", "done"]
@@ -52,6 +53,7 @@ class Gate(Struct, frozen=True):
 
     release: ReleaseId
     task: TaskName
+    bundle: Sha256
     control: ReleaseId | None
     policy: Policy
     fleet: int  # devices that its conditions let in

@@ -184,15 +184,15 @@ class Registry:
         edit = partial(rolled_back, old=old, stopped=stopped)
         return self.change(who, "ruleset.rollback", str(to), edit, expected, restores=True)
 
+    def note(self, who: Who, action: str, what: str, **detail: Any) -> None:
+        """Keep in the audit log what WHO could not do, or what changed no rule."""
+        with self._database.writing() as connection:
+            audit.write(connection, who, self._clock(), action, what, **detail)
+
     def releases(self) -> dict[str, str]:
         """Return the task of each release that there ever was."""
         with self._database.reading() as connection:
             return {row.id: row.task for row in connection.execute(select(RELEASE.c.id, RELEASE.c.task))}
-
-    def note(self, who: Who, action: str, what: str, **detail: Any) -> None:
-        """Write into the audit log what was done elsewhere than in the database."""
-        with self._database.writing() as connection:
-            audit.write(connection, who, self._clock(), action, what, **detail)
 
     def audited(self, before: int | None = None, limit: int = 100) -> list[audit.Entry]:
         """Return what was done last, the newest first."""

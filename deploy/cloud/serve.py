@@ -15,6 +15,7 @@ from deploy.cloud.answers import Sign
 from deploy.cloud.app import Application, application
 from deploy.cloud.database import Database
 from deploy.cloud.protocol import Guarded
+from deploy.cloud.rehearsed import Rehearse
 from deploy.cloud.settings import SETTINGS, database_url, read_settings
 from deploy.cloud.signer import ONLINE
 from deploy.errors import ServiceError
@@ -78,15 +79,15 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
-def server(folder: Path) -> Server:
-    """Return the server of FOLDER's service, which has not begun yet.
+def server(folder: Path, rehearse: Rehearse | None = None) -> Server:
+    """Return the server of FOLDER's service, which has not begun yet; REHEARSE as of `application`.
 
     Raises:
         ServiceError: its settings are wrong, or its database is of another version.
         TrustError: it has no key that may be used.
     """
     settings = read_settings(folder)
-    app = application(folder, settings, signing(folder))
+    app = application(folder, settings, signing(folder), rehearse=rehearse)
     app.prove()
     config = uvicorn.Config(
         app,
@@ -102,7 +103,9 @@ def server(folder: Path) -> Server:
     return Server(config, app)
 
 
-def run(folder: Path, host: str, port: int, tell: Callable[[str], object]) -> None:
+def run(
+    folder: Path, host: str, port: int, tell: Callable[[str], object], rehearse: Rehearse | None = None
+) -> None:
     """Serve FOLDER until a signal; what was accepted is kept then.
 
     Args:
@@ -110,8 +113,9 @@ def run(folder: Path, host: str, port: int, tell: Callable[[str], object]) -> No
         host: where it listens.
         port: where it listens; 0: any free one.
         tell: is given the URL once it can be asked.
+        rehearse: runs bundles on recorded events.
     """
-    serving = server(folder)
+    serving = server(folder, rehearse)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.create_server((host, port), family=family, backlog=2_048) as listening:
         shown = f"[{host}]" if ":" in host else host

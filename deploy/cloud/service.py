@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from deploy.bundle.bundle import Bundle
+from deploy.bundle.proof import bins_of
 from deploy.cloud import days, kept, tokens
 from deploy.cloud.answers import Answers, Sign
 from deploy.cloud.check import Checks
@@ -24,12 +28,15 @@ from deploy.cloud.intake import Intake
 from deploy.cloud.looks import Decided, Gate
 from deploy.cloud.rates import Rate, Rates
 from deploy.cloud.registry import Registry, now_ms
+from deploy.cloud.rehearsed import Rehearse, Rehearsed
 from deploy.cloud.settings import Settings, database_url
 from deploy.cloud.signer import SIGN_S, Signer
 from deploy.cloud.staged import Overtaken
 from deploy.cloud.uploads import Uploads
 from deploy.errors import DeployError, ServiceError
+from deploy.gate.reading import Bins
 from deploy.gate.view import View
+from deploy.task.manifest import Manifest
 from deploy.wire.report import Report
 
 WATCH_S: Final = 1.0
@@ -44,7 +51,12 @@ class Service:
     """One service over one folder."""
 
     def __init__(
-        self, folder: Path, settings: Settings, sign: Sign, clock: Callable[[], int] = now_ms
+        self,
+        folder: Path,
+        settings: Settings,
+        sign: Sign,
+        clock: Callable[[], int] = now_ms,
+        rehearse: Rehearse | None = None,
     ) -> None:
         self.folder, self.settings, self._sign, self.clock = folder, settings, sign, clock
         self.database = Database(database_url(folder, settings))
@@ -54,7 +66,7 @@ class Service:
         self.uploads = Uploads(folder, settings.most_file)
         self.signer = Signer(folder, clock)
         self.deltas = Deltas(folder, self.database, self.registry, self.uploads)
-        self.published = asyncio.Event()  # something: there may be differences to make
+        self.is_behind = True  # there may be differences to make
         self.checks = Checks(Rate(settings.checks_per_s, max(1, settings.checks_per_s)))
         self.rates = Rates(settings.calls_per_s, max(1, 4 * settings.calls_per_s))
         self.guesses = Rate(_GUESSES_PER_S, _GUESSES_PER_S)
@@ -63,10 +75,13 @@ class Service:
         self.known: frozenset[str] = (
             frozenset()
         )  # releases that ever were: what is told of others is not kept
+        self._over = asyncio.Event()
+        self._rehearse, self._rehearsing = rehearse, threading.Lock()
         self.led: tuple[Gate, ...] = ()  # what gates lead
         self.verdicts: dict[str, int] = {}  # of looks by this process
         self._views: Mapping[str, View] = {}
         self._names: kept.Names = {}
+        self._trained: dict[str, Bins] = {}  # by release that is led
         self.intake = Intake(self._keep, settings.most_waiting)
         self.refresh()
 
@@ -80,6 +95,21 @@ class Service:
             self.known = frozenset(self.registry.releases())
             settings = self.settings
             self.checks.answers = Answers(rules, self._sign, settings.poll_s, settings.valid_s, self.clock())
+
+    def rehearse(self, manifest: Manifest, recording: str) -> Rehearsed:
+        """Return what became of the bundle of MANIFEST on RECORDING; one at a time.
+
+        Raises:
+            ServiceError: it failed (422), this service has nothing to run it with, or it runs another (503).
+        """
+        if self._rehearse is None:
+            raise ServiceError("rehearsal: expected a service that runs bundles, found none; leave it out")
+        if not self._rehearsing.acquire(blocking=False):
+            raise ServiceError("rehearsal: expected to be alone, found another; ask later", 503, 30)
+        try:
+            return self._rehearse(self.folder, manifest, recording)
+        finally:
+            self._rehearsing.release()
 
     def counted(self, route: str, status: int) -> None:
         """Count one call of ROUTE that was answered with STATUS."""
@@ -101,7 +131,8 @@ class Service:
         for gate in self.led:
             if now_ms - gate.looked_ms >= 1_000 * self.settings.look_s:
                 try:
-                    found.append(await self.do(self.gates.look, gate, now_ms, {}))
+                    trained = self._trained.get(gate.release, {})
+                    found.append(await self.do(self.gates.look, gate, now_ms, trained))
                 except Overtaken:  # by another process, or by a person: it looks again
                     continue
         for each in found:
@@ -111,19 +142,17 @@ class Service:
         return found
 
     async def lead(self) -> None:
-        """Let gates look, until cancelled."""
-        while True:
-            await asyncio.sleep(WATCH_S)
+        """Let gates look, until the end."""
+        while not await self._is_over():
             try:
                 await self.look()
             except (DeployError, OSError):
                 _LOG.exception("expected gates to look, found otherwise; trying again")
 
     async def watch(self) -> None:
-        """Follow changes of other processes, and let go of what is old, until cancelled."""
+        """Follow changes of other processes, and let go of what is old, until the end."""
         sweeping = 0.0
-        while True:
-            await asyncio.sleep(WATCH_S)
+        while not await self._is_over():
             sweeping += WATCH_S
             try:
                 await self.changed()
@@ -137,31 +166,38 @@ class Service:
                 _LOG.exception("expected the database to answer, found otherwise; trying again")
 
     async def sign(self) -> None:
-        """Sign what is due of the trust repository, at once and then again and again, until cancelled."""
-        while True:
+        """Sign what is due of the trust repository, at once and then again and again, until the end."""
+        while not self._over.is_set():
             try:
                 done = await self.do(self.signer.refresh)
                 for line in done.lines if done else ():
                     _LOG.info("signed %s", line)
             except (DeployError, OSError):
                 _LOG.exception("expected to sign what is due, found otherwise; trying again")
-            await asyncio.sleep(SIGN_S)
+            await self._is_over(SIGN_S)
 
     async def differ(self) -> None:
-        """Make the differences between bundles, one after another, until cancelled."""
-        self.published.set()
-        while True:
-            await self.published.wait()
-            self.published.clear()
+        """Make the differences between bundles, one after another, until the end."""
+        while not await self._is_over():
+            if not self.is_behind:
+                continue
+            self.is_behind = False
             try:
                 for old, new in await self.do(self.deltas.due):
                     await self.do(self.deltas.make, old, new)
             except (DeployError, OSError, MemoryError):
                 _LOG.exception("expected to make differences, found otherwise; devices fetch whole files")
 
-    def stop(self) -> None:
-        """Begin nothing more that takes long."""
+    def end(self) -> None:
+        """Let what runs beside requests come to its end: what threads do is finished, not cut."""
         self.deltas.is_stopping = True
+        self._over.set()
+
+    async def _is_over(self, within_s: float = WATCH_S) -> bool:
+        """Wait for a while; tell whether the end has come."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), within_s)
+        return self._over.is_set()
 
     def close(self) -> None:
         """Keep what was offered, and let go of the database."""
@@ -177,7 +213,22 @@ class Service:
 
     def _follow_gates(self) -> None:
         self.led = tuple(self.gates.running())
-        self._views = views(self.led, {})
+        self._trained = {
+            gate.release: self._trained[gate.release]
+            if gate.release in self._trained
+            else self._bins(gate.bundle)
+            for gate in self.led
+        }
+        self._views = views(self.led, self._trained)
+
+    def _bins(self, bundle: str) -> Bins:
+        """Return how the features of BUNDLE were spread in training; nothing where it does not tell."""
+        try:
+            bins = bins_of(Bundle(self.registry.manifest(bundle), self.uploads))
+        except (DeployError, OSError):  # it was read as it was published: somebody took it away
+            _LOG.exception("expected a bundle's bins, found none; its gate does not look at drift")
+            return {}
+        return {} if bins is None else bins.trained
 
 
 def demand_current(database: Database) -> None:

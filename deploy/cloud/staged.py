@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from deploy.bucket import MILLION
+from deploy.cloud.rehearsed import Recording
 from deploy.cloud.rulesets import following
 from deploy.errors import ServiceError
 from deploy.gate.policy import Policy
@@ -31,6 +32,7 @@ class Wanted(Struct, frozen=True, forbid_unknown_fields=True):
     release: Release  # its share and, where it is too low, its priority are the gates'
     policy: Policy = Policy()
     fleet: int | None = None  # devices that its conditions let in; None: the service's setting
+    recording: Recording = ""  # events that its bundle runs on before any device does
     control: Beside = BASE  # bundle of the control arm: what devices ran before, none, or one by its id
 
 

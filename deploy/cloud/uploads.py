@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from deploy.errors import ServiceError
+from deploy.errors import BundleError, ServiceError
 from deploy.limits import CHUNK, MAX_FILE
 
 MAX_PARTS: Final = 8 << 30  # bytes of all parts together
@@ -51,6 +51,16 @@ class Uploads:
             return self._part(sha256).stat().st_size
         except FileNotFoundError:
             return 0
+
+    @contextmanager
+    def open(self, sha256: str) -> Iterator[BinaryIO]:
+        """Give the content SHA256, not checked yet; raise BundleError if it is not whole here."""
+        try:
+            file = self.path(sha256).open("rb")
+        except FileNotFoundError as error:
+            raise BundleError(f"blob {sha256[:12]}: expected it whole, found none; send it first") from error
+        with file:
+            yield file
 
     @contextmanager
     def going_on(self, sha256: str, offset: int, size: int) -> Iterator[BinaryIO]:

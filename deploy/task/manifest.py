@@ -3,6 +3,7 @@
 model/          the model package, with the graph that it was trained on
 scripts/*.py    optional: code, each with the features that it reads, by id
 config.json     optional: one JSON object
+bins.json       optional: how the features were spread in training (`deploy.task.bins`)
 data/           other files: *shared* ones are in the bundle, *exclusive* ones are slots, filled per device
 
 The manifest's hash is the bundle's id. An exclusive file is data, never a model or a script: what a device
@@ -25,7 +26,7 @@ from inference.manifest import FILES, GRAPH, FileEntry
 from inference.manifest import MANIFEST as PACKAGE
 
 FORMAT: Final = 1
-MODEL, SCRIPTS, DATA, CONFIG = "model/", "scripts/", "data/", "config.json"
+MODEL, SCRIPTS, DATA, CONFIG, BINS = "model/", "scripts/", "data/", "config.json", "bins.json"
 GRAPH_FILE = MODEL + GRAPH
 PACKAGE_FILE = MODEL + PACKAGE
 MODEL_FILES = frozenset({PACKAGE_FILE, *(MODEL + name for name in FILES)})
@@ -118,7 +119,7 @@ def _problems(manifest: Manifest) -> Iterator[str]:
 
 
 def _misplaced(name: str) -> str | None:
-    if name in MODEL_FILES or name == CONFIG or name.startswith(DATA):
+    if name in MODEL_FILES or name in (CONFIG, BINS) or name.startswith(DATA):
         return None
     if name.startswith(SCRIPTS) and name.endswith(".py"):
         return None
@@ -140,4 +141,6 @@ def most_bytes(name: str) -> int:
     """Return how large the file NAME may be."""
     if name.startswith(SCRIPTS):
         return limits.MAX_SCRIPT
-    return {CONFIG: limits.MAX_CONFIG, GRAPH_FILE: limits.MAX_GRAPH}.get(name, limits.MAX_FILE)
+    return {CONFIG: limits.MAX_CONFIG, BINS: limits.MAX_BINS, GRAPH_FILE: limits.MAX_GRAPH}.get(
+        name, limits.MAX_FILE
+    )

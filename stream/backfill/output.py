@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from featuregraph.arrow import write_results
 from featuregraph.jsonform import canonical
 from stream.atomic import replacing
 from stream.backfill.identity import versions
+from stream.backfill.rowgroups import write_groups
 from stream.errors import BackfillError
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from featuregraph import Graph, Plan
 
 ROWS_PER_GROUP = 65_536
+_AS_PARQUET = {"compression": "zstd", "write_page_checksum": True}
 
 
 def results(
@@ -101,10 +103,7 @@ def writing(path: Path, schema: pa.Schema) -> Iterator[Callable[[pa.Table], obje
     """Give a function that writes a table of SCHEMA as the next row groups of PATH: whole, or not at all."""
     import pyarrow.parquet as pq
 
-    with (
-        replacing(path) as part,
-        pq.ParquetWriter(part, schema, compression="zstd", write_page_checksum=True) as writer,
-    ):
+    with replacing(path) as part, pq.ParquetWriter(part, schema, **_AS_PARQUET) as writer:
         yield lambda table: writer.write_table(table, row_group_size=ROWS_PER_GROUP)
 
 
@@ -112,3 +111,14 @@ def write(table: pa.Table, path: Path) -> None:
     """Write TABLE to PATH as Parquet: whole, or not at all."""
     with writing(path, table.schema) as put:
         put(table)
+
+
+def write_tables(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], threads: int) -> None:
+    """Write TABLES of SCHEMA to PATH, a row group each, by so many THREADS: the same bytes by any number."""
+    if threads == 1:
+        with writing(path, schema) as put:
+            for table in tables:
+                put(table)
+        return
+    with replacing(path) as part, part.open("wb") as file:
+        write_groups(file, tables, schema, _AS_PARQUET, threads)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,9 @@ class Run:
             held=size,
         )
         self._identity = identity_of(plans, events, queries, by.name, options) if options.resume else None
-        self._source = intake.opened(events, whole=budget.is_free)
+        # What may hold all at once may read and write a few groups at a time; what is bounded, one.
+        self._threads = budget.workers if budget.is_free else 1
+        self._source = intake.opened(events, whole=budget.is_free, threads=self._threads)
         given = Given(options.as_known, rows, options.end)
         groups = _by_key(plans)
         alone = len(groups) == 1
@@ -72,12 +75,13 @@ class Run:
     def write(self, out: Path) -> None:
         """Write queries and features to OUT."""
         with self._tables(out) as tables:
-            table = next(tables)
-            with output.writing(out, table.schema) as put:
-                while table is not None:
-                    put(table)
-                    self._progress(WRITING, table.num_rows, self.asked.table.num_rows)
-                    table = next(tables, None)
+            first = next(tables)
+            output.write_tables(out, first.schema, self._counted(chain([first], tables)), self._threads)
+
+    def _counted(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        for table in tables:
+            yield table
+            self._progress(WRITING, table.num_rows, self.asked.table.num_rows)
 
     @property
     def read(self) -> Read:

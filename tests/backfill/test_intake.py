@@ -74,20 +74,34 @@ def as_typed(recording: Recording, folder: Path) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize("write", [as_rows, as_lines, as_table, as_parquet, as_typed])
 @settings(max_examples=12)
-@given(seed=SEEDS)
+@given(seed=SEEDS, workers=st.integers(1, 2))
 def test_every_source_gives_what_the_reference_gives(
     tmp_path_factory: pytest.TempPathFactory,
     write: Callable[[Recording, Path], tuple[Any, Any]],
     seed: int,
+    workers: int,
 ) -> None:
-    """Values and errors, whatever is left out on the way because no query sees it."""
+    """Values and errors, whatever is left out because no query sees it, by any number of threads."""
     recording = random_recording(Random(seed))
     try:
         source, events = write(recording, tmp_path_factory.mktemp("e"))
     except (FeatureGraphError, pa.ArrowInvalid, UnicodeEncodeError):
         return  # no such file can be
-    wanted, found = expected(recording, events), replayed(recording, source)
+    wanted, found = expected(recording, events), replayed(recording, source, workers=workers)
     if isinstance(wanted, str) or isinstance(found, str):
         assert found == wanted
     else:
         assert found.equals(wanted)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_first_row_that_is_wrong_is_named(tmp_path: Path, workers: int) -> None:
+    """By its row group, however many are read at a time."""
+    recording = random_recording(Random(1))
+    names = [None if n in (20, 38) else "a" for n in range(60)]
+    table = pa.table({"user_id": ["u"] * 60, "event": names, "ts_ms": range(60)})
+    pq.write_table(table, tmp_path / "e.parquet", row_group_size=3)
+    with pytest.raises(
+        FeatureGraphError, match=r"e\.parquet, row group 6, row 3, column event: expected event"
+    ):
+        replay(recording.plan, tmp_path / "e.parquet", recording.queries, workers=workers)

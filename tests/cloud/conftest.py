@@ -17,14 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from urllib.parse import urlsplit
 
+import msgspec
 import pytest
 
 from deploy import canonical
 from deploy.cloud.client import Remote
+from deploy.cloud.rehearsed import Rehearse
 from deploy.cloud.roles import MAY, Role
+from deploy.cloud.staged import Wanted
 from deploy.rollout import Release
-from deploy.task.manifest import MODEL_FILES, Manifest
-from inference.manifest import FileEntry
+from deploy.task.bins import Bins
+from deploy.task.manifest import BINS, MODEL, PACKAGE_FILE, Manifest
+from inference.manifest import FILES, entry
+from inference.manifest import Manifest as Package
 
 T = TypeVar("T")
 MEMORY = Path("/dev/shm")  # noqa: S108 - a file system without a disk; mkdtemp names the folder
@@ -80,6 +85,30 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     yield server.format(name="postgres")
 
 
+def bundle(
+    n: int, trained: str = "", graph: str = "", bins: Bins | None = None
+) -> tuple[Manifest, list[bytes]]:
+    """Return a bundle whose model holds N, and its contents.
+
+    Args:
+        n: any number.
+        trained: the id of the graph that its model was trained on, its own by default.
+        graph: the id of the graph that it names, its own by default.
+        bins: of its features.
+    """
+    import headrace
+
+    retail = Path(headrace.__file__).parent / "retail/package"
+    own = msgspec.json.decode((retail / "manifest.json").read_bytes(), type=Package).graph_id
+    contents = dict.fromkeys(FILES, b"%d" % n) | {"graph.json": (retail / "graph.json").read_bytes()}
+    files = {name: entry(content) for name, content in contents.items()}
+    package = msgspec.json.encode(Package(files, trained or own, "b" * 64, (), 17))
+    files = {MODEL + name: found for name, found in files.items()} | {PACKAGE_FILE: entry(package)}
+    if bins is not None:
+        files[BINS], contents[BINS] = entry(bins.to_json()), bins.to_json()
+    return Manifest("rank", graph or own, "b" * 64, files), [*contents.values(), package]
+
+
 class Sent:
     """A service in this process, asked over ASGI, with a token for each role."""
 
@@ -88,6 +117,7 @@ class Sent:
         folder: Path,
         migrated: Path | None = None,
         clock: Callable[[], int] | None = None,
+        rehearse: Rehearse | None = None,
         **settings: object,
     ) -> None:
         from deploy.cloud import registry, tokens
@@ -108,7 +138,7 @@ class Sent:
         self.secrets = {role: tokens.add(database, role, role, 0)[1] for role in MAY}
         database.close()
         self.app = application(
-            folder, chosen, lambda manifest: sign(manifest, [self.key]), clock or registry.now_ms
+            folder, chosen, lambda manifest: sign(manifest, [self.key]), clock or registry.now_ms, rehearse
         )
         import httpx
 
@@ -153,13 +183,17 @@ class Sent:
         body = canonical.encode(release)
         return self("PUT", f"/v1/releases/{name}", "releaser", headers=headers, content=body)
 
-    def publish(self, n: int) -> Manifest:
-        """Publish a bundle whose files hold N."""
-        content = b"%d" % n
-        sha256 = canonical.digest(content)
-        files = dict.fromkeys(sorted(MODEL_FILES), FileEntry(len(content), sha256))
-        manifest = Manifest("rank", "a" * 64, "b" * 64, files)
-        assert self.send(content, sha256).status_code == 204
+    def begin(self, name: str, wanted: Wanted, seen: int) -> httpx.Response:
+        """Let gates lead WANTED under NAME."""
+        headers = {"if-match": f'"{seen}"'}
+        body = canonical.encode(wanted)
+        return self("PUT", f"/v1/releases/{name}/gate", "releaser", headers=headers, content=body)
+
+    def publish(self, n: int, **words: Any) -> Manifest:
+        """Publish a bundle whose model holds N; WORDS as of `bundle`."""
+        manifest, contents = bundle(n, **words)
+        for content in contents:
+            self.send(content, canonical.digest(content))
         answer = self("PUT", f"/v1/bundles/{manifest.id}", "publisher", content=manifest.to_json())
         assert answer.status_code == 200, answer.text
         return manifest

@@ -15,8 +15,9 @@ from deploy.task.manifest import Manifest
 from deploy.trust.assignments import verify
 from deploy.wire.assignment import AssignmentManifest, SignedAssignment
 from deploy.wire.check import Answer
+from tests.cloud.conftest import bundle
 
-GRAPH = "a" * 64
+GRAPH = bundle(1)[0].graph_id
 
 
 def of(manifest: Manifest, millionths: int = 1_000_000, *where: Condition, priority: int = 0) -> Release:

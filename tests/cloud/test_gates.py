@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from deploy import canonical
 from deploy.bucket import bucket
 from deploy.chooser import Chooser
 from deploy.cloud.looks import Gate
@@ -17,6 +16,7 @@ from deploy.cloud.staged import Wanted
 from deploy.cohort import Cohort
 from deploy.gate.policy import Policy, Stage, counter
 from deploy.rollout import Release, Ruleset
+from deploy.task.bins import Bins, Cut
 from deploy.wire.report import Counts, Report, Reports
 
 HOUR = 3_600_000
@@ -27,7 +27,8 @@ POLICY = Policy(
     criteria=(*Policy().criteria, counter("clicked")),
     watch_s=3_600,
 )
-BROKEN, DULL = "broken", "dull"
+EACH = pytest.mark.usefixtures("url")
+BROKEN, DULL, DRIFTS = "broken", "dull", "drifts"
 
 
 class Fleet:
@@ -40,19 +41,16 @@ class Fleet:
         self.exposed: set[str] = set()
         self._ids = count(1)
 
-    def begin(self, **wanted: Any) -> None:
-        """Release a bundle to everyone, then another one by gates."""
-        old, new = self.sent.publish(1), self.sent.publish(2)
+    def begin(self, bins: Bins | None = None, **wanted: Any) -> None:
+        """Release a bundle to everyone, then another one, with its BINS, by gates."""
+        old, new = self.sent.publish(1), self.sent.publish(2, bins=bins)
         self.sent.put("old", Release("rank", old.id, old.graph_id, Cohort("old")), 1)
-        answered = self.gated("new", new, 2, **wanted)
-        assert answered.json() == {"ruleset": 3}, answered.text
-
-    def gated(self, name: str, manifest: Any, seen: int, **wanted: Any) -> Any:
-        """Let gates lead the release of MANIFEST under NAME."""
-        release = Release("rank", manifest.id, manifest.graph_id, Cohort(name, 0))
-        body = canonical.encode(Wanted(release, **{"policy": POLICY, "fleet": DEVICES, **wanted}))
-        words = {"headers": {"if-match": f'"{seen}"'}, "content": body}
-        return self.sent("PUT", f"/v1/releases/{name}/gate", "releaser", **words)
+        form = Wanted(
+            Release("rank", new.id, new.graph_id, Cohort("new", 0)),
+            **{"policy": POLICY, "fleet": DEVICES, **wanted},
+        )
+        answered = self.sent.begin("new", form, 2)
+        assert answered.json()["ruleset"] == 3, answered.text
 
     def rules(self) -> Ruleset:
         """Return the rules in force."""
@@ -89,7 +87,8 @@ class Fleet:
             yield self._report(device, release, "active")
         else:
             clicks = luck < (40 if release == "new" and self.bad == DULL else 60)
-            counts = Counts(5, counters={"shown": 5, "clicked": int(clicks)})
+            hours = (0, 5, 0) if release == "new" and self.bad == DRIFTS else (3, 2, 0)
+            counts = Counts(5, counters={"shown": 5, "clicked": int(clicks)}, drift={"hour": hours})
             yield self._report(device, release, "alive", counts=counts)
 
     def _report(self, device: str, release: str, state: Any, error: str = "", **more: Any) -> Report:
@@ -97,19 +96,21 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(serve: Callable[..., Any], url: str) -> Iterator[Callable[..., Fleet]]:
-    """Give what makes a fleet before a service with a made clock, on each database."""
+def fleet(serve: Callable[..., Any], request: pytest.FixtureRequest) -> Iterator[Callable[..., Fleet]]:
+    """Give what makes a fleet before a service with a made clock; on each database where it is asked for."""
     now = [500_000 * HOUR]
-    with serve(clock=lambda: now[0], database=url, calls_per_s=100_000) as sent:
+    database = request.getfixturevalue("url") if "url" in request.fixturenames else ""
+    with serve(clock=lambda: now[0], database=database, calls_per_s=100_000) as sent:
         yield lambda bad="": Fleet(sent, now, bad)
 
 
+@EACH
 def test_a_release_that_fails_on_few_devices_is_halted_and_taken_back(fleet: Any) -> None:
     """5 % can not install it: it stops in the first stages, and everyone runs the bundle before."""
     one = fleet(BROKEN)
     one.begin()
     assert one.rules().releases["new.control"].bundle == one.rules().releases["old"].bundle
-    one.live(24)
+    one.live(6)
     gate, rules = one.gate(), one.rules()
     assert (gate.state, rules.releases["new"].halted, "new.control" in rules.releases) == (
         "stopped",
@@ -150,7 +151,7 @@ def test_fewer_clicks_halt_a_release_that_never_fails(fleet: Any) -> None:
     """A third fewer devices click: the business counter stops it."""
     one = fleet(DULL)
     one.begin()
-    one.live(12)
+    one.live(6)
     gate = one.gate()
     assert (gate.state, gate.look.why.partition(":")[0]) == ("stopped", "counter.clicked")
     assert set(one.runs.values()) == {"old"}
@@ -163,3 +164,17 @@ def test_no_reports_stop_a_release(fleet: Any) -> None:
     one.now[0] += 6 * HOUR
     one.sent.run(one.sent.app.service.look())
     assert (one.gate().state, "found none for 360 minutes" in one.gate().look.why) == ("stopped", True)
+
+
+def test_a_feature_that_moved_from_training_pauses_a_release(fleet: Any) -> None:
+    """The bundle tells how its features were spread; that other values come is for a person to judge."""
+    one = fleet(DRIFTS)
+    one.begin(Bins({"hour": Cut((12.0,), (600, 400, 0))}))
+    one.live(1)
+    gate = one.gate()
+    assert (gate.state, gate.stand.paused) == ("running", True)
+    assert [each.test for each in gate.look.readings if each.fires] == ["drift of hour"]
+    answered = one.sent("POST", "/v1/releases/new/resume", "releaser")
+    assert answered.json()["stand"]["waived"] == ["drift of hour"]
+    one.live(2)
+    assert one.gate().stand.stage > gate.stand.stage

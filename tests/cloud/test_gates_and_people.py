@@ -13,9 +13,11 @@ import pytest
 
 from deploy.cloud import kept, rulesets
 from deploy.cloud.database import Database
-from deploy.cloud.gates import Gates, _keep_look, views
+from deploy.cloud.gaterows import keep_look
+from deploy.cloud.gates import Gates, views
 from deploy.cloud.looks import Decided, Look
 from deploy.cloud.registry import Registry
+from deploy.cloud.rehearsed import Rehearsed
 from deploy.cloud.roles import Who
 from deploy.cloud.staged import Overtaken, Wanted
 from deploy.cohort import Cohort, Condition
@@ -293,9 +295,35 @@ def test_old_looks_are_thinned_out(alone: World) -> None:
     with alone.database.writing() as connection:
         for minute in range(60):
             at_ms = alone.now + 60_000 * minute
-            _keep_look(connection, "new", Look(at_ms, 0, "pause" if minute == 7 else "wait", "", 1))
+            keep_look(connection, "new", Look(at_ms, 0, "pause" if minute == 7 else "wait", "", 1))
     alone.gates.sweep(alone.now + 3 * 24 * HOUR)
     left = [(look.at_ms - alone.now) // 60_000 for look in alone.gates.looks("new")]
     assert left == [45, 30, 15, 7, 0]
     alone.gates.sweep(alone.now + 100 * 24 * HOUR)
     assert alone.gates.looks("new") == []
+
+
+def test_what_fails_its_rehearsal_never_begins(serve: Callable[..., Any]) -> None:
+    """No rule changes and no device is exposed; why stands in the audit log, as does what passed."""
+
+    def rehearse(_folder: Path, _manifest: Manifest, recording: str) -> Rehearsed:
+        if recording == "bad":
+            raise ServiceError("rehearsal: expected 3 answers, found 1 failures; mend the bundle", 422)
+        return Rehearsed(1, 3, 40)
+
+    with serve(rehearse=rehearse) as service:
+        one = service.publish(1)
+        release = Release("rank", one.id, one.graph_id, Cohort("new", 0))
+        refused = service.begin("new", Wanted(release, fleet=9, recording="bad"), 1)
+        assert (refused.status_code, "found 1 failures" in refused.json()["error"]) == (422, True)
+        assert service("GET", "/v1/ruleset", "viewer").json()["version"] == 1
+        passed = service.begin("new", Wanted(release, fleet=9, recording="good"), 1).json()
+        assert passed["rehearsed"] == {"events": 1, "asks": 3, "p99_us": 40, "error": ""}
+        begun, told = service("GET", "/v1/audit?limit=2", "viewer").json()["entries"]
+        assert (begun["action"], told["action"]) == ("gate.begin", "gate.refuse")
+        assert "found 1 failures" in told["detail"]
+    with serve() as service:
+        one = service.publish(1)
+        release = Release("rank", one.id, one.graph_id, Cohort("more", 0))
+        refused = service.begin("more", Wanted(release, fleet=9, recording="good"), 2)
+        assert "expected a service that runs bundles" in refused.json()["error"]

@@ -14,7 +14,7 @@ import pytest
 
 from deploy import canonical
 from deploy.cloud.signer import Signer
-from deploy.task.manifest import MODEL_FILES, Manifest
+from deploy.task.manifest import Manifest
 from deploy.testing.shelf import noise, sparse
 from deploy.trust import keys
 from deploy.trust.lists import Listed, vouching
@@ -155,13 +155,11 @@ def test_a_service_that_starts_signs_what_is_due(tmp_path: Path) -> None:
 def test_a_difference_is_made_between_files_of_one_name(sent: Any) -> None:
     """Of a newer and an older bundle, once; what is no smaller is remembered and asked for in vain."""
     contents = [noise(1, 60_000), sparse(noise(1, 60_000), 0.02), noise(2, 60_000)]
-    for n, content in enumerate(contents):
-        small = b"%d" % n
-        for each in (content, small):
-            assert sent.send(each, canonical.digest(each)).status_code == 204
-        files = dict.fromkeys(sorted(MODEL_FILES), FileEntry(len(small), canonical.digest(small)))
-        files["model/model.onnx"] = FileEntry(len(content), canonical.digest(content))
-        manifest = Manifest("rank", "a" * 64, "b" * 64, files)
+    base = sent.publish(0)
+    for content in contents:
+        assert sent.send(content, canonical.digest(content)).status_code == 204
+        rows = FileEntry(len(content), canonical.digest(content))
+        manifest = msgspec.structs.replace(base, files={**base.files, "data/rows.bin": rows})
         assert sent("PUT", f"/v1/bundles/{manifest.id}", "publisher", content=manifest.to_json()).is_success
     deltas, (one, two, three) = sent.app.service.deltas, map(canonical.digest, contents)
     end = time.monotonic() + 30

@@ -11,8 +11,9 @@ from deploy import canonical
 from deploy.cohort import Cohort
 from deploy.rollout import Release
 from deploy.task.version import Version
+from tests.cloud.conftest import bundle
 
-GRAPH = "a" * 64
+GRAPH = bundle(1)[0].graph_id
 EVIL = "'; DROP TABLE release; -- <script>alert(1)</script>"
 
 
@@ -112,10 +113,24 @@ def test_a_bundle_is_published_with_all_its_blobs(sent: Any) -> None:
         "new": True
     }
     assert sent("GET", f"/v1/bundles/{manifest.id}", "viewer").content == manifest.to_json()
-    files = {name: msgspec.structs.replace(entry, sha256="d" * 64) for name, entry in manifest.files.items()}
+    gone = msgspec.structs.replace(manifest.files["model/graph.json"], sha256="d" * 64)
+    files = {**manifest.files, "model/graph.json": gone}
     lacking = msgspec.structs.replace(manifest, files=files)
     answered = sent("PUT", f"/v1/bundles/{lacking.id}", "publisher", content=lacking.to_json())
     assert (answered.status_code, "d" * 64 in answered.json()["error"]) == (409, True)
+
+
+def test_a_bundle_whose_model_was_trained_on_another_graph_is_refused(sent: Any) -> None:
+    """Neither its model's word nor its own may differ from the graph that it carries: 422, and no release."""
+    for manifest, contents in (bundle(1, trained="f" * 64), bundle(1, graph="f" * 64)):
+        for content in contents:
+            sent.send(content, canonical.digest(content))
+        answered = sent("PUT", f"/v1/bundles/{manifest.id}", "publisher", content=manifest.to_json())
+        assert (answered.status_code, "package the model with its graph" in answered.json()["error"]) == (
+            422,
+            True,
+        )
+        assert sent.put("one", of(manifest.id), 1).status_code == 409
 
 
 def test_a_body_without_end_is_cut(lasting: Any) -> None:

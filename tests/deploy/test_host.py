@@ -12,11 +12,12 @@ import pytest
 import featuregraph as fg
 from deploy.bundle.bundle import Bundle
 from deploy.bundle.pack import pack
+from deploy.device.counted import latency_bin
 from deploy.device.disk import Disk
 from deploy.device.marks import Marks
 from deploy.device.ports import Placed
 from deploy.errors import BundleError, InstallError
-from deploy.host import Host, latency_bin
+from deploy.host import Host
 from deploy.task.policy import Policy
 from deploy.wire.assignment import Assigned
 from inference.manifest import FileEntry
@@ -125,6 +126,26 @@ def test_a_call_ends_with_the_release_that_it_began_with(
         thread.join()
     assert failed == []
     assert list(engine.plans) == [bundles[1].manifest.graph_id]
+
+
+def test_a_call_that_ends_takes_no_plan_out_that_comes_in(
+    host: Host, engine: Engine, made: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last call of an old release ends while the same graph comes back: its plan stays."""
+    bundles = [pack(made(name, window)).bundle for name, window in (("a", "7d"), ("b", "8d"))]
+    host.run("made", placed(bundles[0]))
+    install = engine.install
+    with host._call("made") as old:
+        host.run("made", placed(bundles[1], "second"))
+
+        def installed(plan: Any) -> None:
+            install(plan)
+            host._ended(old, 1.0, "")
+
+        monkeypatch.setattr(engine, "install", installed)
+        host.run("made", placed(bundles[0], "third"))
+        assert host.infer("made", at_ms=NOW + 1)["twice"].tolist() == [150.0]
+        old.calls += 1  # the call ended by hand
 
 
 def test_two_tasks_share_a_plan(host: Host, engine: Engine, made: Callable[..., Path]) -> None:

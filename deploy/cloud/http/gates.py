@@ -9,13 +9,16 @@ from starlette.responses import Response
 
 from deploy.cloud.gates import MAX_LISTED
 from deploy.cloud.http.call import Call, gives
-from deploy.cloud.http.releases import MAX_BODY, RELEASE, Changed
+from deploy.cloud.http.releases import MAX_BODY, RELEASE
 from deploy.cloud.http.route import Route
 from deploy.cloud.looks import Gate, Look
+from deploy.cloud.rehearsed import Rehearsed
 from deploy.cloud.staged import Wanted
+from deploy.errors import ServiceError
 from deploy.rollout import ReleaseId
 
 MAX_MS: Final = 1 << 53
+FAILED: Final = 422
 
 
 class Led(Struct, frozen=True):
@@ -30,15 +33,34 @@ class Looks(Struct, frozen=True):
     looks: list[Look]
 
 
+class Begun(Struct, frozen=True):
+    """The version of the ruleset that is in force now, and what became of the rehearsal, if there was one."""
+
+    ruleset: int
+    rehearsed: Rehearsed | None = None
+
+
 async def begin_gated(call: Call) -> Response:
     """Begin a release that gates lead from its first devices to all."""
     name, seen, service = call.word("release", ReleaseId), call.seen(), call.service
     wanted = await call.form(Wanted, MAX_BODY)
-    rules = await service.do(
-        service.gates.begin, call.who, name, wanted, seen, service.settings.fleet, service.clock()
-    )
+    rehearsed = await service.do(_rehearse, call, name, wanted) if wanted.recording else None
+    fleet, now_ms = service.settings.fleet, service.clock()
+    rules = await service.do(service.gates.begin, call.who, name, wanted, seen, fleet, now_ms, rehearsed)
     await service.changed()
-    return gives(Changed(rules.version))
+    return gives(Begun(rules.version, rehearsed))
+
+
+def _rehearse(call: Call, name: str, wanted: Wanted) -> Rehearsed:
+    """Let the bundle run on what was recorded; raise ServiceError, which is audited, where it fails."""
+    registry = call.service.registry
+    manifest = registry.manifest(wanted.release.bundle)
+    try:
+        return call.service.rehearse(manifest, wanted.recording)
+    except ServiceError as error:
+        if error.status == FAILED:
+            registry.note(call.who, "gate.refuse", name, bundle=manifest.id, why=str(error))
+        raise
 
 
 async def read_gate(call: Call) -> Response:
@@ -85,8 +107,8 @@ ROUTES = (
         begin_gated,
         "Begin a release that gates lead.",
         Wanted,
-        Changed,
-        refuses=(404, 409, 412, 413, 428),
+        Begun,
+        refuses=(404, 409, 412, 413, 422, 428, 503),
         headers=(("if-match", True),),
     ),
     Route(

@@ -6,9 +6,11 @@ from msgspec import Struct
 from starlette.responses import Response
 
 from deploy import canonical, limits
+from deploy.bundle.bundle import Bundle
+from deploy.bundle.proof import fitting
 from deploy.cloud.http.call import Call, gives
 from deploy.cloud.http.route import Route
-from deploy.errors import OvertakenError, ServiceError
+from deploy.errors import BundleError, OvertakenError, ServiceError
 from deploy.task.manifest import Manifest, TaskName
 from deploy.task.version import Version
 from deploy.trust.lists import Listed
@@ -55,9 +57,18 @@ async def publish_bundle(call: Call) -> Response:
             f"bundle {sha256[:12]}: expected its blobs, found no {', '.join(lacking[:20])}; send them first",
             409,
         )
+    await call.service.do(_demand_fit, Bundle(manifest, call.service.uploads))
     new = await call.service.do(call.service.registry.publish, call.who, manifest)
-    call.service.published.set()
+    call.service.is_behind = True
     return gives(Published(new))
+
+
+def _demand_fit(bundle: Bundle) -> None:
+    """Raise ServiceError (422) unless BUNDLE's graph is the one that its model was trained on."""
+    try:
+        fitting(bundle)
+    except BundleError as error:
+        raise ServiceError(f"bundle {bundle.id[:12]}: {error}", 422) from error
 
 
 def _lacking(call: Call, manifest: Manifest) -> list[str]:
@@ -120,7 +131,7 @@ ROUTES = (
         "Publish a bundle.",
         Manifest,
         Published,
-        refuses=(404, 409, 413),
+        refuses=(404, 409, 413, 422),
     ),
     Route(
         "GET", "/v1/bundles/{sha256}", "view", read_bundle, "Read a manifest.", gives=Manifest, refuses=(404,)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from stream.backfill.columnar.rows import About
 from stream.backfill.columnar.seqs import seqs_of
 from stream.backfill.columnar.source import Source
 from stream.backfill.columnar.tables import NO_TABLES, Tables
+from stream.backfill.threads import each
 
 _NEARLY_ALL = 0.9  # of the events
 
@@ -81,19 +83,27 @@ def known_events(
     tables: Tables = NO_TABLES,
     with_seq: bool = False,
     strict: bool = False,
+    threads: int = 1,
 ) -> Events:
     """Return the events of SOURCE that are known, by the columns of KEY.
 
     with_seq: somebody asks for the seq of events. strict: an unparsable key or id refuses its event.
+    threads: how many columns are read at a time.
 
     Raises:
         EventError: an event has no name or time, or its position is taken; names its row.
     """
-    name, ts = _required(source, "event", IDENTIFIER), _required(source, "ts_ms", TIMESTAMP)
-    seq = source.read("seq", INT64)
-    if seq.bad is not None:
-        raise _refused(int(np.flatnonzero(seq.bad)[0]), "int64 as seq", "correct it or leave it out")
-    owner = {name: _identity(source, name, strict=strict) for name in key}
+    name, ts, seq, *owners = each(
+        lambda read: read(),
+        [
+            partial(_required, source, "event", IDENTIFIER),
+            partial(_required, source, "ts_ms", TIMESTAMP),
+            partial(_seq, source),
+            *(partial(_identity, source, name, strict=strict) for name in key),
+        ],
+        threads,
+    )
+    owner = dict(zip(key, owners, strict=True))
     keys = Keys(list(owner.values()))
     user = (
         owner["user_id"] if "user_id" in owner else _identity(source, "user_id", strict=strict, of=keys.known)
@@ -105,7 +115,7 @@ def known_events(
     kept = rows if again is None else rows[~again]
     by_user = tuple(key) == ("user_id",)
     about = About(tables=tables)
-    given = seqs_of(user, ts.values, seq.column, kept, needed=with_seq or not by_user)
+    given = seqs_of(user, ts.values, seq, kept, needed=with_seq or not by_user)
     return Events(
         source,
         keys,
@@ -129,6 +139,13 @@ def _required(source: Source, name: str, type: Type) -> Column:
         row = int(np.flatnonzero(~found.known)[0])
         raise _refused(row, f"{type} as {name}", f"give it a {name}")
     return found
+
+
+def _seq(source: Source) -> Column:
+    found = source.read("seq", INT64)
+    if found.bad is not None:
+        raise _refused(int(np.flatnonzero(found.bad)[0]), "int64 as seq", "correct it or leave it out")
+    return found.column
 
 
 def _identity(source: Source, name: str, *, strict: bool, of: Mask | None = None) -> Column:

@@ -26,7 +26,7 @@ class Fields:
         self._read: dict[tuple[str, Type], Read] = {}
         self._bad: dict[tuple[str, Type], Mask | None] = {}
         self._of_words: dict[Node, Column] = {}
-        self._reading = Lock()  # a field of all events is large: no two threads read it
+        self._reading: dict[tuple[str, Type], Lock] = {}  # no two threads read one field
         self.wanted = events.source.count  # how many rows somebody asks for
 
     def of(self, rows: Array) -> Callable[[Node], Column | None]:
@@ -78,7 +78,7 @@ class Fields:
     def read(self, name: str, type: Type) -> Read:
         """Return the field NAME of all events as TYPE."""
         key = name, type
-        with self._reading:
+        with self._reading.setdefault(key, Lock()):
             if key not in self._read:
                 self._read[key] = self._events.source.read(name, type)
             return self._read[key]

@@ -18,9 +18,9 @@ from stream.backfill.columnar.nested import Nested, Values
 from stream.backfill.columnar.queries import of_table
 from stream.backfill.columnar.replay import answered, asks_for_seq
 from stream.backfill.columnar.source import Flat
-from stream.backfill.columnar.threads import in_order
 from stream.backfill.columnar.unparsable import unparsable
 from stream.backfill.part import Answers, Counts, Part
+from stream.backfill.threads import in_order
 from stream.errors import BackfillError
 
 
@@ -28,7 +28,11 @@ def answer(plans: Sequence[Plan], part: Part, done: Callable[[int], object], *, 
     """Return the features of PLANS, which are of one key, at the queries of PART, by so many THREADS."""
     source = Flat(part.events)
     events = known_events(
-        source, plans[0].graph.key_columns, tables=part.given.columns, with_seq=asks_for_seq(plans)
+        source,
+        plans[0].graph.key_columns,
+        tables=part.given.columns,
+        with_seq=asks_for_seq(plans),
+        threads=threads,
     )
     known = part.given.as_known
     asked = [of_table(plan, part.queries, events.keys, part.places, as_known=known) for plan in plans]

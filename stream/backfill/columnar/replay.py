@@ -14,11 +14,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from featuregraph import Plan
-from featuregraph.arrays.column import Array
+from featuregraph.arrays.column import Array, Column
 from featuregraph.ir import Node, Op, toposort
 from featuregraph.layout import Layout, lay_out
 from stream.backfill.columnar.asked import Asked
@@ -26,10 +27,10 @@ from stream.backfill.columnar.block import Block
 from stream.backfill.columnar.events import Events
 from stream.backfill.columnar.features import Features, Shared
 from stream.backfill.columnar.fields import Fields
-from stream.backfill.columnar.nested import Values, compact, offsets_of, placed
+from stream.backfill.columnar.nested import Places, Values, compact, offsets_of, placed
 from stream.backfill.columnar.order import counted_by, picked, sorted_order
-from stream.backfill.columnar.threads import in_order
 from stream.backfill.columnar.tracks import Tracks
+from stream.backfill.threads import each, in_order
 
 BLOCK_ROWS = 1 << 17  # events of a block; a key with more is a block of its own
 BLOCK_QUERIES = 1 << 16
@@ -69,19 +70,24 @@ def answered(
         return found, queries
 
     pieces, places = [], []
-    for found, queries in in_order(answer, _blocks(layout, events, fields, asked[0]), threads):
+    parted = _parted(plans, layout, events, fields, asked[0], threads)
+    for found, queries in in_order(answer, _blocks(parted, events, fields, asked[0]), threads):
         pieces.append(found)
         places.append(queries)
         done(len(queries))
     fields.forget()
-    return [_together([piece[number] for piece in pieces], places, threads) for number in range(len(plans))]
+    whole = Places(places)
+    return [_together([piece[number] for piece in pieces], whole, threads) for number in range(len(plans))]
 
 
-def _together(pieces: Sequence[Found], places: Sequence[Array], threads: int) -> Found:
+def _together(pieces: Sequence[Found], places: Places, threads: int) -> Found:
     """Return PIECES, whose rows belong to PLACES, by feature; they are given up on the way."""
     names = list(pieces[0])
-    made = in_order(lambda name: placed([piece.pop(name) for piece in pieces], places), names, threads)
-    return dict(zip(names, made, strict=True))
+    # Lists take longest: the first ones, so that no thread is left alone with one.
+    order = sorted(names, key=lambda name: isinstance(pieces[0][name], Column))
+    made = each(lambda name: placed([piece.pop(name) for piece in pieces], places), order, threads)
+    found = dict(zip(order, made, strict=True))
+    return {name: found[name] for name in names}
 
 
 def _within(asked: Asked, first_key: int) -> Asked:
@@ -98,19 +104,41 @@ class Keyed:
     first_key: int
 
 
-def _blocks(layout: Layout, events: Events, fields: Fields, asked: Asked) -> Iterator[tuple[Keyed, Array]]:
-    """Give the blocks, each with the numbers of its queries by key and time; one at least.
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """The numbers of the events that somebody asks for, key after key in order, and where each key begins."""
 
-    A block comes again for further queries, where there are many: answers wait in little memory.
-    """
+    rows: Array
+    begins: Array
+
+
+def _parted(
+    plans: Sequence[Plan], layout: Layout, events: Events, fields: Fields, asked: Asked, threads: int
+) -> Parted:
+    """Return the events by key, and have all fields read: beside each other, by so many THREADS."""
     wanted = np.zeros(len(events.keys) + 1, np.bool_)
     wanted[asked.key] = True  # -1 stands for no key: the last place
     named = np.array([name in layout.scans for name in events.names] or [False])
     rows = events.of(wanted[:-1], named)
     keys = events.key if len(rows) == len(events.key) else events.key[rows]
     begins = offsets_of(counted_by(keys, len(events.keys)))
-    rows = events.sorted(rows)
     fields.wanted = len(rows)
+    jobs: list[Callable[[], Any]] = [partial(events.sorted, rows)]
+    jobs += [
+        partial(fields.read, node["name"], node.scalar)
+        for node in _nodes(plans)
+        if node.op is Op.FIELD and node["name"] != "seq"
+    ]
+    ordered, *_ = each(lambda job: job(), jobs, threads)
+    return Parted(ordered, begins)
+
+
+def _blocks(parted: Parted, events: Events, fields: Fields, asked: Asked) -> Iterator[tuple[Keyed, Array]]:
+    """Give the blocks, each with the numbers of its queries by key and time; one at least.
+
+    A block comes again for further queries, where there are many: answers wait in little memory.
+    """
+    rows, begins = parted.rows, parted.begins
     queries = sorted_order([asked.key, asked.t], len(asked))
     asks = np.searchsorted(asked.key[queries], np.arange(len(events.keys) + 1))
     start, first_query = 0, 0

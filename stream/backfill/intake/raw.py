@@ -20,6 +20,12 @@ from stream.event import COLUMNS, EMPTY
 
 Label = Callable[[int], str]  # what an error calls the row of a place in a batch
 
+
+def label_of(name: str, first: int) -> Label:
+    """Return what the rows of a batch are called that begins at row FIRST, from 0, of NAME."""
+    return lambda place: f"{name}, row {first + place + 1}"
+
+
 _ARROW = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
 _CODES = {kind: code for code, kind in enumerate(_ARROW)}
 _NAMES = [kind.__name__ for kind in _ARROW]

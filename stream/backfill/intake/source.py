@@ -9,14 +9,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from stream import dataset, tables
+from stream import tables
 from stream.backfill.intake import flat, pruning
 from stream.backfill.intake.flat import Flat
-from stream.backfill.intake.raw import Columns, Label
+from stream.backfill.intake.groups import read_groups
+from stream.backfill.intake.raw import Columns, label_of
 from stream.backfill.needs import Needs, Seqs
-from stream.errors import EventFileError
 
 BATCH_ROWS = 65_536  # of columns: large enough that a call per column costs nothing
+_GROUP_ROWS = 1 << 20  # where memory is no matter: each batch has words of its own, to be made one at last
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +35,17 @@ class Source:
     read: Callable[[Needs], Iterator[Flat]]
 
 
-def opened(events: Any, *, whole: bool = False) -> Source:
+def opened(events: Any, *, whole: bool = False, threads: int = 1) -> Source:
     """Return the source of a path, an Arrow table (or what gives one) or rows.
 
-    whole: chunks of a table are read as they are, however large: nothing of them is copied.
+    whole: chunks of a table are read as they are, however large, so that nothing of them is copied, and many
+    rows of Parquet at a time. threads: how many row groups of Parquet may be read at a time.
 
     Raises:
         EventFileError, LogError: there is no file, or one of no known form.
     """
     if isinstance(events, str | Path):
-        return _of_path(Path(events))
+        return _of_path(Path(events), _GROUP_ROWS if whole else BATCH_ROWS, threads)
     if hasattr(events, "__arrow_c_stream__"):
         table = events if isinstance(events, pa.Table) else pa.table(events)
         return _of_table(table, None if whole else BATCH_ROWS)
@@ -57,12 +59,13 @@ def lasting(events: Any) -> Any:
     return pa.table(events) if hasattr(events, "__arrow_c_stream__") else list(events)
 
 
-def _of_path(path: Path) -> Source:
+def _of_path(path: Path, most: int, threads: int) -> Source:
     rows = tables.count_rows(path)
     if tables.is_log(path) or tables.format_of(path) == "jsonl":
         return Source(str(path), rows, lambda needs: _read_rows(tables.read_events(path), needs, str(path)))
-    read = _read_groups if tables.format_of(path) == "parquet" else _read_file
-    return Source(str(path), rows, lambda needs: read(path, needs))
+    if tables.format_of(path) == "parquet":
+        return Source(str(path), rows, lambda needs: read_groups(path, needs, most, threads))
+    return Source(str(path), rows, lambda needs: _read_file(path, needs))
 
 
 def _of_table(table: pa.Table, most: int | None) -> Source:
@@ -91,7 +94,7 @@ def _of_rows(events: Sequence[Mapping[str, Any]]) -> Source:
 def _read_rows(batches: Iterable[Sequence[Mapping[str, Any]]], needs: Needs, name: str) -> Iterator[Flat]:
     columns, first = Columns(needs.texts), 0
     for batch in batches:
-        yield flat.of_rows(batch, needs, _label(name, first), columns)
+        yield flat.of_rows(batch, needs, label_of(name, first), columns)
         first += len(batch)
 
 
@@ -99,7 +102,7 @@ def _read_batches(batches: Iterable[pa.RecordBatch], needs: Needs, name: str) ->
     columns, first = Columns(needs.texts), 0
     for batch in batches:
         seqs = Seqs.MIXED if "seq" in batch.schema.names else Seqs.NONE
-        yield flat.of_batch(batch, needs, _label(name, first), columns, seqs=seqs)
+        yield flat.of_batch(batch, needs, label_of(name, first), columns, seqs=seqs)
         first += batch.num_rows
 
 
@@ -110,30 +113,6 @@ def _read_file(path: Path, needs: Needs) -> Iterator[Flat]:
 def _batches(path: Path, columns: Collection[str]) -> Iterator[pa.RecordBatch]:
     with tables.translating(path, "reading it"):
         yield from tables.arrow_batches(path, BATCH_ROWS, columns)
-
-
-def _read_groups(path: Path, needs: Needs) -> Iterator[Flat]:
-    """Give the row groups that matter, and of the others their number and greatest time."""
-    columns = Columns(needs.texts)
-    seqs = pruning.seqs_of(dataset.footers(path, EventFileError))
-    coded = ["event", *needs.key]
-    for file in dataset.data_files(path, EventFileError):
-        reader, groups = dataset.row_groups(file, EventFileError, coded)
-        with reader:
-            for group in groups:
-                wanted = pruning.columns_of(group, needs, seqs=seqs)
-                if not wanted:
-                    yield Flat(None, group.about.num_rows, last_ms=pruning.last_ms(group))
-                    continue
-                first = 0
-                for batch in dataset.read_group(reader, group, wanted, EventFileError, BATCH_ROWS):
-                    label = _label(group.where, first)
-                    yield flat.of_batch(batch, needs, label, columns, seqs=seqs)
-                    first += batch.num_rows
-
-
-def _label(name: str, first: int) -> Label:
-    return lambda place: f"{name}, row {first + place + 1}"
 
 
 def _wanted(needs: Needs) -> Collection[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,10 +11,12 @@ Given = TypeVar("Given")
 Made = TypeVar("Made")
 
 
-def in_order(work: Callable[[Given], Made], items: Iterable[Given], threads: int) -> Iterator[Made]:
+def in_order(
+    work: Callable[[Given], Made], items: Iterable[Given], threads: int, *, ahead: int = 1
+) -> Iterator[Made]:
     """Give WORK of each of ITEMS in their order, made by so many THREADS; 1: by the caller's own.
 
-    At most one more than THREADS are under way or wait to be asked for: ITEMS are taken no sooner.
+    At most AHEAD more than THREADS are under way or wait to be asked for: ITEMS are taken no sooner.
 
     Raises:
         Exception: whatever WORK or ITEMS raised first, in their order.
@@ -27,10 +29,15 @@ def in_order(work: Callable[[Given], Made], items: Iterable[Given], threads: int
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) > threads:
+                if len(waiting) >= threads + ahead:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
             for late in waiting:
                 late.cancel()
+
+
+def each(work: Callable[[Given], Made], items: Sequence[Given], threads: int) -> list[Made]:
+    """Return WORK of each of ITEMS in their order, made by so many THREADS: none waits to be asked for."""
+    return list(in_order(work, items, threads, ahead=len(items)))

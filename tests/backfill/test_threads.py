@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stream.backfill.columnar.threads import in_order
+from stream.backfill.threads import each, in_order
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])
@@ -52,3 +52,18 @@ def test_the_first_failure_in_order_is_raised(threads: int) -> None:
         found.extend(in_order(work, range(1_000), threads))
     assert found == list(range(5))
     assert not any(thread.name.startswith("ThreadPool") for thread in threading.enumerate())
+
+
+def test_nobody_waits_for_what_is_slow() -> None:
+    """All others are made meanwhile by the threads that are left."""
+    others = threading.Semaphore(0)
+
+    def work(number: int) -> int:
+        if number:
+            others.release()
+        else:
+            assert all(others.acquire(timeout=10) for _ in range(9))
+        return -number
+
+    assert each(work, range(10), 2) == [-number for number in range(10)]
+    assert each(work, [], 2) == []
