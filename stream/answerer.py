@@ -10,10 +10,10 @@ from typing import Any
 
 from featuregraph import FeatureVector, Plan
 from stream.answers import Asked
+from stream.batch import Batch
 from stream.binding import Binding, Reading
 from stream.cache import WEIGH_EVERY, Kept
 from stream.choice import STATES, Choice, Chooser
-from stream.decode import EventRow
 from stream.event_rows import EventRows
 from stream.follower import Follower
 from stream.installed import Installed, Together
@@ -93,10 +93,10 @@ class Answerer:
             return _folded(plan, self._scan(key, installed.alone, t), t, q)
         serving = self.together.serving(kept.choice)
 
-        def decoded(reading: Reading, since: int | None) -> list[EventRow]:
+        def decoded(reading: Reading, since: int | None) -> Batch:
             with decoding(self._log):
                 if since is None:
-                    return read_rows(reading, reached(self._log, key, t))
+                    return read_rows(reading, reached(self._log, key, t), to_keep=False)
                 return reading.decoder.load(from_then(self._log, key)(reading.decoder, since))
 
         return self._answered(kept, serving.asked[plan.id], key, t, q, decoded)
@@ -186,5 +186,5 @@ def _folded(plan: Plan, rows: KeyRows, t: int, q: Mapping[str, Any]) -> dict[str
     return plan.publish(plan.read(rows.fold(range(len(plan.aggregates)), t, q), t, q))
 
 
-def _nowhere(_: Reading, __: int | None) -> list[EventRow]:
+def _nowhere(_: Reading, __: int | None) -> Batch:
     raise AssertionError("all that is read is held, so that nothing is read from the log")

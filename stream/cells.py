@@ -16,13 +16,14 @@ from featuregraph.build import TS
 from featuregraph.ir import Node, Op
 from featuregraph.layout import Cell
 from featuregraph.scalar import OVERFLOW
-from stream.decode import EventRow, row_function, row_source
-from stream.rows import Batch, Rows
+from stream.batch import EventRow
+from stream.decode import row_function, row_source
+from stream.rows import Entering, Rows
 
 if TYPE_CHECKING:
     from stream.span import RunningSpan
 
-Move = Callable[[Rows | Batch, int, int], None]
+Move = Callable[[Rows | Entering, int, int], None]
 
 
 class Readable(Protocol):
@@ -192,7 +193,7 @@ class Part:
         self.place = None if node is None or node.op is Op.LIT else places[node]
         self._literal = default if node is None else node.get("value")
 
-    def of(self, rows: Rows | Batch, start: int, end: int) -> Sequence[Any]:
+    def of(self, rows: Rows | Entering, start: int, end: int) -> Sequence[Any]:
         """Return the values of ROWS from START to before END."""
         if self.place is None:
             return [self._literal] * (end - start)
@@ -240,14 +241,14 @@ class Take:
         return lambda rows, t, q: [function(row, t, q) for row in rows]
 
     def of_range(
-        self, rows: Rows | Batch, start: int, end: int, t: int, q: Mapping[str, Any]
+        self, rows: Rows | Entering, start: int, end: int, t: int, q: Mapping[str, Any]
     ) -> Sequence[Any]:
         """Return what ROWS give from START to before END."""
         if self._waits:
             return self.of_rows(rows.between(start, end), t, q)
         return self._range(rows, start, end)
 
-    def _range(self, rows: Rows | Batch, start: int, end: int) -> Sequence[Any]:
+    def _range(self, rows: Rows | Entering, start: int, end: int) -> Sequence[Any]:
         match self._takes:
             case "ts":
                 found = self._ts.of(rows, start, end)
@@ -279,18 +280,18 @@ class Take:
             return lambda rows, start, end: extend_rows(rows.between(start, end))
         return lambda rows, start, end: extend(given(rows, start, end))
 
-    def _leaving(self, rows: Rows | Batch, start: int, end: int) -> Sequence[Any]:
+    def _leaving(self, rows: Rows | Entering, start: int, end: int) -> Sequence[Any]:
         """Return what `_range` does, but for the rows themselves, which nobody asks for when they leave."""
         if self._takes == "key_row":
             return [(key, None) for key in self._x.of(rows, start, end)]
         return self._range(rows, start, end)
 
     def _leaves(self, pop: Callable[..., None]) -> Move:
-        def each(rows: Rows | Batch, start: int, end: int) -> None:
+        def each(rows: Rows | Entering, start: int, end: int) -> None:
             for x in self._leaving(rows, start, end):
                 pop(x)
 
-        def each_of_group(rows: Rows | Batch, start: int, end: int) -> None:
+        def each_of_group(rows: Rows | Entering, start: int, end: int) -> None:
             for group, x in self._leaving(rows, start, end):
                 pop(group, x)
 

@@ -15,7 +15,6 @@ from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterable, Sequence
 from math import inf, isnan, nan
-from operator import itemgetter
 from typing import Any, Final
 
 from featuregraph.scalar import OVERFLOW
@@ -52,10 +51,6 @@ class Column(ABC):
     def drop(self, count: int) -> None:
         """Forget the first COUNT values."""
         del self._data[:count]
-
-    def reorder(self, order: Sequence[int]) -> None:
-        """Bring the values into another order: first that of number ORDER[0]."""
-        self._data = array(self._data.typecode, ordered(self._data, order))
 
     def codes(self) -> Iterable[int]:
         """Return the codes of a dictionary that stand here."""
@@ -290,10 +285,6 @@ class Listed(Column):
         """Return the values from START to before END."""
         return self._data[start:end]
 
-    def reorder(self, order: Sequence[int]) -> None:
-        """Bring the values into another order."""
-        self._data = list(ordered(self._data, order))
-
     @property
     def bytes(self) -> int:
         """Return about the bytes held: integers as large ones, which is why they are here."""
@@ -308,11 +299,6 @@ def column_of(type: AnyType, dictionary: Dictionary) -> Column:
     if type.kind in ("int64", "decimal", "timestamp"):
         return Integers()
     return Coded(dictionary)
-
-
-def ordered(values: Sequence[Any], order: Sequence[int]) -> Sequence[Any]:
-    """Return VALUES in another order: first that of number ORDER[0]."""
-    return itemgetter(*order)(values) if len(order) > 1 else values
 
 
 def _least(data: array[int]) -> int:

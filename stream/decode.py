@@ -3,9 +3,9 @@
     stored columns --typed projection--> raw values --SEMANTICS 2--> fields --kernels--> (ts, seq, tie, ...)
 
 Only the columns and attributes that a scan needs are read; those of sealed blocks are brought to their
-internal form column by column, and zipped. A row that every filter of its event rejects is
-dropped as soon as that is known: by its columns before the attributes are decoded, else before anything but
-the filters is computed.
+internal form column by column, and stay columns where a row is nothing else. A row that every filter of its
+event rejects is dropped as soon as that is known: by its columns before the attributes are decoded, else
+before anything but the filters is computed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
-from itertools import repeat
 from typing import Any, NamedTuple
 
 from featuregraph.codegen import Source, compiled, tuple_of
@@ -24,11 +23,11 @@ from featuregraph.layout import FIRST_SLOT, Scan
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.asof import NO_TABLES, Tables
+from stream.batch import Batch, ColumnBatch, EventRow, RowBatch, chained
 from stream.blocks.runs import Found, Run, Stored
 from stream.codec import column_value, typed_decoder
 from stream.event import COLUMNS, RAW_COLUMNS, Row
 
-EventRow = tuple[Any, ...]  # (ts_ms, seq, tie, slot 0, ...)
 Taker = tuple[int, int | None]  # a track by number, and the place of its filter's value
 
 # What every scan reads, in these places: the order, and what the counters ask for.
@@ -36,7 +35,6 @@ _ALWAYS = ("ts_ms", "seq", "id")
 TS, SEQ, ID = range(len(_ALWAYS))
 _ROW_NS = 3_000.0  # until it is measured
 _TELLING = 16  # rows; a read of fewer costs mostly what each read does
-SEQ_PLACE, TIE_PLACE = 1, 2  # in a row, after its time
 
 
 # A value in its internal form already, as it nearly always is: its test, and what brings it to its bits.
@@ -119,14 +117,19 @@ class Decoder:
         # None for a row that nobody keeps.
         self.row: Callable[[Stored], EventRow | None] = self._of_columns(self.columns).function("r")
 
-    def load(self, found: Found) -> list[EventRow]:
-        """Return the rows of what was FOUND of this event, in total order."""
+    def load(self, found: Found) -> Batch:
+        """Return the rows of what was FOUND of this event, in total order: for who folds them."""
         rows: list[EventRow] = list(filter(None, map(self.row, found.rows)))
         for run in found.runs:
-            rows += self._rows(run, found.key)
+            rows += self._piece(run, found.key).all  # while its columns are in the processor's cache
         if len(found.runs) + bool(found.rows) > 1:
             rows.sort()  # runs follow each other nearly always, which costs a comparison a row
-        return rows
+        return RowBatch(rows)
+
+    def load_columns(self, found: Found) -> Batch:
+        """Return what `load` does, as columns where they are: for who keeps them."""
+        sealed = [self._piece(run, found.key) for run in found.runs]
+        return chained([*sealed, RowBatch(list(filter(None, map(self.row, found.rows))))])
 
     def took(self, rows: int, ns: int) -> None:
         """Take note that the latest read, of ROWS rows, took NS."""
@@ -254,20 +257,22 @@ class Decoder:
 
     # ---- sealed blocks
 
-    def _rows(self, run: Run, key: str) -> Iterable[EventRow]:
+    def _piece(self, run: Run, key: str) -> Batch:
         """Return the rows of a piece of a sealed block."""
+        count = run.last - run.first
         columns, unsure = [], False
         for node in self._fields:
             values, may_be_bad = self._values(run, key, node)
             columns.append(values)
             unsure |= may_be_bad
-        ties: Iterable[str] = repeat("")
+        ties = [""] * count
         if not self._by_user:
             ties = ["" if user is None else f".{user}" for user in run.column("user_id")]
         order = (run.column("ts_ms"), run.column("seq"), ties)
-        if self._zipped is not None and not unsure:
-            return self._zipped(*order, *columns)
-        return filter(None, map(self._mapped, *order, run.column("id"), *columns))
+        if self._columnar is not None and not unsure:
+            made = self._columnar(*order, *columns)
+            return ColumnBatch(count, len(made), made.__getitem__)
+        return RowBatch(list(filter(None, map(self._mapped, *order, run.column("id"), *columns))))
 
     def _values(self, run: Run, key: str, node: Node) -> tuple[list[Any], bool]:
         """Return the values of one field in their internal form, BAD where one has none, and if one may."""
@@ -292,21 +297,18 @@ class Decoder:
         return self._made(order, convert).function(", ".join([*order, *self._parameters]))
 
     @cached_property
-    def _zipped(self) -> Callable[..., Iterable[EventRow]] | None:
-        """Return the function to rows of whole columns, None where a row is more than what stands there."""
+    def _columnar(self) -> Callable[..., tuple[list[Any], ...]] | None:
+        """Return the function to a row's columns, None where a row is more than what stands there."""
         given = dict(zip(self._fields, self._parameters, strict=True))
         source = Source(given, as_of="ts", tables=self._tables)
         self._place(source, "ts")
         slots = self._slots(source)
         if source.lines or self._scan.wheres:
             return None
-        again = source.bind(repeat)
         known = {"ts", *self._parameters}
-        columns = [slot if slot in known else f"{again}({slot})" for slot in slots]
+        columns = [slot if slot in known else f"[{slot}] * len(ts)" for slot in slots]
         order = ("ts", "seq", "tie")
-        return source.function(
-            ", ".join([*order, *self._parameters]), f"zip({', '.join([*order, *columns])})"
-        )
+        return source.function(", ".join([*order, *self._parameters]), tuple_of([*order, *columns]))
 
     def _count(self, row_id: int, number: int) -> None:
         """Count an unparsable value; it is null."""

@@ -13,11 +13,11 @@ from collections.abc import Container, Iterable, Mapping
 from typing import Final
 
 from featuregraph.layout import FIRST_SLOT, Scan, Track
+from stream.batch import Batch
 from stream.binding import Reading
 from stream.columns import Dictionary
-from stream.decode import EventRow
 from stream.event import Row
-from stream.rows import Batch, KeptRows
+from stream.rows import KeptRows
 
 HELD_BYTES: Final = 450  # of the objects around the rows of an event, measured on CPython 3.11
 
@@ -45,20 +45,20 @@ class HeldEvents:
         """Return by event how many rows are held and what they take, but for what is shared."""
         return {event: (len(rows.ts), rows.bytes) for event, rows in self._rows.items()}
 
-    def since(self, event: str, begin: int | None) -> list[EventRow] | None:
+    def since(self, event: str, begin: int | None) -> Batch | None:
         """Return the rows of EVENT from the time BEGIN on (None: all), None if they are not held."""
         held = self._rows.get(event)
         if held is None:
             return None
-        return list(held.between(0 if begin is None else bisect_left(held.ts, begin), len(held.ts)))
+        return held.batch(0 if begin is None else bisect_left(held.ts, begin))
 
-    def keep(self, reading: Reading, rows: list[EventRow]) -> None:
+    def keep(self, reading: Reading, rows: Batch) -> None:
         """Hold ROWS, which READING gave."""
         scan = reading.decoder.scan
         slots = {FIRST_SLOT + i: node for i, node in enumerate(scan.slots) if node is not None}
         track = Track((scan.event,), None, scan.reach)
         kept = KeptRows(track, slots, self._dictionary, has_ties=self._has_ties)
-        kept.extend(Batch(rows), 0, None)
+        kept.extend(rows, 0, None)
         kept.settle()
         self._scans[scan.event], self._rows[scan.event] = scan, kept
 

@@ -14,23 +14,24 @@ from featuregraph.scalar import OVERFLOW
 from featuregraph.steps import widest
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.answers import Asked
+from stream.batch import Batch, EventRow
 from stream.binding import Binding, Reading
 from stream.choice import STATES
 from stream.columns import Dictionary
-from stream.decode import EventRow
 from stream.event import Row
 from stream.held_events import HELD_BYTES, HeldEvents
 from stream.key_rows import Fetch, KeyRows, fill, read_rows
 from stream.migration import between
 from stream.rows import KeptRows, ScannedRows
 
-Read = Callable[[Reading, int | None], list[EventRow]]  # since when; None: as far as anybody reaches
+Read = Callable[[Reading, int | None], Batch]  # since when; None: as far as anybody reaches
 
 
 class KeyCache(KeyRows, ABC):
     """The rows of one key, kept from query to query."""
 
     tracks: Mapping[int, KeptRows]
+    keeps = True
 
     choice = STATES
 
@@ -77,7 +78,7 @@ class KeyCache(KeyRows, ABC):
 
     def _rows_since(
         self, binding: Binding, begins: Mapping[str, int | None], wanted: Container[str], read: Read
-    ) -> Iterator[tuple[str, list[EventRow]]]:
+    ) -> Iterator[tuple[str, Batch]]:
         for event, begin in begins.items():
             rows = self.held.since(event, begin)
             if rows is None and event in wanted:
@@ -95,7 +96,7 @@ class KeyCache(KeyRows, ABC):
         before, held = self.binding, self.tracks
         dropped = {number for number, rows in held.items() if rows.floor is not None}
         step = between(before, binding, dropped)
-        read = {event: read_rows(binding.readings[event], fetch) for event in step.events}
+        read = {event: read_rows(binding.readings[event], fetch, to_keep=True) for event in step.events}
         self.binding = binding
         self._came.clear()  # all tracks are looked at next
         filled = {number: self._rows(number) for number in step.tracks}

@@ -6,13 +6,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import thread_time_ns
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
+from stream.batch import Batch
 from stream.binding import Binding, Reading
 from stream.blocks.runs import Found
 from stream.cells import Readable
-from stream.decode import Decoder, EventRow
-from stream.rows import Batch, KeptRows, ScannedRows, cut
+from stream.decode import Decoder
+from stream.rows import KeptRows, ScannedRows, cut
 
 # What the log has of the decoder's event; of a time since when.
 Fetch = Callable[[Decoder], Found]
@@ -24,6 +25,7 @@ class KeyRows:
     """The rows of every track of one key: what a scan gives, and what the cache keeps."""
 
     tracks: Mapping[int, ScannedRows | KeptRows]  # by number
+    keeps: ClassVar[bool] = False  # whether rows stay for further queries
 
     def __init__(self, binding: Binding) -> None:
         self.binding = binding
@@ -32,7 +34,8 @@ class KeyRows:
     def load(self, fetch: Fetch, t: int) -> None:
         """Take all rows that a query from T on can see."""
         binding = self.binding
-        read = ((event, read_rows(reading, fetch)) for event, reading in binding.readings.items())
+        readings = binding.readings.items()
+        read = ((event, read_rows(reading, fetch, to_keep=self.keeps)) for event, reading in readings)
         tracks = {number: self._rows(number) for number in binding.layout.tracks}
         fill(binding, tracks, read, t)
         self.tracks = tracks
@@ -58,19 +61,20 @@ class KeyRows:
         return states
 
 
-def read_rows(reading: Reading, fetch: Fetch) -> list[EventRow]:
+def read_rows(reading: Reading, fetch: Fetch, *, to_keep: bool) -> Batch:
     """Return the rows of one event, in total order; take note of what they cost."""
     decoder = reading.decoder
     began = thread_time_ns()
-    rows = decoder.load(fetch(decoder))
-    decoder.took(len(rows), thread_time_ns() - began)
+    found = fetch(decoder)
+    rows = decoder.load_columns(found) if to_keep else decoder.load(found)
+    decoder.took(rows.count, thread_time_ns() - began)
     return rows
 
 
 def fill(
     binding: Binding,
     tracks: Mapping[int, ScannedRows | KeptRows],
-    read: Iterable[tuple[str, list[EventRow]]],
+    read: Iterable[tuple[str, Batch]],
     t: int,
     since: Mapping[int, int] = _EVER,
 ) -> None:
@@ -79,8 +83,7 @@ def fill(
     Each event is read and decoded once, for the widest reach; a narrower track takes the end only. SINCE
     gives from when on a track is to hold rows though it reaches further back.
     """
-    for event, rows in read:
-        batch = Batch(rows)
+    for event, batch in read:
         for number, place in binding.readings[event].takers:
             if number in tracks:
                 track = tracks[number]

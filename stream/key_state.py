@@ -9,12 +9,13 @@ from featuregraph.layout import FIRST_SLOT
 from featuregraph.refresh import ANY
 from featuregraph.types import INT64_MIN
 from stream.answers import Answers, Asked, first_logged
-from stream.binding import Binding, same_rows
+from stream.batch import Batch, EventRow
+from stream.binding import Binding, Reading, same_rows
 from stream.blocks.runs import Found
 from stream.cells import Readable
 from stream.choice import STATES, Choice, Costs
 from stream.columns import Dictionary
-from stream.decode import Decoder, EventRow
+from stream.decode import Decoder
 from stream.event import Row
 from stream.held_events import HeldEvents
 from stream.key_cache import KeyCache, Read
@@ -107,13 +108,12 @@ class KeyState(KeyCache):
         since = tracks_since(binding, self.t, cells)
         if not since:
             raise ValueError("expected states of these aggregates, found none; read the events")
-        read = (
-            (
-                event,
-                reading.decoder.load(fetch(reading.decoder, event_since(binding, self.t, reading, since))),
-            )
-            for event, reading in binding.readings.items()
-        )
+
+        def read_since(reading: Reading) -> Batch:
+            decoder = reading.decoder
+            return decoder.load_columns(fetch(decoder, event_since(binding, self.t, reading, since)))
+
+        read = ((event, read_since(reading)) for event, reading in binding.readings.items())
         tracks = {number: self._rows(number) for number in layout.tracks}
         fill(binding, tracks, read, self.t, since)
         for number, ms in since.items():

@@ -7,47 +7,39 @@ from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import islice, pairwise, repeat
-from operator import eq
+from itertools import repeat
 from typing import Any
 
 from featuregraph.ir import Node
 from featuregraph.layout import FIRST_SLOT, TS_PLACE, Span, Track
-from featuregraph.scalar import OVERFLOW
 from featuregraph.types import INT64, STRING, AnyType
-from stream.columns import Column, Dictionary, Listed, Misfit, column_of, ordered
-from stream.decode import SEQ_PLACE, TIE_PLACE, EventRow
+from stream.batch import SEQ_PLACE, TIE_PLACE, Batch, ColumnBatch, EventRow, RowBatch, interleaved, merged
+from stream.columns import Column, Dictionary, Listed, Misfit, column_of
 from stream.snapshot import Position
 
 
-class Batch:
-    """Rows in total order, with their values by place, made once for all who take them."""
+class Entering:
+    """Rows that enter windows one after the other, with their values by place, made once for all.
 
-    __slots__ = ("_columns", "rows")
+    Ranges are of the track's numbers, and always all of the rows.
+    """
+
+    __slots__ = ("_columns", "_rows")
 
     def __init__(self, rows: list[EventRow]) -> None:
-        self.rows = rows
+        self._rows = rows
         self._columns: dict[int, list[Any]] = {}
 
-    @property
-    def ts(self) -> list[int]:
-        """Return the times."""
-        return self.column(TS_PLACE)
+    def between(self, start: int, end: int) -> Sequence[EventRow]:
+        """Return the rows."""
+        return self._rows
 
-    def column(self, place: int) -> list[Any]:
+    def values(self, place: int, start: int, end: int) -> Sequence[Any]:
         """Return what stands at PLACE of the rows."""
         column = self._columns.get(place)
         if column is None:
-            column = self._columns[place] = [row[place] for row in self.rows]
+            column = self._columns[place] = [row[place] for row in self._rows]
         return column
-
-    def between(self, start: int, end: int) -> Sequence[EventRow]:
-        """Return the rows from START to before END, which are all."""
-        return self.rows
-
-    def values(self, place: int, start: int, end: int) -> Sequence[Any]:
-        """Return what stands at PLACE of the rows from START to before END, which are all."""
-        return self.column(place)
 
 
 class Rows(ABC):
@@ -65,12 +57,14 @@ class Rows(ABC):
         self.ts: Sequence[int] = []
         self.broken: list[int] = []
 
-    def _passing(self, rows: list[EventRow], place: int | None) -> list[EventRow]:
-        """Return those of ROWS whose filter's value at PLACE holds; take note where it overflows."""
+    def _passing(self, batch: Batch, first: int, place: int | None) -> Batch:
+        """Return rows of BATCH from FIRST on whose filter at PLACE holds; take note where it overflows."""
+        batch = batch.since(first)
         if place is None:
-            return rows
-        self.broken.extend(row[TS_PLACE] for row in rows if row[place] is OVERFLOW)
-        return [row for row in rows if row[place] is True]
+            return batch
+        passing, broken = batch.passing(place)
+        self.broken += broken
+        return passing
 
     def is_broken(self, lo: int, hi: int) -> bool:
         """Tell whether a row whose filter overflows stands in [LO, HI)."""
@@ -88,31 +82,31 @@ class Rows(ABC):
 class ScannedRows(Rows):
     """The rows that a scan gives to one query, as they come."""
 
-    __slots__ = ("_rows",)
+    __slots__ = ("_all", "_parts")
 
     def __init__(self, track: Track) -> None:
         super().__init__(track)
-        self._rows: list[EventRow] = []
+        self._parts: list[Batch] = []
+        self._all: Batch = RowBatch([])
 
     def extend(self, batch: Batch, first: int, place: int | None) -> None:
         """Take the rows of BATCH from FIRST on whose filter at PLACE holds; `settle` must follow."""
-        passing = self._passing(batch.rows[first:], place)
-        self._rows = self._rows + passing if self._rows else passing
+        self._parts.append(self._passing(batch, first, place))
 
     def settle(self) -> None:
         """Bring the rows of several events into one order."""
-        if len(self.track.events) > 1:
-            self._rows = sorted(self._rows)
-            self.broken.sort()
-        self.ts = [row[TS_PLACE] for row in self._rows]
+        self._all = merged(self._parts)
+        self._parts.clear()
+        self.broken.sort()
+        self.ts = self._all.ts
 
     def between(self, start: int, end: int) -> Sequence[EventRow]:
         """Return the rows from START to before END."""
-        return self._rows[start:end]
+        return self._all.cut(start, end)
 
     def values(self, place: int, start: int, end: int) -> Sequence[Any]:
         """Return what stands at PLACE of the rows from START to before END."""
-        return [row[place] for row in self._rows[start:end]]
+        return self._all.values(place, start, end)
 
 
 class KeptRows(Rows):
@@ -122,7 +116,7 @@ class KeptRows(Rows):
     2. `floor` is the position of the latest row that was dropped though windows hold it, None without one.
     """
 
-    __slots__ = ("_columns", "_entering", "floor", "loose", "packed", "ts")
+    __slots__ = ("_columns", "_entering", "_parts", "floor", "loose", "packed", "ts")
 
     ts: array[int]
 
@@ -138,7 +132,8 @@ class KeptRows(Rows):
         super().__init__(track)
         self.ts = array("q")
         self.loose: list[EventRow] = []
-        self._entering: tuple[int, int, Batch] | None = None
+        self._parts: list[Batch] = []  # of several events, until they are settled
+        self._entering: tuple[int, int, Entering] | None = None
         self.packed = 0
         self.floor: Position | None = None
         types: dict[int, AnyType] = {SEQ_PLACE: INT64}
@@ -157,38 +152,25 @@ class KeptRows(Rows):
 
     def extend(self, batch: Batch, first: int, place: int | None) -> None:
         """Take the rows of BATCH from FIRST on whose filter at PLACE holds; `settle` must follow."""
-        if place is not None:
-            batch, first = Batch(self._passing(batch.rows[first:], place)), 0
-        self.ts.extend(array("q", batch.ts[first:]))
-        self._pack(batch, first)
+        self._parts.append(self._passing(batch, first, place))
+        if len(self.track.events) == 1:
+            self.settle()
 
     def settle(self) -> None:
         """Bring the rows of several events into one order."""
-        if len(self.track.events) > 1:
-            self.broken.sort()
-            order = self._order()
-            self.ts = array("q", ordered(self.ts, order))
-            for column in self._columns.values():
-                column.reorder(order)
+        taken = interleaved(self._parts)
+        self._parts.clear()
+        self.broken.sort()
+        self.ts.extend(array("q", taken.ts))
+        self._pack(taken)
 
-    def _order(self) -> list[int]:
-        """Return the numbers of the rows in total order."""
-        ts = self.ts.tolist()
-        order = sorted(range(len(ts)), key=ts.__getitem__)
-        times = ordered(ts, order)
-        if any(map(eq, times, islice(times, 1, None))):  # few are at one time, but they go by their positions
-            equal = {time for time, later in pairwise(times) if time == later}
-            order.sort(key=lambda at: (ts[at], self.position(at) if ts[at] in equal else ()))
-        return order
-
-    def _pack(self, batch: Batch, first: int) -> None:
-        """Put the rows of BATCH from FIRST on, the next that are not, into the columns."""
+    def _pack(self, batch: Batch) -> None:
+        """Put the rows of BATCH, the next that are not, into the columns."""
         for place in self._columns:
-            values = batch.column(place)
-            self._extend(place, values[first:] if first else values)
-        self.packed += len(batch.rows) - first
+            self._extend(place, batch.column(place))
+        self.packed += batch.count
 
-    def _extend(self, place: int, values: list[Any]) -> None:
+    def _extend(self, place: int, values: Sequence[Any]) -> None:
         try:
             self._columns[place].extend(values)
         except Misfit:
@@ -222,7 +204,7 @@ class KeptRows(Rows):
     def put_away(self) -> None:
         """Put all rows into the columns."""
         if self.loose:
-            self._pack(Batch(self.loose), 0)
+            self._pack(RowBatch(self.loose))
             self.loose.clear()  # the same list: who appends to it knows it
 
     def after(self, position: Position) -> int:
@@ -280,7 +262,17 @@ class KeptRows(Rows):
         loose = [row[place] for row in self.loose[max(0, start - packed) : end - packed]]
         return loose if start >= packed else [*self._columns[place].take(start, packed), *loose]
 
-    def entering(self, start: int, end: int) -> Batch:
+    def batch(self, first: int) -> Batch:
+        """Return the rows from number FIRST on, to be read before they change."""
+        end = len(self.ts)
+        known = {TS_PLACE, *self._columns}
+
+        def column(place: int) -> Sequence[Any]:
+            return list(self.values(place, first, end)) if place in known else [None] * (end - first)
+
+        return ColumnBatch(end - first, max(known) + 1, column)
+
+    def entering(self, start: int, end: int) -> Entering:
         """Return the rows from START to before END, all of them loose; `entered` must follow.
 
         The windows of a track nearly always let in the same rows.
@@ -288,9 +280,9 @@ class KeptRows(Rows):
         held = self._entering
         if held is not None and held[0] == start and held[1] == end:
             return held[2]
-        batch = Batch(self.loose[start - self.packed : end - self.packed])
-        self._entering = start, end, batch
-        return batch
+        rows = Entering(self.loose[start - self.packed : end - self.packed])
+        self._entering = start, end, rows
+        return rows
 
     def entered(self) -> None:
         """Forget the rows that entered: they may move."""

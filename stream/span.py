@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from featuregraph.layout import Span
 from featuregraph.types import INT64_MAX, INT64_MIN
+from stream.batch import EventRow
 from stream.cells import CellKernel, Move, Running
-from stream.decode import EventRow
 from stream.rows import KeptRows, cut
 from stream.snapshot import Position
 

@@ -172,8 +172,10 @@ class End(Aggregate):
     def of(self, xs: Sequence[Any], t: int) -> Any:
         """Return the value of the row at the end of XS."""
         known = kept(xs)
-        if not known or any(x is OVERFLOW for x in known):
-            return OVERFLOW if known else None
+        if OVERFLOW in known:
+            return OVERFLOW
+        if not known:
+            return None
         return known[self.at] if self.takes == "x" else in_int64(t - known[self.at])
 
 

@@ -176,9 +176,10 @@ class Min(Aggregate):
     def of(self, xs: Sequence[Any], t: int) -> Any:
         """Return the smallest of XS."""
         try:
-            return min(kept(xs), default=None)
-        except TypeError:
-            return OVERFLOW
+            return min(xs, default=None)
+        except TypeError:  # there is a null or an OVERFLOW
+            known = kept(xs)
+            return self.of(known, t) if len(known) < len(xs) else OVERFLOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +195,7 @@ class Max(Min):
     def of(self, xs: Sequence[Any], t: int) -> Any:
         """Return the largest of XS."""
         try:
-            return max(kept(xs), default=None)
-        except TypeError:
-            return OVERFLOW
+            return max(xs, default=None)
+        except TypeError:  # there is a null or an OVERFLOW
+            known = kept(xs)
+            return self.of(known, t) if len(known) < len(xs) else OVERFLOW

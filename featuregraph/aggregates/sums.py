@@ -18,6 +18,8 @@ from featuregraph.aggregates.grid import COARSE_UNIT, FINE_UNIT, HIGH, LOW, SCAL
 from featuregraph.scalar import OVERFLOW
 from featuregraph.types import FLOAT64, INT64, Type
 
+_FEW = 8  # doubles that are added one by one as fast as together
+
 
 class IntSum(State):
     """Sum of int64, or of decimals times 10**scale."""
@@ -98,13 +100,11 @@ class FloatSum(State):
 
     def extend(self, xs: Sequence[Any]) -> None:
         """Append the rows XS, in total order, later than all held."""
-        s = 0
-        for x in xs:
-            if x.__class__ is float and (LOW <= x <= HIGH or -HIGH <= x <= -LOW):
-                s += int(x * SCALE)
-            else:
-                self.push(x)
-        self.s += s
+        s = _total(xs)
+        if s is None:
+            super().extend(xs)
+        else:
+            self.s += s
 
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""
@@ -226,15 +226,12 @@ class FloatMean(FloatSum):
 
     def extend(self, xs: Sequence[Any]) -> None:
         """Append the rows XS, in total order, later than all held."""
-        s = n = 0
-        for x in xs:
-            if x.__class__ is float and (LOW <= x <= HIGH or -HIGH <= x <= -LOW):
-                n += 1
-                s += int(x * SCALE)
-            else:
-                self.push(x)
-        self.n += n
-        self.s += s
+        s = _total(xs)
+        if s is None:
+            State.extend(self, xs)
+        else:
+            self.s += s
+            self.n += len(xs)
 
     def pop(self, x: Any) -> None:
         """Forget the earliest row held."""
@@ -274,6 +271,14 @@ class FloatMean(FloatSum):
         self.bad, self.s, self.rest, self.n = checked
 
 
+def _total(xs: Sequence[Any]) -> int | None:
+    """Return the sum of XS on the coarse grid, None where they are few or not all of them doubles on it."""
+    try:
+        return grid.total(xs) if len(xs) > _FEW else None
+    except TypeError:  # there is a null or an OVERFLOW
+        return None
+
+
 def unit_of(x: Type | None) -> int:
     """Return the integer that stands for 1."""
     return 10**x.scale if x else 1
@@ -308,8 +313,11 @@ class Sum(Aggregate):
     def of(self, xs: Sequence[Any], t: int) -> Any:
         """Return the sum of XS."""
         try:
-            return math.fsum(kept(xs)) + 0.0 if is_float(self.x) else in_int64(sum(kept(xs)))
-        except (TypeError, OverflowError):  # an OVERFLOW in XS; doubles that pass over the top on their way
+            return math.fsum(xs) + 0.0 if is_float(self.x) else in_int64(sum(xs))
+        except TypeError:  # there is a null or an OVERFLOW
+            known = kept(xs)
+            return self.of(known, t) if len(known) < len(xs) else OVERFLOW
+        except OverflowError:  # doubles that pass over the top on their way
             return self.fold(xs).value(t)
 
 
@@ -330,12 +338,13 @@ class Mean(Aggregate):
 
     def of(self, xs: Sequence[Any], t: int) -> Any:
         """Return the mean of XS."""
-        known = kept(xs)
+        if not xs:
+            return None
         try:
-            numbers = grid.coarse(known) if is_float(self.x) else known
-            if numbers:
-                unit = COARSE_UNIT if is_float(self.x) else unit_of(self.x)
-                return ratio(sum(numbers), len(numbers) * unit)
-        except TypeError:
-            return OVERFLOW
-        return self.fold(known).value(t)
+            total = grid.total(xs) if is_float(self.x) else sum(xs)
+        except TypeError:  # there is a null or an OVERFLOW
+            known = kept(xs)
+            return self.of(known, t) if len(known) < len(xs) else OVERFLOW
+        if total is None:
+            return self.fold(xs).value(t)
+        return ratio(total, len(xs) * (COARSE_UNIT if is_float(self.x) else unit_of(self.x)))

@@ -65,15 +65,15 @@ def rows_read(device: Any, t: int) -> int:
     """Return how many rows are read from the log for the first query after a restart, which is checked."""
     device.restart()
     found: list[Any] = []
-    load = Decoder.load
+    load = Decoder.load_columns
 
     def counted(decoder: Decoder, *args: Any) -> Any:
         rows = load(decoder, *args)
-        found.extend(rows)
+        found.extend(rows.all)
         return rows
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Decoder, "load", counted)
+        patch.setattr(Decoder, "load_columns", counted)
         device.check(t)
     return len(found)
 

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from featuregraph import build
-from featuregraph.aggregates import CATALOGUE, Aggregate, Grouped, aggregate, aggregate_for
+from featuregraph.aggregates import CATALOGUE, Aggregate, Grouped, aggregate, aggregate_for, grid
 from featuregraph.aggregates.sequence import NO_KEY, LatestRows
 from featuregraph.aggregates.sequence import Sequence as Latest
 from featuregraph.scalar import OVERFLOW
@@ -589,6 +589,24 @@ def test_decayed_sum_counts_decimals_with_their_value() -> None:
     """8.00 and 4.00, one and no half-life old, are 8; the shared kernel makes whole half-lives exact."""
     decayed = aggregate("decayed_sum", decimal(2), {"half_life": 10})
     assert decayed.of([(T - 10, 800), (T, 400)], T) == 8.0
+
+
+@pytest.mark.parametrize("few", [1, 5, 100])
+@pytest.mark.parametrize("x", [2.0**-77 * (1 + 2.0**-52), -(2.0**-76) * (1 - 2.0**-53), 5e-324, LARGEST])
+def test_doubles_off_the_coarse_grid_keep_their_last_bits(x: float, few: int) -> None:
+    """Whether they are added one by one or at once; the mean of equal doubles is that double."""
+    mean = aggregate("mean", FLOAT64)
+    assert mean.of([x] * few, T) == mean.fold([x] * few).value(T) == x
+    assert grid.total([x]) is None
+
+
+@given(st.lists(FLOATS, max_size=30))
+def test_a_total_is_the_sum_on_the_coarse_grid(xs: list[float]) -> None:
+    """Where a total is told it is exact; of usual numbers it is told."""
+    exact = sum(map(Fraction, xs)) * grid.COARSE_UNIT
+    total = grid.total(xs)
+    assert total is None or total == exact
+    assert grid.total([0.1] * 100) is not None
 
 
 @pytest.mark.parametrize("name", CATALOGUE)

@@ -47,8 +47,6 @@ class Exchanged:
         match what:
             case "drop":
                 del self.values[: args[0]]
-            case "reorder":
-                self.values = [self.values[at] for at in args[0]]
             case _:
                 getattr(self.values, what)(*args)
 
@@ -64,21 +62,19 @@ class Exchanged:
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 @given(data=st.data())
 def test_a_column_gives_back_what_it_was_given(kind: Type, data: st.DataObject) -> None:
-    """After any appends, inserts, drops, reorders and sweeps a column equals a list."""
+    """After any appends, inserts, drops and sweeps a column equals a list."""
     dictionary = Dictionary()
     columns = [Exchanged(kind, dictionary) for _ in range(2)]
     for _ in range(data.draw(st.integers(1, 8))):
         one = data.draw(st.sampled_from(columns))
         n = len(one.values)
-        match data.draw(st.sampled_from(("extend", "extend", "insert", "drop", "reorder", "sweep"))):
+        match data.draw(st.sampled_from(("extend", "extend", "insert", "drop", "sweep"))):
             case "extend":
                 one.do("extend", data.draw(st.lists(KINDS[kind], max_size=20)))
             case "insert":
                 one.do("insert", data.draw(st.integers(0, n)), data.draw(KINDS[kind]))
             case "drop":
                 one.do("drop", data.draw(st.integers(0, n)))
-            case "reorder":
-                one.do("reorder", data.draw(st.permutations(range(n))))
             case _:
                 dictionary.sweep(column.column for column in columns)
         for column in columns:
