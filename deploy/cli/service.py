@@ -46,7 +46,9 @@ def run(
         folder,
         host,
         port,
-        lambda url: console.note(f"serving on {url}, stop it with Ctrl-C; the folder is {folder}"),
+        lambda url: console.note(
+            f"serving on {url} (console: {url}/console), stop it with Ctrl-C; folder {folder}"
+        ),
         rehearse,
     )
 

@@ -72,7 +72,7 @@ class Registry:
         row = {
             "id": version.id,
             "task": version.task,
-            "place": self._length(version.task) + 1,
+            "place": self.length(version.task) + 1,
             "bundle": version.bundle,
             "content": version.to_json(),
         }
@@ -103,6 +103,10 @@ class Registry:
         with self._database.reading() as connection:
             rows = connection.execute(query.limit(min(limit, MAX_LISTED))).scalars().all()
         yield from map(Version.from_json, rows)
+
+    def length(self, task: str) -> int:
+        """Return how many versions TASK has."""
+        return int(self._one(select(func.max(VERSION.c.place)).where(VERSION.c.task == task)) or 0)
 
     def tasks(self) -> list[str]:
         """Return the names of the tasks that have a bundle, sorted."""
@@ -210,9 +214,6 @@ class Registry:
                 f"{action}: expected to be alone, found another doing so; try again", 409
             ) from error
         return True
-
-    def _length(self, task: str) -> int:
-        return int(self._one(select(func.max(VERSION.c.place)).where(VERSION.c.task == task)) or 0)
 
     def _one(self, query: Any) -> Any:
         with self._database.reading() as connection:

@@ -83,13 +83,13 @@ class Service:
     def refresh(self) -> None:
         """Read again what is answered by."""
         self.checks.tokens = tokens.valid(self.database)
-        self._follow_gates()
         answers, version = self.checks.answers, self.registry.version()
         if answers is None or answers.ruleset.version != version or self.clock() >= answers.next_ms:
             rules = self.registry.ruleset()
             self.known = frozenset(self.registry.releases())
             settings = self.settings
             self.checks.answers = Answers(rules, self._sign, settings.poll_s, settings.valid_s, self.clock())
+        self._follow_gates()  # after what is known: no report of a release that is led is counted without
 
     def rehearse(self, manifest: Manifest, recording: str) -> Rehearsed:
         """Return what became of the bundle of MANIFEST on RECORDING; one at a time.
@@ -124,12 +124,16 @@ class Service:
         """Let each gate look that has not for `look_s`; return what came of it."""
         now_ms, found = self.clock(), []
         for gate in self.led:
-            if now_ms - gate.looked_ms >= 1_000 * self.settings.look_s:
+            if abs(now_ms - gate.looked_ms) >= 1_000 * self.settings.look_s:  # also where a clock went back
                 try:
                     trained = self._trained.get(gate.release, {})
                     found.append(await self.do(self.gates.look, gate, now_ms, trained))
                 except Overtaken:  # by another process, or by a person: it looks again
                     continue
+                except (DeployError, OSError):  # the others look all the same
+                    _LOG.exception(
+                        "expected the gate of %s to look, found otherwise; trying again", gate.release
+                    )
         for each in found:
             self.verdicts[each.look.verdict] = self.verdicts.get(each.look.verdict, 0) + 1
         if found:

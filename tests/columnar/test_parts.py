@@ -24,7 +24,7 @@ from featuregraph.types import INT64, STRING
 from featuregraph.values import same
 from stream.backfill.columnar import replay
 from stream.backfill.columnar.coding import Coding
-from stream.backfill.columnar.nested import Nested, offsets_of, placed
+from stream.backfill.columnar.nested import Nested, Places, compact, offsets_of, placed
 from stream.backfill.columnar.order import sorted_order
 from stream.backfill.columnar.partition import Partition, counted_once
 from stream.backfill.columnar.values import internal
@@ -163,8 +163,29 @@ def test_pieces_come_to_their_places(seed: int) -> None:
         members: Column = column(STRING, [x for i in part for x in rows[i]])
         pieces.append(Nested(offsets_of(counts), {"item": members}))
         places.append(np.array(part, np.int64))
-    whole = placed(pieces, places)
+    whole = placed(pieces, Places(places))
     assert internal(STRING, whole, per_candidate=True) == rows
+
+
+@given(seed=SEEDS)
+def test_numbers_come_to_their_places(seed: int) -> None:
+    """Nulls and overflows with them, and as int64 though they waited in half the memory."""
+    rng = Random(seed)
+    wide = rng.random() < 0.5
+    rows = [rng.choice([None, 7, -(2**31), 2**62 if wide else 1]) for _ in range(10)]
+    over = [rng.random() < 0.3 and row is None for row in rows]
+    order = rng.sample(range(10), 10)
+    cut = rng.randint(0, 10)
+    pieces = []
+    for part in (order[:cut], order[cut:]):
+        one = column(INT64, [rows[i] for i in part])
+        flags = np.array([over[i] for i in part], np.bool_)
+        pieces.append(compact(Column(one.values, one.known, None, flags if flags.any() else None)))
+    whole = placed(pieces, Places([np.array(order[:cut], np.int64), np.array(order[cut:], np.int64)]))
+    assert isinstance(whole, Column)
+    assert whole.values.dtype == np.int64
+    assert (np.zeros(10, np.bool_) if whole.over is None else whole.over).tolist() == over
+    assert internal(INT64, Column(whole.values, whole.known)) == rows
 
 
 def test_a_key_at_the_far_end_of_int64_is_no_group_s() -> None:

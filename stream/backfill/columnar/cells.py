@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -17,19 +18,20 @@ from featuregraph.layout import Span
 from featuregraph.layout import Track as LaidOut
 from featuregraph.steps import is_static
 from stream.backfill.columnar.asked import Asked
-from stream.backfill.columnar.block import Edges
 from stream.backfill.columnar.expansion import chunks, expanded
 from stream.backfill.columnar.kernels import Groups, groups_of, value_of
 from stream.backfill.columnar.masks import any_of, spoilt
 from stream.backfill.columnar.nested import Values, joined
 from stream.backfill.columnar.rows import Ranges, Rows, seen_from
-from stream.backfill.columnar.tracks import Track, Tracks
+from stream.backfill.columnar.spans import Found, Spans, nearest
+from stream.backfill.columnar.tracks import Track
 
 _FOLDED_ROLES = (
     "x",
     "by",
     "distinct",
 )  # what kernels read of a row; items are read of the rows that are left
+_REMEMBERED = 1 << 12  # aggregates of which is known whether they wait
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +47,12 @@ class Piece:
 class Cell:
     """One aggregate over SPAN, of the rows that LAID_OUT says, at the queries ASKED."""
 
-    def __init__(
-        self, agg: Node, span: Span, laid_out: LaidOut, tracks: Tracks, edges: Edges, asked: Asked
-    ) -> None:
+    def __init__(self, agg: Node, span: Span, laid_out: LaidOut, spans: Spans, asked: Asked) -> None:
         self._agg = agg
         self._span = span
-        self._tracks = tracks
-        self._edges = edges
+        self._laid_out = laid_out
+        self._spans = spans
         self._asked = asked
-        self._events = laid_out.events
-        self._filter = laid_out.where  # None where the filter waits
-        self._where = agg.role("where")
 
     def value(self) -> Values:
         """Return the value at each query: of groups, the map."""
@@ -105,56 +102,24 @@ class Cell:
 
     def _parts(self) -> Iterator[Piece]:
         """Give the pieces that the queries fall into, every query in one of them."""
-        lo, hi = self._edges.of(self._span.window)
-        every = np.arange(len(self._asked))
-        late = self._edges.hidden(self._span.window)
-        filtered = self._where is None or self._filter is not None
-        plain = every if late is None else np.flatnonzero(~late)
-        if len(plain) or late is None:
-            track = self._tracks.of(self._events, self._filter)
-            ranges, broken = self._in_track(track, plain, lo, hi)
-            if filtered and not self._waits():
-                yield Piece(plain, track.rows, ranges, broken)
+        where = self._agg.role("where")
+        filtered = where is None or self._laid_out.where is not None  # else the filter waits
+        if (found := self._spans.plain(self._span, self._laid_out)) is not None:
+            if filtered and not waits(self._agg):
+                yield Piece(found.queries, found.track.rows, found.ranges, found.broken)
             else:
-                yield from self._spelled(
-                    track, plain, ranges, broken, where=None if filtered else self._where
-                )
-        if late is not None:
-            track = self._tracks.of(self._events, None)
-            chosen = np.flatnonzero(late)
-            ranges, _ = self._in_track(track, chosen, lo, hi, cut=False)
-            yield from self._spelled(track, chosen, ranges, None, where=self._where, late=True)
+                yield from self._spelled(found, where=None if filtered else where)
+        if (late := self._spans.late(self._span)) is not None:
+            found = self._spans.of_late(self._span, self._laid_out, late)
+            yield from self._spelled(found, where=where, late=True)
 
-    def _waits(self) -> bool:
-        parts = (self._agg.role(role) for role in _FOLDED_ROLES)
-        return not all(part is None or is_static(part) for part in parts)
-
-    def _in_track(
-        self, track: Track, queries: Array, lo: Array, hi: Array, *, cut: bool = True
-    ) -> tuple[Ranges, Mask | None]:
-        """Return the ranges of TRACK for QUERIES, and those in which a filter overflows."""
-        lo, hi = lo[queries], hi[queries]
-        first, behind = (lo, hi) if track.before is None else (track.before[lo], track.before[hi])
-        broken = None if track.wild is None else track.wild[hi] > track.wild[lo]
-        if cut:
-            first, behind = self._nearest(first, behind, self._span.last)
-        return Ranges(first, behind, queries, self._asked), broken
-
-    def _spelled(
-        self,
-        track: Track,
-        queries: Array,
-        ranges: Ranges,
-        broken: Mask | None,
-        *,
-        where: Node | None,
-        late: bool = False,
-    ) -> Iterator[Piece]:
-        """Give pieces of RANGES with each row as its query sees it, those kept that pass what waits."""
+    def _spelled(self, found: Found, *, where: Node | None, late: bool = False) -> Iterator[Piece]:
+        """Give pieces of what was FOUND, each row as its query sees it; those kept that pass what waits."""
+        track, ranges = found.track, found.ranges
         for part in chunks(ranges.lo, ranges.hi):
             chosen = ranges.part(part)
             numbers, rows = expanded(chosen.lo, chosen.hi)
-            wild = None if broken is None else broken[part]
+            wild = None if found.broken is None else found.broken[part]
             if late or where is not None:
                 kept, over = self._kept(track, rows, chosen.query[numbers], where, late=late)
                 if over is not None:
@@ -165,18 +130,10 @@ class Cell:
             behind = np.cumsum(counts)
             first = behind - counts
             if late or where is not None:
-                first, behind = self._nearest(first, behind, self._agg["last"])
+                first, behind = nearest(self._span, first, behind, self._agg["last"])
             longest = int(counts.max(initial=0))
             seen = seen_from(track.rows, rows, chosen.query[numbers], self._asked, longest=longest)
-            yield Piece(queries[part], seen, chosen.within(first, behind), wild)
-
-    def _nearest(self, lo: Array, hi: Array, most: int | None) -> tuple[Array, Array]:
-        """Return the MOST rows of each range LO to HI that are nearest to t, all for None."""
-        if most is None:
-            return lo, hi
-        if self._span.window.is_ahead:
-            return lo, np.minimum(hi, lo + most)
-        return np.maximum(lo, hi - most), hi
+            yield Piece(found.queries[part], seen, chosen.within(first, behind), wild)
 
     def _kept(
         self, track: Track, rows: Array, query: Array, where: Node | None, *, late: bool
@@ -193,6 +150,13 @@ class Cell:
         over = None if verdict.over is None else verdict.over & kept
         kept = kept & verdict.values
         return kept if verdict.known is None else kept & verdict.known, over
+
+
+@lru_cache(_REMEMBERED)
+def waits(agg: Node) -> bool:
+    """Tell whether a part of AGG that kernels read of a row depends on the query too."""
+    parts = (agg.role(role) for role in _FOLDED_ROLES)
+    return not all(part is None or is_static(part) for part in parts)
 
 
 def _ordered(found: Values, places: list[Array]) -> Values:

@@ -16,6 +16,7 @@ from stream.backfill.columnar.asked import Asked
 from stream.backfill.columnar.block import Block, Edges
 from stream.backfill.columnar.cells import Cell
 from stream.backfill.columnar.nested import Nested, Values
+from stream.backfill.columnar.spans import Spans
 from stream.backfill.columnar.tables import space
 from stream.backfill.columnar.tracks import Tracks
 
@@ -40,6 +41,7 @@ class Features:
         self._plan = plan
         self._asked = asked
         self._shared = shared
+        self._spans = Spans(shared.tracks, shared.edges, asked)
         self._by_query = space(len(asked), self._of_query, shared.tables, lambda: asked.t)
         candidates = asked.candidates
         self._members = 0 if candidates is None else int(candidates.offsets[-1])
@@ -64,7 +66,7 @@ class Features:
         shared = self._shared
         cell = shared.layout.cells[shared.layout.index[agg, self._plan.graph.include_now]]
         span = shared.layout.spans[cell.span]
-        return Cell(agg, span, shared.layout.tracks[span.track], shared.tracks, shared.edges, self._asked)
+        return Cell(agg, span, shared.layout.tracks[span.track], self._spans, self._asked)
 
     def _of_query(self, node: Node) -> Column | None:
         if node.op in _BROUGHT:

@@ -9,6 +9,7 @@ import numpy as np
 
 from featuregraph.arrays.column import Array, Column, Mask, Words
 from stream.backfill.columnar.expansion import copy_runs, gathered
+from stream.backfill.columnar.order import picked
 
 _INT32 = np.iinfo(np.int32)
 
@@ -69,24 +70,31 @@ def joined(pieces: Sequence[Values]) -> Values:
     return Nested(offsets_of(np.concatenate([np.diff(piece.offsets) for piece in nested])), parts, over)
 
 
-def placed(pieces: Sequence[Values], places: Sequence[Array]) -> Values:
-    """Return the rows of PIECES at their PLACES, which are all rows of the result, each once.
+class Places:
+    """Where the rows of pieces belong: PARTS, a piece each, are all rows of the result, each once."""
+
+    def __init__(self, parts: Sequence[Array]) -> None:
+        self.parts = parts
+        self.count = sum(map(len, parts))
+        self.back: Array = np.empty(self.count, np.int64)  # which row of the pieces each place takes
+        self.back[np.concatenate(parts)] = np.arange(self.count)
+
+
+def placed(pieces: Sequence[Values], places: Places) -> Values:
+    """Return the rows of PIECES at their PLACES.
 
     Pieces may be `compact`; the result is not.
     """
     columns = [piece for piece in pieces if isinstance(piece, Column)]
-    count = sum(map(len, places))
     if columns:
-        return _scattered(columns, count, lambda n, source, target: target.__setitem__(places[n], source))
+        # Put one after the other they are read at random from the cache; written there, past it.
+        return _spacious(_picked(concatenated(columns), places.back))
     nested = [piece for piece in pieces if isinstance(piece, Nested)]
-    counts = np.zeros(count, np.int64)
-    for piece, place in zip(nested, places, strict=True):
-        counts[place] = np.diff(piece.offsets)
-    offsets = offsets_of(counts)
+    offsets = offsets_of(np.concatenate([np.diff(piece.offsets) for piece in nested])[places.back])
 
     def put(number: int, source: Array, target: Array) -> None:
         begins = nested[number].offsets
-        copy_runs(source, begins[:-1], np.diff(begins), target, offsets[places[number]])
+        copy_runs(source, begins[:-1], np.diff(begins), target, offsets[places.parts[number]])
 
     parts = {
         name: _scattered([piece.parts[name] for piece in nested], int(offsets[-1]), put)
@@ -94,10 +102,21 @@ def placed(pieces: Sequence[Values], places: Sequence[Array]) -> Values:
     }
     over = None
     if any(piece.over is not None for piece in nested):
-        over = np.zeros(count, np.bool_)
-        for piece, place in zip(nested, places, strict=True):
-            over[place] = False if piece.over is None else piece.over
+        given = [_mask(piece.over, len(piece), empty=False) for piece in nested]
+        over = np.concatenate(given)[places.back]
     return Nested(offsets, parts, over)
+
+
+def _picked(column: Column, rows: Array) -> Column:
+    known, over = (None if mask is None else picked(mask, rows) for mask in (column.known, column.over))
+    return Column(picked(column.values, rows), known, column.words, over)
+
+
+def _spacious(column: Column) -> Column:
+    """Return COLUMN with numbers as they are everywhere but in `compact` ones."""
+    if column.words is not None or column.values.dtype.kind != "i":
+        return column
+    return replace(column, values=column.values.astype(np.int64, copy=False))
 
 
 def compact(values: Values) -> Values:

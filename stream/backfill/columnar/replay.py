@@ -27,7 +27,7 @@ from stream.backfill.columnar.block import Block
 from stream.backfill.columnar.events import Events
 from stream.backfill.columnar.features import Features, Shared
 from stream.backfill.columnar.fields import Fields
-from stream.backfill.columnar.nested import Values, compact, offsets_of, placed
+from stream.backfill.columnar.nested import Places, Values, compact, offsets_of, placed
 from stream.backfill.columnar.order import counted_by, picked, sorted_order
 from stream.backfill.columnar.tracks import Tracks
 from stream.backfill.threads import each, in_order
@@ -76,10 +76,11 @@ def answered(
         places.append(queries)
         done(len(queries))
     fields.forget()
-    return [_together([piece[number] for piece in pieces], places, threads) for number in range(len(plans))]
+    whole = Places(places)
+    return [_together([piece[number] for piece in pieces], whole, threads) for number in range(len(plans))]
 
 
-def _together(pieces: Sequence[Found], places: Sequence[Array], threads: int) -> Found:
+def _together(pieces: Sequence[Found], places: Places, threads: int) -> Found:
     """Return PIECES, whose rows belong to PLACES, by feature; they are given up on the way."""
     names = list(pieces[0])
     # Lists take longest: the first ones, so that no thread is left alone with one.
