@@ -18,6 +18,7 @@ from starlette.routing import Route as Path_
 
 from deploy.cloud.answers import Sign
 from deploy.cloud.check import refusal
+from deploy.cloud.console import site
 from deploy.cloud.database import Database
 from deploy.cloud.http import blobs, device, gates, health, releases, tasks, told
 from deploy.cloud.http.call import Call, admit, gives
@@ -61,7 +62,10 @@ class Application:
         self._make = lambda: Service(folder, settings, sign, clock, rehearse)
         self._database = database_url(folder, settings)
         self._routed = Starlette(
-            routes=[Path_(r.path, self._endpoint(r), methods=[r.method]) for r in (*ROUTES, _openapi())],
+            routes=[
+                *(Path_(r.path, self._endpoint(r), methods=[r.method]) for r in (*ROUTES, _openapi())),
+                *site.routes(folder, lambda: self.service),
+            ],
             lifespan=lambda _app: self.lifespan(),
             exception_handlers={HTTPException: _not_routed, Exception: _at_fault},
         )
@@ -90,7 +94,8 @@ class Application:
     async def lifespan(self) -> AsyncIterator[None]:
         """Run the service while the block runs; what it accepted is kept at the end."""
         self.service = service = await asyncio.to_thread(self._make)
-        tasks = [asyncio.create_task(each) for each in (service.watch(), service.lead())]
+        work = (service.watch(), service.lead(), service.sign(), service.differ())
+        tasks = [asyncio.create_task(each) for each in work]
         try:
             yield
         finally:

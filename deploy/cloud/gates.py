@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, func, insert, select, tuple_
 
 from deploy import canonical
 from deploy.cloud import arms, audit, staged
@@ -150,8 +150,11 @@ class Gates:
                     arms.settle(connection, release, now_ms // MINUTE_MS, gate.policy.watch)
         with self._database.writing() as connection:
             arms.forget(connection, over)
-            yesterday = (LOOK.c.at_ms < now_ms - DAY_MS) & (LOOK.c.verdict == "wait")
-            connection.execute(delete(LOOK).where(yesterday & (LOOK.c.at_ms / MINUTE_MS % 15 != 0)))
+            first = select(LOOK.c.release, func.min(LOOK.c.at_ms))
+            first = first.group_by(LOOK.c.release, LOOK.c.at_ms // (15 * MINUTE_MS))
+            others = tuple_(LOOK.c.release, LOOK.c.at_ms).not_in(first)
+            yesterday = (LOOK.c.at_ms < now_ms - DAY_MS, LOOK.c.verdict == "wait")
+            connection.execute(delete(LOOK).where(*yesterday, others))
             connection.execute(delete(LOOK).where(LOOK.c.at_ms < now_ms - KEPT_DAYS * DAY_MS))
 
     # ------------------------------------------------------------ rows

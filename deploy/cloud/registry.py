@@ -72,7 +72,7 @@ class Registry:
         row = {
             "id": version.id,
             "task": version.task,
-            "place": self._length(version.task) + 1,
+            "place": self.length(version.task) + 1,
             "bundle": version.bundle,
             "content": version.to_json(),
         }
@@ -81,12 +81,17 @@ class Registry:
 
     def manifest(self, bundle: str) -> Manifest:
         """Return the manifest of BUNDLE; raise ServiceError (404) if it is not published."""
-        content = self._one(select(BUNDLE.c.manifest).where(BUNDLE.c.id == bundle))
-        if content is None:
+        found = self.find_manifest(bundle)
+        if found is None:
             raise ServiceError(
                 f"bundle {bundle[:12]!r}: expected it published, found none; publish it first", 404
             )
-        return Manifest.from_json(content)
+        return found
+
+    def find_manifest(self, bundle: str) -> Manifest | None:
+        """Return the manifest of BUNDLE, None if it is not published."""
+        content = self._one(select(BUNDLE.c.manifest).where(BUNDLE.c.id == bundle))
+        return None if content is None else Manifest.from_json(content)
 
     def find_version(self, version: str) -> Version | None:
         """Return the version of that id, None if there is none."""
@@ -103,6 +108,10 @@ class Registry:
         with self._database.reading() as connection:
             rows = connection.execute(query.limit(min(limit, MAX_LISTED))).scalars().all()
         yield from map(Version.from_json, rows)
+
+    def length(self, task: str) -> int:
+        """Return how many versions TASK has."""
+        return int(self._one(select(func.max(VERSION.c.place)).where(VERSION.c.task == task)) or 0)
 
     def tasks(self) -> list[str]:
         """Return the names of the tasks that have a bundle, sorted."""
@@ -210,9 +219,6 @@ class Registry:
                 f"{action}: expected to be alone, found another doing so; try again", 409
             ) from error
         return True
-
-    def _length(self, task: str) -> int:
-        return int(self._one(select(func.max(VERSION.c.place)).where(VERSION.c.task == task)) or 0)
 
     def _one(self, query: Any) -> Any:
         with self._database.reading() as connection:
