@@ -163,6 +163,8 @@ MUTANTS = [
     Mutant("stream/backfill/columnar/nested.py", 'np.int64 if dtype.kind == "i" and words is None else dtype', "dtype", "values of a later block cut to 32 bits"),
     Mutant("stream/backfill/columnar/kernels/groups.py", "(~chosen, ~sortable(", "(chosen, ~sortable(", "ties of top by the earliest row"),
     Mutant("stream/backfill/columnar/events.py", "kept = rows if again is None else rows[~again]", "kept = rows", "duplicates counted in a column"),
+    Mutant("stream/backfill/columnar/seqs.py", "np.maximum(values, -1) - lacking, -1)", "np.maximum(values, -1), -1)", "a seq given on arrival counts events before it twice"),
+    Mutant("stream/backfill/columnar/seqs.py", "packed = np.maximum.accumulate((group << _HALF) | ranks)", "packed = np.maximum.accumulate(ranks)", "a seq given on arrival goes on from another user"),
     # ---- labels, tables and keys of several columns over columns (SEMANTICS 9 to 11)
     Mutant("stream/backfill/columnar/block.py", "every = window.is_ahead or not", "every = not", "a history hides what lies ahead"),
     Mutant("stream/backfill/columnar/block.py", "if known is None or window.is_ahead or not", "if known is None or not", "known_ms hides what lies ahead"),
