@@ -82,7 +82,7 @@ def _mixed(seq: Column, places: Array, starts: Array) -> Array:
     group = np.zeros(len(places), np.int64)
     group[starts[1:]] = 1
     np.cumsum(group, out=group)
-    lacking = np.cumsum(~brings)
+    lacking: Array = np.cumsum(~brings)
     lacking -= (lacking[starts] - ~brings[starts])[group]
     most = np.where(brings, np.maximum(values, -1) - lacking, -1)
     most = _running_most(group, np.maximum(most, -1))
