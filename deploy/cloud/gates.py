@@ -29,7 +29,7 @@ from deploy.cloud.tables import GATE, LOOK, RELEASE
 from deploy.cohort import Cohort
 from deploy.errors import ServiceError
 from deploy.gate.reading import Bins
-from deploy.gate.stage import Stand, shares
+from deploy.gate.stage import Stand
 from deploy.gate.view import View
 from deploy.rollout import Release, Ruleset
 
@@ -68,18 +68,14 @@ class Gates:
             rehearsed: what became of it on recorded events, for the audit log.
 
         Raises:
-            ServiceError: nobody told the fleet's size, the id was used, the control arm has no one bundle.
+            ServiceError: nobody told the fleet's size, the first stage has all of it, the id was used, the
+                control arm has no one bundle.
         """
         fleet = wanted.fleet or fleet
-        if fleet < 1:
-            raise ServiceError(
-                f"release {name!r:.80}: expected how many devices there are, found none; give --fleet or set"
-                " fleet in service.toml"
-            )
+        first = staged.first_shares(name, wanted.policy, fleet)
         control = staged.control_of(name)
         beside = self._beside(wanted.control)
-        first = shares(wanted.policy, 0, fleet)
-        edit = partial(staged.begun, name=name, release=wanted.release, beside=beside, shares=first)
+        edit = partial(staged.begun, name=name, release=wanted.release, beside=beside, first=first)
         stand = Stand(0, now_ms)
 
         def along(connection: Connection, rules: Ruleset) -> None:

@@ -81,12 +81,17 @@ class Registry:
 
     def manifest(self, bundle: str) -> Manifest:
         """Return the manifest of BUNDLE; raise ServiceError (404) if it is not published."""
-        content = self._one(select(BUNDLE.c.manifest).where(BUNDLE.c.id == bundle))
-        if content is None:
+        found = self.find_manifest(bundle)
+        if found is None:
             raise ServiceError(
                 f"bundle {bundle[:12]!r}: expected it published, found none; publish it first", 404
             )
-        return Manifest.from_json(content)
+        return found
+
+    def find_manifest(self, bundle: str) -> Manifest | None:
+        """Return the manifest of BUNDLE, None if it is not published."""
+        content = self._one(select(BUNDLE.c.manifest).where(BUNDLE.c.id == bundle))
+        return None if content is None else Manifest.from_json(content)
 
     def find_version(self, version: str) -> Version | None:
         """Return the version of that id, None if there is none."""

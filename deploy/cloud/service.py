@@ -21,6 +21,7 @@ from deploy.cloud import days, kept, tokens
 from deploy.cloud.answers import Answers, Sign
 from deploy.cloud.check import Checks
 from deploy.cloud.database import Database
+from deploy.cloud.deltas import Deltas
 from deploy.cloud.gates import Gates, views
 from deploy.cloud.hints import Listeners
 from deploy.cloud.intake import Intake
@@ -29,6 +30,7 @@ from deploy.cloud.rates import Rate, Rates
 from deploy.cloud.registry import Registry, now_ms
 from deploy.cloud.rehearsed import Rehearse, Rehearsed
 from deploy.cloud.settings import Settings, database_url
+from deploy.cloud.signer import SIGN_S, Signer
 from deploy.cloud.staged import Overtaken
 from deploy.cloud.uploads import Uploads
 from deploy.errors import DeployError, ServiceError
@@ -62,6 +64,9 @@ class Service:
         self.registry = Registry(self.database, clock)
         self.gates = Gates(self.database, self.registry)
         self.uploads = Uploads(folder, settings.most_file)
+        self.signer = Signer(folder, clock)
+        self.deltas = Deltas(folder, self.database, self.registry, self.uploads)
+        self.is_behind = True  # there may be differences to make
         self.checks = Checks(Rate(settings.checks_per_s, max(1, settings.checks_per_s)))
         self.rates = Rates(settings.calls_per_s, max(1, 4 * settings.calls_per_s))
         self.guesses = Rate(_GUESSES_PER_S, _GUESSES_PER_S)
@@ -164,14 +169,38 @@ class Service:
             except (ServiceError, OSError):  # it answers by what it knew, and tries again
                 _LOG.exception("expected the database to answer, found otherwise; trying again")
 
+    async def sign(self) -> None:
+        """Sign what is due of the trust repository, at once and then again and again, until the end."""
+        while not self._over.is_set():
+            try:
+                done = await self.do(self.signer.refresh)
+                for line in done.lines if done else ():
+                    _LOG.info("signed %s", line)
+            except (DeployError, OSError):
+                _LOG.exception("expected to sign what is due, found otherwise; trying again")
+            await self._is_over(SIGN_S)
+
+    async def differ(self) -> None:
+        """Make the differences between bundles, one after another, until the end."""
+        while not await self._is_over():
+            if not self.is_behind:
+                continue
+            self.is_behind = False
+            try:
+                for old, new in await self.do(self.deltas.due):
+                    await self.do(self.deltas.make, old, new)
+            except (DeployError, OSError, MemoryError):
+                _LOG.exception("expected to make differences, found otherwise; devices fetch whole files")
+
     def end(self) -> None:
-        """Let `watch` and `lead` come to their end: what their threads do is finished, not cut."""
+        """Let what runs beside requests come to its end: what threads do is finished, not cut."""
+        self.deltas.is_stopping = True
         self._over.set()
 
-    async def _is_over(self) -> bool:
+    async def _is_over(self, within_s: float = WATCH_S) -> bool:
         """Wait for a while; tell whether the end has come."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._over.wait(), WATCH_S)
+            await asyncio.wait_for(self._over.wait(), within_s)
         return self._over.is_set()
 
     def close(self) -> None:
