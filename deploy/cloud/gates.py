@@ -87,14 +87,19 @@ class Gates:
         detail = {"rehearsed": rehearsed, "policy": canonical.digest(wanted.policy.to_json()), "fleet": fleet}
         return self._registry.change(who, "gate.begin", name, edit, seen, detail=detail, along=along)
 
-    def look(self, gate: Gate, now_ms: int, trained: Bins) -> Decided:
-        """Look at GATE's arms and do what follows; raise Overtaken if another did meanwhile."""
+    def look(self, gate: Gate, now_ms: int, trained: Mapping[str, Bins]) -> Decided:
+        """Look at GATE's arms, with what TRAINED tells of each, and do what follows.
+
+        Raises:
+            Overtaken: another did meanwhile.
+        """
         rules = self._registry.ruleset()
         with self._database.reading() as connection:
-            read = partial(arms.read, connection, view=gate.policy.view(dict(trained)))
-            treated = read(gate.release)
-            control = None if gate.control is None else read(gate.control)
-        found = decide(gate, rules, (treated, control), trained, now_ms)
+            seen = views([gate], trained)
+            treated = arms.read(connection, gate.release, seen[gate.release])
+            beside = gate.control
+            control = None if beside is None else arms.read(connection, beside, seen[beside])
+        found = decide(gate, rules, (treated, control), trained.get(gate.release, {}), now_ms)
         self._keep(gate, found)
         return found
 
@@ -207,8 +212,8 @@ class Gates:
 
 
 def views(gates: Iterable[Gate], trained: Mapping[str, Bins]) -> dict[str, View]:
-    """Return what GATES want to know, by the releases that they count; TRAINED by their releases."""
-    return {arm: gate.policy.view(dict(trained.get(gate.release, {}))) for gate in gates for arm in gate.arms}
+    """Return what GATES want to know, by the releases that they count; TRAINED likewise."""
+    return {arm: gate.policy.view(dict(trained.get(arm, {}))) for gate in gates for arm in gate.arms}
 
 
 def _unchanged(rules: Ruleset) -> Ruleset:

@@ -36,6 +36,8 @@ from deploy.cloud.uploads import Uploads
 from deploy.errors import DeployError, ServiceError
 from deploy.gate.reading import Bins
 from deploy.gate.view import View
+from deploy.task.bins import Bins as BundleBins
+from deploy.task.bins import shared
 from deploy.task.manifest import Manifest
 from deploy.wire.report import Report
 
@@ -81,7 +83,7 @@ class Service:
         self.verdicts: dict[str, int] = {}  # of looks by this process
         self._views: Mapping[str, View] = {}
         self._names: kept.Names = {}
-        self._trained: dict[str, Bins] = {}  # by release that is led
+        self._trained: dict[str, Bins] = {}  # by release that a gate counts
         self.intake = Intake(self._keep, settings.most_waiting)
         self.refresh()
 
@@ -131,8 +133,7 @@ class Service:
         for gate in self.led:
             if abs(now_ms - gate.looked_ms) >= 1_000 * self.settings.look_s:  # also where a clock went back
                 try:
-                    trained = self._trained.get(gate.release, {})
-                    found.append(await self.do(self.gates.look, gate, now_ms, trained))
+                    found.append(await self.do(self.gates.look, gate, now_ms, self._trained))
                 except Overtaken:  # by another process, or by a person: it looks again
                     continue
                 except (DeployError, OSError):  # the others look all the same
@@ -217,22 +218,24 @@ class Service:
 
     def _follow_gates(self) -> None:
         self.led = tuple(self.gates.running())
-        self._trained = {
-            gate.release: self._trained[gate.release]
-            if gate.release in self._trained
-            else self._bins(gate.bundle)
-            for gate in self.led
-        }
+        trained = dict(self._trained)
+        for gate in self.led:
+            if gate.release not in trained:
+                mine, others = (self._bins(arm) if arm else None for arm in (gate.release, gate.control))
+                trained[gate.release] = {} if mine is None else mine.trained
+                if gate.control:  # its devices count by their own bundle's bins
+                    trained[gate.control] = shared(mine, others)
+        self._trained = {arm: trained[arm] for gate in self.led for arm in gate.arms}
         self._views = views(self.led, self._trained)
 
-    def _bins(self, bundle: str) -> Bins:
-        """Return how the features of BUNDLE were spread in training; nothing where it does not tell."""
+    def _bins(self, release: str) -> BundleBins | None:
+        """Return how the features of RELEASE were spread in training, None where its bundle does not tell."""
         try:
-            bins = bins_of(Bundle(self.registry.manifest(bundle), self.uploads))
+            manifest = self.registry.manifest(self.registry.bundle_of(release))
+            return bins_of(Bundle(manifest, self.uploads))
         except (DeployError, OSError):  # it was read as it was published: somebody took it away
-            _LOG.exception("expected a bundle's bins, found none; its gate does not look at drift")
-            return {}
-        return {} if bins is None else bins.trained
+            _LOG.exception("expected the bins of %s, found none; its gate does not look at drift", release)
+            return None
 
 
 def demand_current(database: Database) -> None:
