@@ -122,9 +122,10 @@ def budget_of(
     processes = workers if workers == 1 else workers + 1
     least = processes * (BASE + LEAST) + held
     if memory < least:
+        who = "one process" if processes == 1 else f"{processes} processes"
         asked = f" and {-(-held // MIB)}MiB of queries" if held else ""
         raise BackfillError(
-            f"expected a memory of at least {-(-least // MIB)}MiB for {processes} processes{asked}, found"
+            f"expected a memory of at least {-(-least // MIB)}MiB for {who}{asked}, found"
             f" {memory // MIB}MiB; give more, or fewer workers"
         )
     room = room_of(memory, processes) - held
