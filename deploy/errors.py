@@ -8,6 +8,7 @@ DeployError
 ├── ServiceError  (RuntimeError) the service refuses, or cannot, do what it is asked; .status, .retry_s
 ├── WireError     (ValueError)   what service and device say to each other is malformed or beyond a bound
 ├── TrustError    (ValueError)   a key, signature or signed metadata is not to be had or not to be believed
+│   └── OvertakenError           what was signed follows what is no longer the newest
 ├── InstallError  (RuntimeError) a device can not take a release, or not use its folder
 ├── GateError     (ValueError)   a policy of gates is malformed or contradicts itself
 └── NetworkError  (OSError)      the service is not reached, cuts off, is too slow or busy
@@ -63,6 +64,10 @@ class GateError(DeployError, ValueError):
 
 class TrustError(DeployError, ValueError):
     """Say what may not be believed, or could not be fetched to be judged."""
+
+
+class OvertakenError(TrustError):
+    """Say that another list was taken meanwhile."""
 
 
 class InstallError(DeployError, RuntimeError):

@@ -132,7 +132,7 @@ COMMANDS: tuple[Command, ...] = (
     _row(
         TASK, "keys status", "deploy.cli.keys:status", "Show each role: version, end, keys, and what is due."
     ),
-    _row(TASK, "publish", "deploy.cli.publish:publish", "Send a bundle to a service."),
+    _row(TASK, "publish", "deploy.cli.publish:publish", "Send a bundle to a service, and vouch for it."),
     _row(
         TASK,
         "release",

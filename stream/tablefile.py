@@ -28,8 +28,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from featuregraph import CompileError
 from featuregraph.convert import to_public
 from featuregraph.shown import shown
@@ -267,7 +265,7 @@ def _cut(data: memoryview, begin: int, lengths: Iterable[tuple[str, int]]) -> di
 
 def _check(schema: TableSchema, keys: int, rows: int, sections: Mapping[str, memoryview]) -> None:
     """Raise ValueError unless every look-up stays inside SECTIONS."""
-    _rises("hash", np.frombuffer(sections["hash"], np.uint64), keys)
+    _rises("hash", _words(sections["hash"]), keys)
     _reaches("start", sections["start"], keys, rows)
     _reaches("key", sections["key"], keys, len(sections["keys"]))
     if len(sections["since"]) != 8 * rows * schema.changing:
@@ -282,6 +280,13 @@ def _check(schema: TableSchema, keys: int, rows: int, sections: Mapping[str, mem
             raise ValueError(f"marks of {name!r} that are not one per row")
 
 
+def _words(section: memoryview) -> Any:
+    """Return what stands in SECTION as an array of uint64."""
+    import numpy as np  # half of what importing this package would cost, and few graphs have tables
+
+    return np.frombuffer(section, np.uint64)
+
+
 def _rises(name: str, values: Any, count: int) -> None:
     if len(values) != count or (values[1:] < values[:-1]).any():
         raise ValueError(f"{name} that does not rise")
@@ -289,7 +294,7 @@ def _rises(name: str, values: Any, count: int) -> None:
 
 def _reaches(name: str, section: memoryview, count: int, end: int) -> None:
     """Raise ValueError unless SECTION says where COUNT parts of something of length END begin."""
-    offsets = np.frombuffer(section, np.uint64)
+    offsets = _words(section)
     _rises(name, offsets, count + 1)
     if offsets[0] != 0 or offsets[-1] != end:
         raise ValueError(f"{name} that does not reach its end")

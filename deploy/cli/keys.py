@@ -5,24 +5,22 @@ Every command that changes a repository prints what it changes, and with --dry-r
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deploy.cli.held import PassphraseFile, held, passphrase
 from deploy.cli.options import REF_HELP, StoreOption, store_of
 from deploy.errors import TrustError
 from deploy.trust import keys
-from deploy.trust.keys import Key, PublicKey
+from deploy.trust.keys import PublicKey
 from headrace import console
 
 if TYPE_CHECKING:
     from deploy.trust.repository import Done, Repository, Signers
 
-PASSPHRASE = "HEADRACE_PASSPHRASE"  # noqa: S105 - the name of a variable
 SHORT = 12  # digits of a key's id that people compare
 
 Home = Annotated[Path, typer.Argument(metavar="REPOSITORY", help="The folder of the TUF repository.")]
@@ -35,12 +33,6 @@ Held = Annotated[
 Public = list[Path]
 Dry = Annotated[bool, typer.Option("--dry-run", help="Print what would change, and change nothing.")]
 Threshold = Annotated[int, typer.Option("--threshold", "-t", min=1, help="How many of the keys must sign.")]
-PassphraseFile = Annotated[
-    Path | None,
-    typer.Option(
-        "--passphrase-file", metavar="FILE", help=f"Its first line opens the keys; else ${PASSPHRASE}."
-    ),
-]
 
 
 def new(
@@ -49,7 +41,7 @@ def new(
 ) -> None:
     """Make a key: the private one in FILE, the public one in FILE.pub."""
     key = keys.generate()
-    keys.write(file, key, _passphrase(passphrase_file))
+    keys.write(file, key, passphrase(passphrase_file))
     console.say(key.id)
     console.note(f"written: {file}, for its owner alone, and {keys.public_file(file)}")
 
@@ -87,7 +79,7 @@ def init(
         "snapshot": _signers(snapshot, 1),
         "timestamp": _signers(timestamp, 1),
     }
-    _tell(_open(repository, dry_run).init(signers, _held(key, passphrase_file)), dry=dry_run)
+    _tell(_open(repository, dry_run).init(signers, held(key, passphrase_file)), dry=dry_run)
 
 
 def delegate(
@@ -100,7 +92,7 @@ def delegate(
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Let keys sign for the bundles of a task."""
-    done = _open(repository, dry_run).delegate(task, _signers(to, threshold), _held(key, passphrase_file))
+    done = _open(repository, dry_run).delegate(task, _signers(to, threshold), held(key, passphrase_file))
     _tell(done, dry=dry_run)
 
 
@@ -125,7 +117,7 @@ def rotate(
     home = _open(repository, dry_run)
     done = home.rotate(
         role,
-        _held(key, passphrase_file),
+        held(key, passphrase_file),
         add=_public(add or []),
         remove=[_full(home, name) for name in remove or []],
         threshold=threshold,
@@ -142,7 +134,7 @@ def revoke(
 ) -> None:
     """Take a key from every role and from the keys of assignments."""
     home = _open(repository, dry_run)
-    _tell(home.revoke(_full(home, id), _held(key, passphrase_file)), dry=dry_run)
+    _tell(home.revoke(_full(home, id), held(key, passphrase_file)), dry=dry_run)
 
 
 def assign(
@@ -157,7 +149,7 @@ def assign(
     from deploy.trust.assignments import AssignmentKeys
 
     trusted = AssignmentKeys.of(_public(to), threshold)
-    _tell(_open(repository, dry_run).assign(trusted, _held(key, passphrase_file)), dry=dry_run)
+    _tell(_open(repository, dry_run).assign(trusted, held(key, passphrase_file)), dry=dry_run)
 
 
 def withdraw(
@@ -169,7 +161,7 @@ def withdraw(
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Vouch for a bundle no more: no device begins to run it."""
-    done = _open(repository, dry_run).withdraw(task, bundle, _held(key, passphrase_file))
+    done = _open(repository, dry_run).withdraw(task, bundle, held(key, passphrase_file))
     _tell(done, dry=dry_run)
 
 
@@ -187,8 +179,9 @@ def vouch(
     found = resolve(ref, store_of(store))
     found.bundle.verify()
     manifest, version = found.bundle.manifest, None if found.version is None else found.version.id
-    held = _held(key, passphrase_file)
-    _tell(_open(repository, dry_run).publish(manifest.task, manifest.to_json(), held, version), dry=dry_run)
+    signing = held(key, passphrase_file)
+    done = _open(repository, dry_run).publish(manifest.task, manifest.to_json(), signing, version)
+    _tell(done, dry=dry_run)
 
 
 def refresh(
@@ -205,10 +198,10 @@ def refresh(
 
     With --every it goes on by itself; what fails is told, and tried again the next time.
     """
-    home, held = _open(repository, dry_run), _held(key, passphrase_file)
+    home, signing = _open(repository, dry_run), held(key, passphrase_file)
     while True:
         try:
-            _tell(home.refresh(held), dry=dry_run)
+            _tell(home.refresh(signing), dry=dry_run)
         except (TrustError, OSError) as error:
             if every is None:
                 raise
@@ -266,21 +259,6 @@ def _signers(files: Public, threshold: int) -> Signers:
 
 def _public(files: Public) -> list[PublicKey]:
     return [keys.read_public(file) for file in files]
-
-
-def _held(files: Sequence[Path], passphrase_file: Path | None) -> list[Key]:
-    """Return the private keys in FILES; those without a passphrase need none."""
-    passphrase = _passphrase(passphrase_file)
-    return [keys.read(file, passphrase if keys.is_hidden(file) else None) for file in files]
-
-
-def _passphrase(file: Path | None) -> bytes | None:
-    if file is None:
-        return os.environ.get(PASSPHRASE, "").encode() or None
-    line = file.read_bytes()[:4_096].split(b"\n", 1)[0].strip()
-    if not line:
-        raise TrustError(f"{file}: expected a passphrase in its first line, found none; write one")
-    return line
 
 
 def _full(home: Repository, beginning: str) -> str:

@@ -26,7 +26,7 @@ def init(folder: Folder, json: console.JsonOption = False) -> None:
         return
     console.say(f"service in {folder}; its answers are signed by key {key.id}")
     console.note(
-        f"next: headrace service token {folder} publisher --name NAME; headrace service run {folder}"
+        "next: the ceremony, tokens, headrace service run; docs/how-to/release-to-a-fleet.md has all of it"
     )
 
 

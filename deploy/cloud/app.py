@@ -94,7 +94,8 @@ class Application:
     async def lifespan(self) -> AsyncIterator[None]:
         """Run the service while the block runs; what it accepted is kept at the end."""
         self.service = service = await asyncio.to_thread(self._make)
-        tasks = [asyncio.create_task(each) for each in (service.watch(), service.lead())]
+        work = (service.watch(), service.lead(), service.sign(), service.differ())
+        tasks = [asyncio.create_task(each) for each in work]
         try:
             yield
         finally:

@@ -89,15 +89,23 @@ def _known(
     query = INSERT[connection.dialect.name](SEEN).on_conflict_do_nothing().returning(SEEN.c.device)
     for begin in range(0, len(devices), MANY):
         some = devices[begin : begin + MANY]
-        rows = [{"release": release, "device": each, "minute": minute, "hits": 0} for each in some]
-        fresh = {bytes(each) for each in connection.execute(query, rows).scalars()}
-        old = [each for each in some if each not in fresh]
-        if not old:
-            continue
-        found = select(SEEN.c.device, SEEN.c.minute, SEEN.c.hits)
-        found = found.where(SEEN.c.release == release, SEEN.c.device.in_(old))
-        for device, entry, hits in connection.execute(found.order_by(SEEN.c.device).with_for_update()):
-            yield bytes(device), Seen(entry, _names(hits, events))
+        found = dict(_found(connection, release, some, events))
+        if lacking := [each for each in some if each not in found]:
+            rows = [{"release": release, "device": each, "minute": minute, "hits": 0} for each in lacking]
+            fresh = {bytes(each) for each in connection.execute(query, rows).scalars()}
+            found.update(_found(connection, release, [each for each in lacking if each not in fresh], events))
+        yield from found.items()
+
+
+def _found(
+    connection: Connection, release: str, devices: list[bytes], events: list[str]
+) -> Iterator[tuple[bytes, Seen]]:
+    if not devices:
+        return
+    query = select(SEEN.c.device, SEEN.c.minute, SEEN.c.hits)
+    query = query.where(SEEN.c.release == release, SEEN.c.device.in_(devices)).order_by(SEEN.c.device)
+    for device, minute, hits in connection.execute(query.with_for_update()):
+        yield bytes(device), Seen(minute, _names(hits, events))
 
 
 def _save(connection: Connection, release: str, moved: Mapping[bytes, Seen], events: list[str]) -> None:

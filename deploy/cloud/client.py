@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+import msgspec
 
 from deploy import canonical
 from deploy.bundle.bundle import Bundle
@@ -16,6 +18,10 @@ from deploy.rollout import Ruleset
 from deploy.task.version import Version
 from deploy.wire.check import BLOBS
 from featuregraph.shown import bounded
+
+if TYPE_CHECKING:
+    from deploy.task.manifest import Manifest
+    from deploy.trust.keys import Key
 
 TRIES: Final = 5  # of one blob, each going on where the one before was cut
 TIMEOUT_S: Final = 60.0
@@ -53,6 +59,26 @@ class Remote:
             if self._send_blob(sha256, size, bundle):
                 yield sha256, size
         self.ask("PUT", f"/v1/bundles/{bundle.id}", bundle.manifest.to_json())
+
+    def vouch(self, manifest: Manifest, version: str | None, keys: Sequence[Key]) -> bool:
+        """Let the list of a task vouch for the bundle of MANIFEST, signed with KEYS here; tell if it is new.
+
+        Raises:
+            TrustError: the list there is not one that a key of KEYS signed.
+            ServiceError: the service does not take it.
+        """
+        from deploy.trust.lists import Listed, vouching
+
+        path = f"/v1/tasks/{manifest.task}/list"
+        for left in reversed(range(TRIES)):
+            listed = msgspec.convert(self.ask("GET", path), Listed)
+            content = vouching(listed, manifest, version, keys, time.time_ns() // 1_000_000)
+            try:
+                return content is not None and bool(self.ask("PUT", path, content)["new"])
+            except ServiceError as error:  # another publisher was first
+                if error.status != 409 or not left:
+                    raise
+        raise AssertionError
 
     def commit(self, version: Version) -> None:
         """Make VERSION the next one of its task."""

@@ -81,12 +81,17 @@ class Registry:
 
     def manifest(self, bundle: str) -> Manifest:
         """Return the manifest of BUNDLE; raise ServiceError (404) if it is not published."""
-        content = self._one(select(BUNDLE.c.manifest).where(BUNDLE.c.id == bundle))
-        if content is None:
+        found = self.find_manifest(bundle)
+        if found is None:
             raise ServiceError(
                 f"bundle {bundle[:12]!r}: expected it published, found none; publish it first", 404
             )
-        return Manifest.from_json(content)
+        return found
+
+    def find_manifest(self, bundle: str) -> Manifest | None:
+        """Return the manifest of BUNDLE, None if it is not published."""
+        content = self._one(select(BUNDLE.c.manifest).where(BUNDLE.c.id == bundle))
+        return None if content is None else Manifest.from_json(content)
 
     def find_version(self, version: str) -> Version | None:
         """Return the version of that id, None if there is none."""
@@ -182,6 +187,10 @@ class Registry:
         # Who halts one meanwhile makes another version, which is not the expected one.
         edit = partial(rolled_back, old=old, stopped=stopped)
         return self.change(who, "ruleset.rollback", str(to), edit, expected, restores=True)
+
+    def bundle_of(self, release: str) -> str:
+        """Return the bundle of RELEASE, which there was."""
+        return str(self._one(select(RELEASE.c.bundle).where(RELEASE.c.id == release)))
 
     def note(self, who: Who, action: str, what: str, **detail: Any) -> None:
         """Keep in the audit log what WHO could not do, or what changed no rule."""

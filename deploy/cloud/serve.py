@@ -17,6 +17,7 @@ from deploy.cloud.database import Database
 from deploy.cloud.protocol import Guarded
 from deploy.cloud.rehearsed import Rehearse
 from deploy.cloud.settings import SETTINGS, database_url, read_settings
+from deploy.cloud.signer import ONLINE
 from deploy.errors import ServiceError
 from deploy.trust import keys
 from deploy.trust.assignments import sign
@@ -31,22 +32,22 @@ _FIRST: Final = "# docs/how-to/run-the-service.md has all settings\npoll_s = 900
 def init(folder: Path) -> keys.PublicKey:
     """Make or bring up to date the service in FOLDER; return the key that its answers are signed by.
 
-    What is there stays: settings, key and rows.
+    What is there stays: settings, keys and rows.
     """
     (folder / "keys").mkdir(parents=True, exist_ok=True)
     (folder / "keys").chmod(0o700)
     settings = folder / SETTINGS
     if not settings.exists():
         settings.write_text(_FIRST, "utf-8")
-    key = folder / "keys" / KEY
-    if not key.exists():
-        keys.write(key, keys.generate())
+    for name in (KEY, *ONLINE):
+        if not (folder / "keys" / name).exists():
+            keys.write(folder / "keys" / name, keys.generate())
     database = opened(folder)
     try:
         database.migrate()
     finally:
         database.close()
-    return keys.read_public(keys.public_file(key))
+    return keys.read_public(keys.public_file(folder / "keys" / KEY))
 
 
 def opened(folder: Path) -> Database:

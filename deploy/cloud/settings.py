@@ -3,9 +3,10 @@
 FOLDER/service.toml       these settings
 FOLDER/service.db         the database, if `database` names no other
 FOLDER/blobs, parts       contents by their hash; what came of them so far
-FOLDER/deltas/OLD/NEW     differences that somebody made
-FOLDER/tuf/metadata, targets    what deploy.trust publishes
+FOLDER/deltas/OLD/NEW     differences between contents
+FOLDER/tuf/metadata, targets    the TUF repository, made by its ceremony
 FOLDER/keys/assignment    the key that signs answers
+FOLDER/keys/snapshot, timestamp    the keys that sign which lists of the repository are the newest ones
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, Targets
 from tuf.repository import Repository as TufRepository
 
 from deploy import canonical
-from deploy.errors import TrustError
+from deploy.errors import OvertakenError, TrustError
 from deploy.trust.due import Standing, due
 from deploy.trust.keys import Key
 from deploy.trust.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, TOP, file_of, life, max_bytes
@@ -63,7 +63,7 @@ class Draft(TufRepository):
 
     def close(self, role: str, md: Metadata[Any]) -> None:
         """Make MD the next version of ROLE, signed; raise TrustError if the keys are too few."""
-        md.signed.version = self._next(role)
+        md.signed.version = self.next(role)
         md.signed.expires = _EPOCH + timedelta(milliseconds=self._now_ms, days=life(role).days)
         md.signed.expires = md.signed.expires.replace(microsecond=0)
         md.signatures.clear()
@@ -79,6 +79,25 @@ class Draft(TufRepository):
             raise TrustError(
                 f"{role}: expected at most {max_bytes(role)} bytes, found {len(content)}; withdraw some"
             )
+        self._made[role] = (md, content)
+
+    def take(self, role: str, md: Metadata[Any], content: bytes) -> None:
+        """Make MD, signed elsewhere, the next version of ROLE; raise TrustError if it is not that.
+
+        Raises:
+            OvertakenError: another has the number that it gives itself.
+        """
+        if md.signed.version != self.next(role):
+            raise OvertakenError(
+                f"{role}: expected version {self.next(role)}, found {md.signed.version};"
+                " look at what is there and sign again"
+            )
+        if not self._is_signed(role, md):
+            raise TrustError(
+                f"{role}: expected signatures of its keys, found too few; give all that must sign"
+            )
+        if self._standing(role, md).until_ms <= self._now_ms:
+            raise TrustError(f"{role}: expected a list that holds, found one that ended; look at the clock")
         self._made[role] = (md, content)
 
     @property
@@ -121,6 +140,18 @@ class Draft(TufRepository):
     def is_there(self, role: str) -> bool:
         """Tell whether ROLE has a version."""
         return self._newest(role) is not None
+
+    def content(self, role: str) -> bytes:
+        """Return the newest version of ROLE as its file says it."""
+        newest = self._newest(role)
+        assert newest is not None, "whoever asks knows that it is there"
+        return newest[1]
+
+    def next(self, role: str) -> int:
+        """Return the number of the next version: no number is given twice."""
+        newest = self._load(role)
+        there = self._versions.get(role, []) if role != ROOT else []
+        return max([newest[0].signed.version if newest else 0, *there]) + 1
 
     def standings(self) -> list[Standing]:
         """Return how each role that is there stands, tasks before what names them."""
@@ -221,12 +252,6 @@ class Draft(TufRepository):
                 bounded(f"{file_of(role, version)}: expected metadata, found: {error}; {_STEP}")
             ) from error
         return found, content
-
-    def _next(self, role: str) -> int:
-        """Return the number of the next version: no number is given twice."""
-        newest = self._load(role)
-        there = self._versions.get(role, []) if role != ROOT else []
-        return max([newest[0].signed.version if newest else 0, *there]) + 1
 
     def _standing(self, role: str, md: Metadata[Any]) -> Standing:
         signed = md.signed

@@ -17,11 +17,13 @@ from tuf.api.metadata import DelegatedRole, Delegations, Root, TargetFile, Targe
 from deploy import canonical
 from deploy.errors import TrustError
 from deploy.task.manifest import Manifest
+from deploy.trust import lists
 from deploy.trust.assignments import TARGET as ASSIGNMENT_KEYS
 from deploy.trust.assignments import AssignmentKeys
 from deploy.trust.draft import Draft
 from deploy.trust.due import Standing
 from deploy.trust.keys import Key, PublicKey
+from deploy.trust.lists import Find, Listed
 from deploy.trust.roles import ROOT, TARGETS, TOP, check_task, place_of, target_of
 from deploy.trust.shelf import Shelf
 from deploy.trust.told import SHORT
@@ -181,6 +183,29 @@ class Repository:
             _add(draft, task, target_of(task, manifest.id), content, {"version": version})
         return _done(draft)
 
+    def take(self, task: str, content: bytes, keys: Iterable[Key], find: Find) -> Done:
+        """Take the list of TASK that its publishers signed elsewhere; KEYS give what names it. Twice is once.
+
+        Args:
+            task: one that is delegated.
+            content: the signed list, the next after the one that is in force.
+            keys: of snapshot and timestamp.
+            find: returns the manifest of a bundle that is here.
+
+        Raises:
+            OvertakenError: it is not the next one.
+            TrustError: too few of the task's keys signed it, or it lists what is no bundle of it here.
+        """
+        md = lists.read(task, content)
+        with self._draft(keys) as draft:
+            _known(draft, task)
+            before = draft.open(task).signed if draft.is_there(task) else None
+            if before is None or md.signed_bytes != draft.open(task).signed_bytes:
+                draft.take(task, md, content)
+                for path, manifest in lists.contents(task, md.signed, before, find).items():
+                    draft.targets_made[place_of(path, canonical.digest(manifest))] = manifest
+        return _done(draft)
+
     def withdraw(self, task: str, bundle: str, keys: Iterable[Key]) -> Done:
         """Vouch for BUNDLE no more: no device begins to run it."""
         path = target_of(task, bundle)
@@ -221,6 +246,13 @@ class Repository:
         draft = self._look()
         _known(draft, task)
         return [path.split("/")[1].removesuffix(".json") for path in sorted(draft.targets(task).targets)]
+
+    def listed(self, task: str) -> Listed:
+        """Return the list of TASK that is in force, and the number of the next one."""
+        draft = self._look()
+        _known(draft, task)
+        content = draft.content(task) if draft.is_there(task) else None
+        return Listed(draft.next(task), None if content is None else content.decode())
 
     def assignment_keys(self) -> AssignmentKeys | None:
         """Return the keys that sign assignments, None if there are none yet."""

@@ -6,6 +6,7 @@ applies one verifies the hash of the result: a delta is believed for nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from deploy.errors import WireError
@@ -14,6 +15,7 @@ MAX_DELTA_FILE: Final = 64 << 20  # bytes of either content
 LEAST_DELTA_FILE: Final = 4 << 10  # below it a delta saves no packet
 WORTH: Final = 0.70  # of the full size: a delta that is larger is not offered, and not taken
 _LEVEL: Final = 19
+_PIECE: Final = 1 << 18  # bytes between two looks at whether to go on
 _MOST_WINDOW_LOG: Final = 27  # 128 MiB: both contents of the largest size
 
 
@@ -27,8 +29,8 @@ def most_bytes(new_bytes: int) -> int:
     return int(WORTH * new_bytes)
 
 
-def make_delta(old: bytes, new: bytes) -> bytes | None:
-    """Return what makes NEW of OLD, None where that is not worth it."""
+def make_delta(old: bytes, new: bytes, go_on: Callable[[], bool] = lambda: True) -> bytes | None:
+    """Return what makes NEW of OLD; None where that is not worth it, or once GO_ON says no."""
     if not is_possible(len(old), len(new)):
         return None
     import zstandard as zstd
@@ -38,8 +40,16 @@ def make_delta(old: bytes, new: bytes) -> bytes | None:
         _LEVEL, source_size=len(new), dict_size=len(old), window_log=window_log, enable_ldm=True
     )
     before = zstd.ZstdCompressionDict(old, dict_type=zstd.DICT_TYPE_RAWCONTENT)
-    delta = zstd.ZstdCompressor(dict_data=before, compression_params=parameters).compress(new)
-    return delta if len(delta) <= most_bytes(len(new)) else None
+    pour = zstd.ZstdCompressor(dict_data=before, compression_params=parameters).compressobj(size=len(new))
+    delta, content, most = bytearray(), memoryview(new), most_bytes(len(new))
+    for at in range(0, len(new), _PIECE):
+        if not go_on():
+            return None
+        delta += pour.compress(content[at : at + _PIECE])
+        if len(delta) > most:
+            return None
+    delta += pour.flush()
+    return bytes(delta) if len(delta) <= most else None
 
 
 def apply_delta(old: bytes, delta: bytes, size: int) -> bytes:

@@ -1,62 +1,81 @@
-"""Publisher, trust, service and device as they are: each in its process, over HTTP, with real keys."""
+"""Publisher, trust, service and device as they are: each in its process, over HTTP, with real keys.
+
+The commands are those of docs/how-to/release-to-a-fleet.md, one after another.
+"""
 
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+
+import pytest
 
 import headrace
-from deploy import Bundle, canonical
-from deploy.bundle.bundlefile import write_bundle
-from deploy.bundle.pack import pack
-from deploy.cohort import Cohort
-from deploy.rollout import Release
-from deploy.trust import keys
-from deploy.trust.assignments import AssignmentKeys
-from deploy.trust.repository import Repository, Signers
 
 RETAIL = Path(headrace.__file__).parent / "retail/package"
+PAGE = Path(__file__).parents[2] / "docs/how-to/release-to-a-fleet.md"
+SHIM = f'#!/bin/sh\nexec "{sys.executable}" -m headrace "$@"\n'
+WAIT = "trap 'kill $!' EXIT; until (exec 3<>/dev/tcp/127.0.0.1/8000) 2>/dev/null; do sleep 0.1; done"
+REST = """
+HEADRACE_TOKEN=$releaser headrace halt november
+HEADRACE_TOKEN=$fleet headrace agent check device --device anns-phone --json > after.json
+trap - EXIT
+kill $!
+wait $! || true
+"""
 
 
-def packed(folder: Path, words: str) -> Bundle:
-    """Return the retail task's bundle with WORDS in its description."""
-    shutil.copytree(RETAIL, folder / "task/model")
-    (folder / "task/task.toml").write_text(f'name = "rank"\ndescription = "{words}"\n', "utf-8")
-    return pack(folder / "task").bundle
+def commands(port: int) -> str:
+    """Return the page's commands, and those that halt what they released."""
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    told = (
+        "\n".join(line.strip() for block in blocks for line in block.strip().splitlines()) + " > before.json"
+    )
+    service = "export HEADRACE_SERVICE"
+    assert told.count(service) == 1
+    return (told.replace(service, f"{WAIT}\n{service}") + REST).replace("8000", str(port))
 
 
-def test_a_device_runs_what_is_released_and_falls_back_when_it_is_halted(tmp_path: Path, start: Any) -> None:
-    """Published, vouched for, released: a real agent installs, runs and reports it, and stops at a halt."""
-    service = start(tmp_path / "service")
-    key = keys.generate()
-    one = Signers([key.public])
-    trust = Repository(service.folder / "tuf")
-    trust.init(dict.fromkeys(("root", "targets", "snapshot", "timestamp"), one), [key])
-    trust.assign(AssignmentKeys.of([keys.read_public(service.folder / "keys/assignment.pub")]), [key])
-    trust.delegate("rank", one, [key])
-    (tmp_path / "root.json").write_bytes(trust.root())
+@contextmanager
+def shell(script: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """Give bash that runs SCRIPT in FOLDER; what it left running ends with the block."""
+    env = {**os.environ, "PATH": f"{folder.parent / 'bin'}:{os.environ['PATH']}"}
+    argv = ["bash", "-euo", "pipefail", "-c", script]
+    process = subprocess.Popen(
+        argv, cwd=folder, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        with process:
+            yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
-    bundle = packed(tmp_path, "one")
-    write_bundle(bundle, tmp_path / "one.bundle")
-    published = service.headrace("publisher", "publish", str(tmp_path / "one.bundle"))
-    assert published.returncode == 0, published.stderr
-    trust.publish("rank", bundle.manifest.to_json(), [key])
-    releaser = service.remote("releaser")
-    release = Release("rank", bundle.id, bundle.manifest.graph_id, Cohort("first"))
-    releaser.ask("PUT", "/v1/releases/first", canonical.encode(release), 1)
 
-    def check() -> Any:
-        words = ("agent", "check", str(tmp_path / "device"), "--device", "ann", "--json", "--within", "60")
-        done = service.headrace("device", *words, "--root", str(tmp_path / "root.json"))
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    running = check()["tasks"]["rank"]["active"]
-    assert (running["release"], running["bundle"]) == ("first", bundle.id)
-    counted = service.remote("viewer").ask("GET", "/v1/releases/first/counters")
-    assert counted["states"]["installed"] == counted["states"]["active"] == 1
-    releaser.ask("POST", "/v1/releases/first/halt")
-    assert not check()["tasks"].get("rank", {}).get("active")
-    service.stop()
+@pytest.mark.checkout
+def test_from_an_empty_folder_to_a_device_and_back(tmp_path: Path) -> None:
+    """Ceremony, service, publish, release: a real agent installs and runs it, and stops at a halt."""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/headrace").write_text(SHIM, "utf-8")
+    (tmp_path / "bin/headrace").chmod(0o755)
+    work = tmp_path / "work"
+    shutil.copytree(RETAIL, work / "rank/model")
+    (work / "rank/task.toml").write_text('name = "retail-rank"\n', "utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with shell(commands(port), work) as process:
+        said = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, said
+    before, after = (json.loads((work / name).read_bytes()) for name in ("before.json", "after.json"))
+    assert before["tasks"]["retail-rank"]["active"]["release"] == "november"
+    assert not after["tasks"].get("retail-rank", {}).get("active")

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,8 @@ def test_gates_lead_a_release_by_commands(
     found = running.remote("viewer").ask("GET", "/v1/releases/led/gate")["policy"]
     assert [stage["devices"] for stage in found["stages"]] == [10, 1_000, None]
     assert (found["watch_s"], found["control"], found["criteria"][-1]["event"]) == (60, 2, "counter.clicked")
+    while not running.remote("viewer").ask("GET", "/v1/releases/led/looks")["looks"]:
+        time.sleep(0.1)  # its gate looks within a second
     commands.pause("led", **releaser)
     status("led", **releaser)
     assert "stage 1 of 3, paused" in " ".join(capsys.readouterr().out.split())

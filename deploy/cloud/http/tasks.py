@@ -5,14 +5,16 @@ from __future__ import annotations
 from msgspec import Struct
 from starlette.responses import Response
 
-from deploy import limits
+from deploy import canonical, limits
 from deploy.bundle.bundle import Bundle
 from deploy.bundle.proof import fitting
 from deploy.cloud.http.call import Call, gives
 from deploy.cloud.http.route import Route
-from deploy.errors import BundleError, ServiceError
+from deploy.errors import BundleError, OvertakenError, ServiceError
 from deploy.task.manifest import Manifest, TaskName
 from deploy.task.version import Version
+from deploy.trust.lists import Listed
+from deploy.trust.roles import TARGETS, max_bytes
 from inference.contract import Sha256
 
 
@@ -56,7 +58,9 @@ async def publish_bundle(call: Call) -> Response:
             409,
         )
     await call.service.do(_demand_fit, Bundle(manifest, call.service.uploads))
-    return gives(Published(await call.service.do(call.service.registry.publish, call.who, manifest)))
+    new = await call.service.do(call.service.registry.publish, call.who, manifest)
+    call.service.is_behind = True
+    return gives(Published(new))
 
 
 def _demand_fit(bundle: Bundle) -> None:
@@ -100,6 +104,24 @@ async def read_history(call: Call) -> Response:
     return gives(History([Step(version.id, version) for version in versions]))
 
 
+async def read_list(call: Call) -> Response:
+    """Give the list of the bundles that the publishers of a task vouch for."""
+    return gives(await call.service.do(call.service.signer.listed, call.word("task", TaskName)))
+
+
+async def take_list(call: Call) -> Response:
+    """Take the next list of a task, signed by its publishers."""
+    task, content = call.word("task", TaskName), await call.body(max_bytes(TARGETS))
+    registry, signer = call.service.registry, call.service.signer
+    try:
+        new = await call.service.do(signer.take, task, content, registry.find_manifest)
+    except OvertakenError as error:
+        raise ServiceError(str(error), 409) from error
+    if new:
+        await call.service.do(registry.note, call.who, "list.take", task, sha256=canonical.digest(content))
+    return gives(Published(new))
+
+
 ROUTES = (
     Route(
         "PUT",
@@ -134,5 +156,24 @@ ROUTES = (
         gives=History,
         refuses=(404,),
         query=("limit",),
+    ),
+    Route(
+        "GET",
+        "/v1/tasks/{task}/list",
+        "view",
+        read_list,
+        "Read the signed list of a task.",
+        gives=Listed,
+        refuses=(409,),
+    ),
+    Route(
+        "PUT",
+        "/v1/tasks/{task}/list",
+        "publish",
+        take_list,
+        "Take the next signed list of a task.",
+        takes=bytes,
+        gives=Published,
+        refuses=(409, 503),
     ),
 )
