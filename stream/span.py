@@ -61,6 +61,7 @@ class RunningSpan:
         "end",
         "kernels",
         "marks",
+        "marks_states",
         "reads_all",
         "rows",
         "span",
@@ -98,6 +99,7 @@ class RunningSpan:
         self.start = self.end = 0
         self.dirty = True
         self.commutes = False
+        self.marks_states = False  # rows never leave, and their order matters
         self.wake = INT64_MIN
         self._touched = False
 
@@ -207,6 +209,7 @@ class RunningSpan:
         self._enters = [one.enter for one in every if one.enter is not None]
         self._leaves = [one.leave for one in every if one.leave is not None]
         self.commutes = all(one.commutes for one in every)
+        self.marks_states = self._lo is None and self._last is None and not self.commutes
         if self.commutes:
             self.marks = []  # late rows are taken as they come, and marks would not know of them
 
@@ -222,11 +225,6 @@ class RunningSpan:
         for enter in self._enters:
             self._enter(enter, self.end, end)
         self.end = end
-
-    @property
-    def marks_states(self) -> bool:
-        """Tell whether states are marked: rows never leave, and their order matters."""
-        return self._lo is None and self._last is None and not self.commutes
 
     def mark(self) -> None:
         """Keep what the states are now, if enough rows entered since they were kept last.

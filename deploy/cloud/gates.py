@@ -29,7 +29,7 @@ from deploy.cloud.tables import GATE, LOOK, RELEASE
 from deploy.cohort import Cohort
 from deploy.errors import ServiceError
 from deploy.gate.reading import Bins
-from deploy.gate.stage import Stand, shares
+from deploy.gate.stage import Stand
 from deploy.gate.view import View
 from deploy.rollout import Release, Ruleset
 
@@ -68,18 +68,14 @@ class Gates:
             rehearsed: what became of it on recorded events, for the audit log.
 
         Raises:
-            ServiceError: nobody told the fleet's size, the id was used, the control arm has no one bundle.
+            ServiceError: nobody told the fleet's size, the first stage has all of it, the id was used, the
+                control arm has no one bundle.
         """
         fleet = wanted.fleet or fleet
-        if fleet < 1:
-            raise ServiceError(
-                f"release {name!r:.80}: expected how many devices there are, found none; give --fleet or set"
-                " fleet in service.toml"
-            )
+        first = staged.first_shares(name, wanted.policy, fleet)
         control = staged.control_of(name)
         beside = self._beside(wanted.control)
-        first = shares(wanted.policy, 0, fleet)
-        edit = partial(staged.begun, name=name, release=wanted.release, beside=beside, shares=first)
+        edit = partial(staged.begun, name=name, release=wanted.release, beside=beside, first=first)
         stand = Stand(0, now_ms)
 
         def along(connection: Connection, rules: Ruleset) -> None:
@@ -91,14 +87,19 @@ class Gates:
         detail = {"rehearsed": rehearsed, "policy": canonical.digest(wanted.policy.to_json()), "fleet": fleet}
         return self._registry.change(who, "gate.begin", name, edit, seen, detail=detail, along=along)
 
-    def look(self, gate: Gate, now_ms: int, trained: Bins) -> Decided:
-        """Look at GATE's arms and do what follows; raise Overtaken if another did meanwhile."""
+    def look(self, gate: Gate, now_ms: int, trained: Mapping[str, Bins]) -> Decided:
+        """Look at GATE's arms, with what TRAINED tells of each, and do what follows.
+
+        Raises:
+            Overtaken: another did meanwhile.
+        """
         rules = self._registry.ruleset()
         with self._database.reading() as connection:
-            read = partial(arms.read, connection, view=gate.policy.view(dict(trained)))
-            treated = read(gate.release)
-            control = None if gate.control is None else read(gate.control)
-        found = decide(gate, rules, (treated, control), trained, now_ms)
+            seen = views([gate], trained)
+            treated = arms.read(connection, gate.release, seen[gate.release])
+            beside = gate.control
+            control = None if beside is None else arms.read(connection, beside, seen[beside])
+        found = decide(gate, rules, (treated, control), trained.get(gate.release, {}), now_ms)
         self._keep(gate, found)
         return found
 
@@ -211,8 +212,8 @@ class Gates:
 
 
 def views(gates: Iterable[Gate], trained: Mapping[str, Bins]) -> dict[str, View]:
-    """Return what GATES want to know, by the releases that they count; TRAINED by their releases."""
-    return {arm: gate.policy.view(dict(trained.get(gate.release, {}))) for gate in gates for arm in gate.arms}
+    """Return what GATES want to know, by the releases that they count; TRAINED likewise."""
+    return {arm: gate.policy.view(dict(trained.get(arm, {}))) for gate in gates for arm in gate.arms}
 
 
 def _unchanged(rules: Ruleset) -> Ruleset:

@@ -119,7 +119,7 @@ def _left(gate: Gate, state: State, why: str, share: int, now_ms: int) -> Decide
 def _continued(found: Decided, release: Release) -> Decided:
     gate = found.gate
     wanted = shares(gate.policy, gate.stand.stage, gate.fleet, release.cohort.millionths)
-    edit = partial(staged.grown, name=gate.release, control=gate.control, shares=wanted)
+    edit = partial(staged.grown, name=gate.release, control=gate.control, wanted=wanted)
     return found._replace(edit=edit, action="gate.continue")
 
 

@@ -188,6 +188,10 @@ class Registry:
         edit = partial(rolled_back, old=old, stopped=stopped)
         return self.change(who, "ruleset.rollback", str(to), edit, expected, restores=True)
 
+    def bundle_of(self, release: str) -> str:
+        """Return the bundle of RELEASE, which there was."""
+        return str(self._one(select(RELEASE.c.bundle).where(RELEASE.c.id == release)))
+
     def note(self, who: Who, action: str, what: str, **detail: Any) -> None:
         """Keep in the audit log what WHO could not do, or what changed no rule."""
         with self._database.writing() as connection:

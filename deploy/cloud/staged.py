@@ -16,7 +16,7 @@ from deploy.cloud.rehearsed import Recording
 from deploy.cloud.rulesets import following
 from deploy.errors import ServiceError
 from deploy.gate.policy import Policy
-from deploy.gate.stage import Shares
+from deploy.gate.stage import Shares, shares
 from deploy.rollout import Release, Ruleset
 
 BASE: Final = "base"  # the control arm runs what devices ran before
@@ -50,15 +50,31 @@ def control_of(name: str) -> str:
     return name + CONTROL
 
 
-def begun(rules: Ruleset, name: str, release: Release, beside: Release | str, shares: Shares) -> Ruleset:
+def first_shares(name: str, policy: Policy, fleet: int) -> Shares:
+    """Return the shares of the first stage of NAME; raise ServiceError if it is all of FLEET."""
+    if fleet < 1:
+        raise ServiceError(
+            f"release {name!r:.80}: expected how many devices there are, found none; give --fleet or set"
+            " fleet in service.toml"
+        )
+    first = shares(policy, 0, fleet)
+    if first.treated == MILLION and len(policy.stages) > 1:
+        raise ServiceError(
+            f"release {name!r:.80}: expected a first stage below the {fleet} devices that there are, found"
+            " all of them; give --stages such as 10%,50%,100%"
+        )
+    return first
+
+
+def begun(rules: Ruleset, name: str, release: Release, beside: Release | str, first: Shares) -> Ruleset:
     """Return RULES with RELEASE under NAME, of its first share, and its control arm.
 
     Args:
         rules: in force.
         name: a new id.
-        release: with conditions and lists; its share is taken from SHARES, its priority is the highest.
+        release: with conditions and lists; its share is taken from FIRST, its priority is the highest.
         beside: what the control arm runs: a release whose task, bundle and graph it has, BASE or NONE.
-        shares: of the first stage.
+        first: the shares of the first stage.
     """
     if name in rules.releases:
         raise ServiceError(
@@ -69,23 +85,23 @@ def begun(rules: Ruleset, name: str, release: Release, beside: Release | str, sh
         beside = _base(name, release, others) or NONE
     top = max((other.priority for other in others.values()), default=-2)
     priority = max(release.priority, top + 2)
-    cohort = msgspec.structs.replace(release.cohort, millionths=shares.treated)
+    cohort = msgspec.structs.replace(release.cohort, millionths=first.treated)
     added = {name: msgspec.structs.replace(release, cohort=cohort, priority=priority)}
     if isinstance(beside, Release):
-        cohort = msgspec.structs.replace(cohort, millionths=shares.control, allow=frozenset())
+        cohort = msgspec.structs.replace(cohort, millionths=first.control, allow=frozenset())
         added[control_of(name)] = Release(
             release.task, beside.bundle, beside.graph_id, cohort, priority=priority - 1
         )
     return following(rules, releases={**rules.releases, **added})
 
 
-def grown(rules: Ruleset, name: str, control: str | None, shares: Shares) -> Ruleset:
-    """Return RULES with the arms of NAME grown to SHARES; raise Overtaken if a person halted or ended it."""
+def grown(rules: Ruleset, name: str, control: str | None, wanted: Shares) -> Ruleset:
+    """Return RULES with the arms of NAME grown to WANTED; raise Overtaken if a person halted or ended it."""
     release = rules.releases.get(name)
     if release is None or release.halted or release.task in rules.halted_tasks:
         raise Overtaken
-    wanted = {name: shares.treated} if control is None else {name: shares.treated, control: shares.control}
-    sized = {n: _sized(rules.releases[n], share) for n, share in wanted.items() if n in rules.releases}
+    sizes = {name: wanted.treated} | ({} if control is None else {control: wanted.control})
+    sized = {n: _sized(rules.releases[n], share) for n, share in sizes.items() if n in rules.releases}
     return following(rules, releases={**rules.releases, **sized})
 
 

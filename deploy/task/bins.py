@@ -71,6 +71,13 @@ class Bins(Struct, frozen=True, forbid_unknown_fields=True):
         return canonical.decode(content, Bins, "bins", MAX_BINS, BundleError, "cut them again")
 
 
+def shared(bins: Bins | None, other: Bins | None) -> dict[str, tuple[int, ...]]:
+    """Return the counts of BINS of the features that OTHER counts by the same edges."""
+    beside = {} if other is None else other.features
+    mine = {} if bins is None else bins.features
+    return {name: c.counts for name, c in mine.items() if name in beside and beside[name].edges == c.edges}
+
+
 def cut(values: np.ndarray, quantiles: int = QUANTILES) -> Cut:
     """Return the bins of VALUES, float64, NaN where one is missing.
 

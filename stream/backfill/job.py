@@ -165,15 +165,19 @@ def run(
     out: Path | None = None,
     options: Options = DEFAULTS,
     progress: Progress = lambda what, n, total: None,
+    said: Callable[[str], object] = lambda line: None,
 ) -> tuple[pa.Table | None, Report]:
-    """Return the table that replay gives, None if it was written to OUT, and what it took; BY computes."""
+    """Return the table that replay gives, None if it was written to OUT, and what it took; BY computes.
+
+    said: hears a line of what people should know before the work begins.
+    """
     from stream.backfill.run import Run
 
     began = time.monotonic()
     check_plans(plans)
     for plan in plans:
         by.check(plan)
-    made = Run(plans, events, queries, by, options, progress)
+    made = Run(plans, events, queries, by, options, progress, said)
     if out is None:
         table = made.table()
     else:

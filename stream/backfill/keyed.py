@@ -13,7 +13,7 @@ import pyarrow as pa
 from featuregraph import Plan
 from stream.backfill import bucketed, output
 from stream.backfill.asked import Asked
-from stream.backfill.budget import Budget
+from stream.backfill.budget import MIB, Budget
 from stream.backfill.intake import Source
 from stream.backfill.needs import needs_of
 from stream.backfill.part import Answers, Counts, Executor, Given, Part
@@ -54,11 +54,11 @@ class Keyed:
         return self.read.last_ms if self._given.end is None else self._given.end
 
     def features(
-        self, corner: Callable[[], Corner], has_read: Done, has_answered: Done
+        self, corner: Callable[[], Corner], has_read: Done, has_answered: Done, said: Callable[[str], object]
     ) -> Iterator[Sequence[pa.Table]]:
         """Give the features of all queries in their order, ROWS_PER_GROUP at a time, a table per plan.
 
-        corner: gives a place on disk, if one is needed.
+        corner: gives a place on disk, if one is needed. said: hears what people should know first.
         """
         batches = self.read.counted(self._source.read(self._needs), has_read)
         first: list[pa.RecordBatch] = []
@@ -69,7 +69,15 @@ class Keyed:
                 if self._keeps:
                     return _sliced(answers.features, self._asked.table.num_rows)
                 return self._put_down(corner(), answers)
-        return self._by_bucket(corner(), first, batches, has_answered)
+        buckets, left_out = self._buckets(corner(), first, batches)
+        if (beyond := self._budget.beyond(buckets.spilled.sizes)) is not None:
+            said(
+                f"{self._source.name}: expected parts that fit the memory, found keys that may take"
+                f" {-(-beyond // MIB):,}MiB: a key is never split; give as much, or fewer events"
+            )
+        pieces, self.counts = self._pieces(buckets, has_answered)
+        self.counts.add(left_out)
+        return self._merged(pieces)
 
     def _at_once(self, batches: list[pa.RecordBatch], done: Done) -> Answers:
         part = Part(self._source.name, tables_of(batches), self._asked.table, self._places, self._known)
@@ -95,21 +103,19 @@ class Keyed:
     def _known(self) -> Given:
         return replace(self._given, end=self.end)
 
-    def _by_bucket(
-        self, corner: Corner, first: list[pa.RecordBatch], rest: Iterator[pa.RecordBatch], done: Done
-    ) -> Iterator[Sequence[pa.Table]]:
+    def _buckets(
+        self, corner: Corner, first: list[pa.RecordBatch], rest: Iterator[pa.RecordBatch]
+    ) -> tuple[bucketed.Buckets, Counts]:
+        """Return the events by bucket, and what became of those left out: as a cut run left it, or anew."""
         if corner.started is not None:
-            buckets = bucketed.Buckets.from_json(corner.folder, corner.started["buckets"])
             self.read = Read(**corner.started["read"])
-            left_out = Counts.from_json(corner.started["left_out"])
-        else:
-            plans, budget = self.plans, self._budget
-            buckets, left_out = bucketed.spill(first, rest, corner.folder, plans, budget, self._share)
-            done_so_far = {"read": asdict(self.read), "left_out": left_out.to_json()}
-            corner.note({"buckets": buckets.to_json(), **done_so_far})
-        pieces, self.counts = self._pieces(buckets, done)
-        self.counts.add(left_out)
-        return self._merged(pieces)
+            buckets = bucketed.Buckets.from_json(corner.folder, corner.started["buckets"])
+            return buckets, Counts.from_json(corner.started["left_out"])
+        plans, budget = self.plans, self._budget
+        buckets, left_out = bucketed.spill(first, rest, corner.folder, plans, budget, self._share)
+        done_so_far = {"read": asdict(self.read), "left_out": left_out.to_json()}
+        corner.note({"buckets": buckets.to_json(), **done_so_far})
+        return buckets, left_out
 
     def _pieces(self, buckets: bucketed.Buckets, done: Done) -> tuple[list[Path], Counts]:
         job = bucketed.Job(self._source.name, self.plans, self._by, self._known)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property, partial
 from itertools import chain
@@ -14,7 +14,7 @@ import pyarrow as pa
 from featuregraph import Plan
 from stream.backfill import intake, output
 from stream.backfill.asked import asked_of
-from stream.backfill.budget import budget_of
+from stream.backfill.budget import budget_of, row_bytes
 from stream.backfill.given import counted, read_tables
 from stream.backfill.identity import identity_of
 from stream.backfill.job import ANSWERING, READING, WRITING, Options, Progress
@@ -39,6 +39,7 @@ class Run:
         by: Executor,
         options: Options,
         progress: Progress,
+        said: Callable[[str], object],
     ) -> None:
         graphs = [plan.graph for plan in plans]
         rows = read_tables(graphs, options.tables)
@@ -52,6 +53,7 @@ class Run:
             resumed=options.resume,
             threads=by.has_threads,
             held=size,
+            answers=self.asked.table.num_rows * sum(map(row_bytes, plans)),
         )
         self._identity = identity_of(plans, events, queries, by.name, options) if options.resume else None
         # What may hold all at once may read and write a few groups at a time; what is bounded, one.
@@ -63,7 +65,7 @@ class Run:
         self._keyed = [
             Keyed(group, self._source, self.asked, by, given, budget, alone=alone) for group in groups
         ]
-        self._plans, self._progress = plans, progress
+        self._plans, self._progress, self._said = plans, progress, said
 
     def table(self) -> pa.Table:
         """Return queries and features."""
@@ -124,7 +126,7 @@ class Run:
 
     def _joined(self, corner: Any) -> Iterator[pa.Table]:
         groups = [
-            keyed.features(partial(corner, number), self._has_read, self._has_answered)
+            keyed.features(partial(corner, number), self._has_read, self._has_answered, self._said)
             for number, keyed in enumerate(self._keyed)
         ]
         order = [plan.graph.name for keyed in self._keyed for plan in keyed.plans]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import filecmp
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
@@ -49,8 +49,9 @@ def make(
     by: Executor,
     options: Options,
     progress: Progress = lambda what, n, total: None,
+    said: Callable[[str], object] = lambda line: None,
 ) -> Card:
-    """Write the training set of RECIPE over EVENTS to OUT; BY computes."""
+    """Write the training set of RECIPE over EVENTS to OUT; BY computes, PROGRESS and SAID as in `job.run`."""
     check_plans(plans)
     for plan in plans:
         by.check(plan)
@@ -68,7 +69,9 @@ def make(
         _write_once(asked.table, source)
         asked = replace(asked, table=asked.table.schema.empty_table())  # replay reads it from there
         features = place.folder / "features.parquet"
-        _, report = run(plans, events, source, by, out=features, options=options, progress=progress)
+        _, report = run(
+            plans, events, source, by, out=features, options=options, progress=progress, said=said
+        )
         made = place.folder / "set"
         made.mkdir(exist_ok=True)
         parts = _write(made, features, recipe, asked, shapes, report.end, progress)

@@ -56,7 +56,7 @@ def test_buckets_change_no_value(seed: int, key: str | list[str], least: int, pa
 
 def test_a_budget_is_obeyed_or_refused() -> None:
     """What does not fit is told with what would."""
-    with pytest.raises(BackfillError, match="at least 192MiB for 1 processes, found 100MiB"):
+    with pytest.raises(BackfillError, match="at least 192MiB for one process, found 100MiB"):
         budget_of(100 << 20, 1, 2)
     with pytest.raises(BackfillError, match="for 3 processes"):
         budget_of(300 << 20, 2, 2)

@@ -242,7 +242,7 @@ def test_ctrl_c_leaves_nothing_behind(
             "expected a mode (naive, fused, cached, incremental, auto), found 'quick'",
         ),
         (["--workers", "0"], "Input should be greater than or equal to 1"),
-        (["--memory", "1MiB"], "expected a memory of at least 193MiB for 1 processes and 1MiB"),
+        (["--memory", "1MiB"], "expected a memory of at least 193MiB for one process and 1MiB"),
         (["--memory", "much"], "expected a size such as '2MiB'"),
         (["--table", "t"], "--table: expected NAME=PATH, found 't'"),
         (["--table", "t=x"], "expected a table of the graphs, found 't'; none is declared"),

@@ -274,9 +274,10 @@ def test_a_control_arm_is_drawn_from_the_same_devices(alone: World) -> None:
     ("name", "fleet", "said"),
     [
         ("new", None, "expected how many devices there are, found none; give --fleet"),
-        ("a" * 127, 1, "expected at most 120 signs"),
-        ("a.control", 1, "rename it"),
-        ("old", 1, "expected a new id, found one in force"),
+        ("new", 10, "expected a first stage below the 10 devices that there are"),
+        ("a" * 127, 99, "expected at most 120 signs"),
+        ("a.control", 99, "rename it"),
+        ("old", 99, "expected a new id, found one in force"),
     ],
 )
 def test_what_is_not_begun(alone: World, name: str, fleet: int | None, said: str) -> None:
@@ -313,10 +314,10 @@ def test_what_fails_its_rehearsal_never_begins(serve: Callable[..., Any]) -> Non
     with serve(rehearse=rehearse) as service:
         one = service.publish(1)
         release = Release("rank", one.id, one.graph_id, Cohort("new", 0))
-        refused = service.begin("new", Wanted(release, fleet=9, recording="bad"), 1)
+        refused = service.begin("new", Wanted(release, fleet=900, recording="bad"), 1)
         assert (refused.status_code, "found 1 failures" in refused.json()["error"]) == (422, True)
         assert service("GET", "/v1/ruleset", "viewer").json()["version"] == 1
-        passed = service.begin("new", Wanted(release, fleet=9, recording="good"), 1).json()
+        passed = service.begin("new", Wanted(release, fleet=900, recording="good"), 1).json()
         assert passed["rehearsed"] == {"events": 1, "asks": 3, "p99_us": 40, "error": ""}
         begun, told = service("GET", "/v1/audit?limit=2", "viewer").json()["entries"]
         assert (begun["action"], told["action"]) == ("gate.begin", "gate.refuse")
@@ -324,5 +325,5 @@ def test_what_fails_its_rehearsal_never_begins(serve: Callable[..., Any]) -> Non
     with serve() as service:
         one = service.publish(1)
         release = Release("rank", one.id, one.graph_id, Cohort("more", 0))
-        refused = service.begin("more", Wanted(release, fleet=9, recording="good"), 2)
+        refused = service.begin("more", Wanted(release, fleet=900, recording="good"), 2)
         assert "expected a service that runs bundles" in refused.json()["error"]

@@ -21,7 +21,7 @@ from deploy.device.drift import Watched
 from deploy.device.ports import Placed
 from deploy.errors import BundleError, DeployError, TaskError
 from deploy.host import Host
-from deploy.task.bins import Bins, Cut, cut, differences, numbers
+from deploy.task.bins import Bins, Cut, cut, differences, numbers, shared
 from deploy.wire.assignment import Assigned
 from featuregraph.vector import FeatureVector
 from stream import Engine, EventLog
@@ -46,6 +46,14 @@ def test_bins_hold_about_as_many() -> None:
     assert cut(np.arange(1_000.0)).counts == (*[100] * 10, 0)
     assert cut(np.array([5.0] * 9 + [NAN])).counts == (0, 9, 1)
     assert cut(np.array([])).counts == (0, 0)
+
+
+def test_two_bundles_share_the_bins_of_equal_edges() -> None:
+    """Counts by other edges are of other bins, however many there are."""
+    one = Bins({"a": Cut((1.0,), (1, 2, 3)), "b": Cut((1.0,), (4, 5, 6)), "c": Cut((), (1, 1))})
+    other = Bins({"a": Cut((1.0,), (7, 8, 9)), "b": Cut((2.0,), (4, 5, 6))})
+    assert shared(one, other) == {"a": (1, 2, 3)}
+    assert shared(one, None) == shared(None, one) == {}
 
 
 @pytest.mark.parametrize(

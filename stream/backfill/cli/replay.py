@@ -54,7 +54,9 @@ def replay(
         tables, as_known=as_known, end=end, workers=workers, memory=memory, resume=resume
     )
     with steps() as progress:
-        _, report = job.run(plans, events, queries, by, out=out, options=options, progress=progress)
+        _, report = job.run(
+            plans, events, queries, by, out=out, options=options, progress=progress, said=console.note
+        )
     if json:
         console.emit_json({**asdict(report), "out": str(out)})
         return

@@ -129,7 +129,9 @@ def training_set(
         tables, as_known=as_known, end=end, workers=workers, memory=memory, resume=resume
     )
     with steps() as progress:
-        card = make([one.compile() for one in graphs], events, out, recipe, by, options, progress)
+        card = make(
+            [one.compile() for one in graphs], events, out, recipe, by, options, progress, console.note
+        )
     if json:
         console.emit_json({**card.to_json(), "out": str(out)})
         return
