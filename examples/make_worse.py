@@ -4,7 +4,7 @@
 
 Its graph looks back 180 days where the first one does 90, and its scores are those of a model that was
 trained on the wrong column: what stayed in the shop, not what was bought. It packages, its examples pass, no
-call fails; only nobody wants what it puts first. The package holds the model as a difference to the first one.
+call fails; only nobody wants what it puts first. The package holds the model as a difference to the first.
 """
 
 from __future__ import annotations
