@@ -57,7 +57,7 @@ def _gates(service: Service) -> Iterator[Metric]:
     )
     devices = GaugeMetricFamily("headrace_gate_devices", "Devices of an arm.", labels=["release", "arm"])
     paused = GaugeMetricFamily("headrace_gate_paused", "1: waits for a person.", labels=["release"])
-    for gate in service.led:
+    for gate in service.led.gates:
         stages.add_metric([gate.release], gate.stand.stage)
         paused.add_metric([gate.release], gate.stand.paused)
         if (look := gate.look) is not None:

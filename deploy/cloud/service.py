@@ -9,23 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from deploy.bundle.bundle import Bundle
-from deploy.bundle.proof import bins_of
 from deploy.cloud import days, kept, tokens
 from deploy.cloud.answers import Answers, Sign
 from deploy.cloud.check import Checks
 from deploy.cloud.database import Database
 from deploy.cloud.deltas import Deltas
-from deploy.cloud.gates import Gates, views
+from deploy.cloud.gates import Gates
 from deploy.cloud.hints import Listeners
 from deploy.cloud.intake import Intake
-from deploy.cloud.looks import Decided, Gate
+from deploy.cloud.led import Led
+from deploy.cloud.looks import Decided
 from deploy.cloud.rates import Rate, Rates
 from deploy.cloud.registry import Registry, now_ms
 from deploy.cloud.rehearsed import Rehearse, Rehearsed
@@ -34,10 +33,6 @@ from deploy.cloud.signer import SIGN_S, Signer
 from deploy.cloud.staged import Overtaken
 from deploy.cloud.uploads import Uploads
 from deploy.errors import DeployError, ServiceError
-from deploy.gate.reading import Bins
-from deploy.gate.view import View
-from deploy.task.bins import Bins as BundleBins
-from deploy.task.bins import shared
 from deploy.task.manifest import Manifest
 from deploy.wire.report import Report
 
@@ -66,6 +61,7 @@ class Service:
         self.registry = Registry(self.database, clock)
         self.gates = Gates(self.database, self.registry)
         self.uploads = Uploads(folder, settings.most_file)
+        self.led = Led(self.gates, self.registry, self.uploads)
         self.signer = Signer(folder, clock)
         self.deltas = Deltas(folder, self.database, self.registry, self.uploads)
         self.is_behind = True  # there may be differences to make
@@ -79,11 +75,8 @@ class Service:
         )  # releases that ever were: what is told of others is not kept
         self._over = asyncio.Event()
         self._rehearse, self._rehearsing = rehearse, threading.Lock()
-        self.led: tuple[Gate, ...] = ()  # what gates lead
         self.verdicts: dict[str, int] = {}  # of looks by this process
-        self._views: Mapping[str, View] = {}
         self._names: kept.Names = {}
-        self._trained: dict[str, Bins] = {}  # by release that a gate counts
         self.intake = Intake(self._keep, settings.most_waiting)
         self.refresh()
 
@@ -96,7 +89,7 @@ class Service:
             self.known = frozenset(self.registry.releases())
             settings = self.settings
             self.checks.answers = Answers(rules, self._sign, settings.poll_s, settings.valid_s, self.clock())
-        self._follow_gates()  # after what is known: no report of a release that is led is counted without
+        self.led.follow()  # after what is known: no report of a release that is led is counted without
 
     def rehearse(self, manifest: Manifest, recording: str) -> Rehearsed:
         """Return what became of the bundle of MANIFEST on RECORDING; one at a time.
@@ -130,10 +123,10 @@ class Service:
     async def look(self) -> list[Decided]:
         """Let each gate look that has not for `look_s`; return what came of it."""
         now_ms, found = self.clock(), []
-        for gate in self.led:
+        for gate in self.led.gates:
             if abs(now_ms - gate.looked_ms) >= 1_000 * self.settings.look_s:  # also where a clock went back
                 try:
-                    found.append(await self.do(self.gates.look, gate, now_ms, self._trained))
+                    found.append(await self.do(self.gates.look, gate, now_ms, self.led.trained))
                 except Overtaken:  # by another process, or by a person: it looks again
                     continue
                 except (DeployError, OSError):  # the others look all the same
@@ -213,29 +206,8 @@ class Service:
     def _keep(self, reports: Sequence[Report]) -> kept.Outcome:
         if any(report.release not in self.known for report in reports):
             self.known = frozenset(self.registry.releases())  # another process may have made one just now
-            self._follow_gates()
-        return kept.keep(self.database, reports, self.known, self.clock(), self._views, self._names)
-
-    def _follow_gates(self) -> None:
-        self.led = tuple(self.gates.running())
-        trained = dict(self._trained)
-        for gate in self.led:
-            if gate.release not in trained:
-                mine, others = (self._bins(arm) if arm else None for arm in (gate.release, gate.control))
-                trained[gate.release] = {} if mine is None else mine.trained
-                if gate.control:  # its devices count by their own bundle's bins
-                    trained[gate.control] = shared(mine, others)
-        self._trained = {arm: trained[arm] for gate in self.led for arm in gate.arms}
-        self._views = views(self.led, self._trained)
-
-    def _bins(self, release: str) -> BundleBins | None:
-        """Return how the features of RELEASE were spread in training, None where its bundle does not tell."""
-        try:
-            manifest = self.registry.manifest(self.registry.bundle_of(release))
-            return bins_of(Bundle(manifest, self.uploads))
-        except (DeployError, OSError):  # it was read as it was published: somebody took it away
-            _LOG.exception("expected the bins of %s, found none; its gate does not look at drift", release)
-            return None
+            self.led.follow()
+        return kept.keep(self.database, reports, self.known, self.clock(), self.led.views, self._names)
 
 
 def demand_current(database: Database) -> None:

@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 from featuregraph import CompileError, TableError
 from featuregraph.shown import nearest
 from stream.asof import check_file, opened
+from stream.backfill import tablerows
 from stream.backfill.history import Raw, Rows
+from stream.backfill.tablerows import TableRows
 from stream.entries import entries_of
 from stream.tablefile import is_table_file
 from stream.tabular import read_table
 
 if TYPE_CHECKING:
     from featuregraph import Graph
+    from featuregraph.tables import TableSchema
 
 
 def named(options: Sequence[str] | None) -> dict[str, Path]:
@@ -81,13 +84,11 @@ def _rows(name: str, source: Any, columns: Sequence[str]) -> Sequence[Raw]:
     table = read_table(source) if where else source
     if not hasattr(table, "column_names"):
         return list(table)
-    from featuregraph.arrow import read_rows
-
     if missing := [column for column in columns if column not in table.column_names]:
         raise TableError(
             f"{where}table {name!r}: expected the columns {', '.join(columns)}, found no {missing[0]}; add it"
         )
-    return read_rows(table.select(columns))
+    return TableRows(table.select(columns))
 
 
 def counted(graphs: Sequence[Graph], rows: Rows) -> tuple[dict[str, int], Counter[str]]:
@@ -99,8 +100,15 @@ def counted(graphs: Sequence[Graph], rows: Rows) -> tuple[dict[str, int], Counte
     dropped: dict[str, int] = {}
     unparsable: Counter[str] = Counter()
     for table in {(table.name, table): table for graph in graphs for table in graph.tables.values()}.values():
-        found = entries_of(table, rows[table.name])
-        if found.dropped:
-            dropped[table.name] = found.dropped
-        unparsable |= Counter({f"{table.name}.{name}": n for name, n in found.unparsable.items()})
+        gone, bad = _counted(table, rows[table.name])
+        if gone:
+            dropped[table.name] = gone
+        unparsable |= Counter({f"{table.name}.{name}": n for name, n in bad.items()})
     return dropped, unparsable
+
+
+def _counted(table: TableSchema, rows: Sequence[Raw]) -> tuple[int, Counter[str]]:
+    if isinstance(rows, TableRows):
+        return tablerows.counted(table, rows)
+    found = entries_of(table, rows)
+    return found.dropped, found.unparsable

@@ -163,6 +163,8 @@ MUTANTS = [
     Mutant("stream/backfill/columnar/nested.py", 'np.int64 if dtype.kind == "i" and words is None else dtype', "dtype", "values of a later block cut to 32 bits"),
     Mutant("stream/backfill/columnar/kernels/groups.py", "(~chosen, ~sortable(", "(chosen, ~sortable(", "ties of top by the earliest row"),
     Mutant("stream/backfill/columnar/events.py", "kept = rows if again is None else rows[~again]", "kept = rows", "duplicates counted in a column"),
+    Mutant("stream/backfill/columnar/seqs.py", "np.maximum(values, -1) - lacking, -1)", "np.maximum(values, -1), -1)", "a seq given on arrival counts events before it twice"),
+    Mutant("stream/backfill/columnar/seqs.py", "packed = np.maximum.accumulate((group << _HALF) | ranks)", "packed = np.maximum.accumulate(ranks)", "a seq given on arrival goes on from another user"),
     # ---- labels, tables and keys of several columns over columns (SEMANTICS 9 to 11)
     Mutant("stream/backfill/columnar/block.py", "every = window.is_ahead or not", "every = not", "a history hides what lies ahead"),
     Mutant("stream/backfill/columnar/block.py", "if known is None or window.is_ahead or not", "if known is None or not", "known_ms hides what lies ahead"),
@@ -409,6 +411,8 @@ MUTANTS = [
     Mutant("stream/backfill/intake/pruning.py", "return [span for name, span in needs.spans.items() if first <= name.encode() <= last]", "return [span for name, span in needs.spans.items() if first < name.encode() <= last]", "a row group whose least name is read left out"),
     Mutant("stream/backfill/spill.py", 'order = np.argsort(buckets, kind="stable")', "order = np.lexsort((-np.arange(len(buckets)), buckets))", "events of a bucket in the reverse order of arrival"),
     Mutant("stream/backfill/pieces.py", "table = table.take(pa.array(np.argsort(places)))", "pass", "answers in the order of the buckets"),
+    Mutant("stream/backfill/tablerows.py", "found & kept", "found", "a value counted in a row that is dropped"),
+    Mutant("stream/backfill/columnar/tables.py", "np.append(self._order, len(self._raws))", "np.append(self._order, 0)", "a key that no table has finds its first row"),
     Mutant("stream/backfill/rowgroups.py", "v + by if n in _PAGE_OFFSETS else v", "v", "pages of a row group looked for in the first one"),
     Mutant("stream/backfill/threads.py", "yield waiting.popleft().result()\n            while", "yield waiting.pop().result()\n            while", "answers of threads in the order in which they were made"),
     Mutant("stream/backfill/bucketed.py", 'side="right") - 1', 'side="left") - 1', "queries asked of the bucket before theirs"),

@@ -9,6 +9,8 @@ from featuregraph.errors import EventError
 from featuregraph.types import INT64_MAX
 from stream.backfill.columnar.order import group_starts, may_repeat, sorted_order
 
+_HALF = 32  # bits of a group's number and of a value's, which are fewer than the rows of a part
+
 
 class TakenError(Exception):
     """Say that the position of an event is taken."""
@@ -60,29 +62,44 @@ def given_seqs(users: Array, ts: Array, seq: Column, rows: Array, *, needed: boo
     order = sorted_order([users[rows], ts[rows]], len(rows))
     places = rows[order]
     starts = group_starts([users[places], ts[places]])
-    counts = np.diff(np.append(starts, len(places)))
     if not brings.any():
+        counts = np.diff(np.append(starts, len(places)))
         found[places] = np.arange(len(places)) - np.repeat(starts, counts)
     else:
-        _mixed(found, seq, places, starts, counts)
+        found[places] = _mixed(seq, places, starts)
         _check_free(users, ts, found, rows)
     return found
 
 
-def _mixed(found: Array, seq: Column, places: Array, starts: Array, counts: Array) -> None:
-    """Fill FOUND where some events bring a seq and some do not: one after the other, where several meet."""
-    known = seq.known
-    assert known is not None
-    alone = places[starts[counts == 1]]
-    found[alone] = np.where(known[alone], seq.values[alone], 0)
-    for start, count in zip(starts[counts > 1].tolist(), counts[counts > 1].tolist(), strict=True):
-        last = -1
-        for place in places[start : start + count].tolist():
-            number = int(seq.values[place]) if known[place] else last + 1
-            if number > INT64_MAX:
-                raise TakenError(place, number)
-            found[place] = number
-            last = max(last, number)
+def _mixed(seq: Column, places: Array, starts: Array) -> Array:
+    """Return the seq of the events at PLACES, groups of one user and time from each of STARTS on.
+
+    Where an event brings none, it is one more than the largest before it in its group, at least 0. Less the
+    events so far that bring none, the largest so far only grows by those that bring one: a running maximum.
+    """
+    assert seq.known is not None
+    brings, values = seq.known[places], seq.values[places]
+    group = np.zeros(len(places), np.int64)
+    group[starts[1:]] = 1
+    np.cumsum(group, out=group)
+    lacking: Array = np.cumsum(~brings)
+    lacking -= (lacking[starts] - ~brings[starts])[group]
+    most = np.where(brings, np.maximum(values, -1) - lacking, -1)
+    most = _running_most(group, np.maximum(most, -1))
+    if (over := ~brings & (most > INT64_MAX - lacking)).any():
+        first = int(np.argmax(over))
+        raise TakenError(int(places[first]), int(most[first]) + int(lacking[first]))
+    found: Array = np.where(brings, values, most + lacking)
+    return found
+
+
+def _running_most(group: Array, values: Array) -> Array:
+    """Return the largest of VALUES, -1 and more, so far in each row's GROUP; these ascend."""
+    different, ranks = np.unique(values, return_inverse=True)
+    # Groups in the upper half: one of a later group is larger than all before it.
+    packed = np.maximum.accumulate((group << _HALF) | ranks)
+    found: Array = different[packed & ((1 << _HALF) - 1)]
+    return found
 
 
 def _check_free(users: Array, ts: Array, seq: Array, rows: Array) -> None:

@@ -17,9 +17,11 @@ from featuregraph.arrays.column import Array, Column, both
 from featuregraph.ir import Node, Op
 from featuregraph.types import TIMESTAMP, Type
 from stream.backfill.columnar.coding import Coding
+from stream.backfill.columnar.nested import concatenated
 from stream.backfill.columnar.order import group_starts, sorted_order
 from stream.backfill.columnar.values import converted
 from stream.backfill.history import Raw, Rows
+from stream.backfill.tablerows import TableRows
 
 _CODE_BITS = 31  # a key's code and a time's number are packed in one int64
 
@@ -50,8 +52,8 @@ class _Table:
     def __init__(self, raws: Sequence[Raw], type: Type, *, changing: bool) -> None:
         self._raws = raws
         self._fields: dict[tuple[str, Type], Column] = {}
-        key = converted(type, [raw.get("key") for raw in raws])[0]
-        since = converted(TIMESTAMP, [raw.get("ts_ms") if changing else 0 for raw in raws])[0]
+        key = _read(raws, "key", type)
+        since = _read(raws, "ts_ms", TIMESTAMP) if changing else Column(np.zeros(len(raws), np.int64))
         known = both(key.known, since.known)
         rows = np.arange(len(raws)) if known is None else np.flatnonzero(known)
         self._coding = Coding(type, key.take(rows), bits=_CODE_BITS)
@@ -85,9 +87,15 @@ class _Table:
     def field(self, name: str, type: Type) -> Column:
         """Return the field NAME by row, and at last a row without values."""
         if (name, type) not in self._fields:
-            raws = [self._raws[row].get(name) for row in self._order.tolist()]
-            self._fields[name, type] = converted(type, [*raws, None])[0]
+            found = concatenated([_read(self._raws, name, type), converted(type, [None])[0]])
+            self._fields[name, type] = found.take(np.append(self._order, len(self._raws)))
         return self._fields[name, type]
+
+
+def _read(raws: Sequence[Raw], name: str, type: Type) -> Column:
+    if isinstance(raws, TableRows):
+        return raws.read(name, type).column
+    return converted(type, [raw.get(name) for raw in raws])[0]
 
 
 def space(
