@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import featuregraph as fg
 from deploy import canonical
@@ -23,93 +23,16 @@ from deploy.cloud.registry import Registry
 from deploy.cloud.roles import MAY, Role, Who
 from deploy.cloud.rulesets import released
 from deploy.cloud.staged import CONTROL, Wanted
-from deploy.cohort import Cohort, Condition
-from deploy.gate.policy import Criterion, Policy, Stage, counter
+from deploy.cohort import Cohort
 from deploy.gate.stage import size
 from deploy.rollout import Release, Ruleset
 from deploy.task.manifest import GRAPH_FILE, MODEL_FILES, Manifest
 from deploy.task.version import Commit, Version
+from deploy.testing.cast import BINS, EVIL, FEATURES, FLEET, FOR, MESSAGES, POLICY, SPREAD, WAYS, Way, graphs
 from deploy.wire.report import Counts, Report
 from inference.manifest import FileEntry
 
 DAY_MS: Final = 86_400_000
-EVIL: Final = "</td><script>document.title='bad'</script>'; DROP TABLE release; --"
-BINS: Final = (4, 9, 18, 30, 22, 11, 5, 2)  # of a feature as trained
-SPREAD: Final = (1, 2, 4, 8, 14, 22, 34, 48, 56, 52, 40, 26, 16, 9, 5, 3, 2, 1)  # of latencies, by bin
-FOR: Final = (Condition("os", "in", ("ios", "android")), Condition("app", "version_at_least", ("9.1",)))
-
-
-class View(fg.Event, name="view"):
-    """Something was looked at."""
-
-    item_id = fg.identifier()
-    price = fg.decimal(2)
-
-
-class Purchase(fg.Event, name="purchase"):
-    """A line of an order."""
-
-    item_id = fg.identifier()
-    price = fg.decimal(2)
-
-
-class Way(NamedTuple):
-    """How the devices of one release do."""
-
-    release: str
-    task: str
-    begins_h: float  # hours ago
-    devices: int  # that run it in the end; those of a release that gates lead are the stage's
-    failing: float = 0.001  # of runs
-    slow: float = 1.0  # latency against the usual
-    clicks: float = 0.11  # of runs
-    drift: float = 0.0  # of the values, by one bin
-    error: str = ""
-
-
-WAYS: Final = (
-    Way("october", "retail-rank", 46, 2_400),
-    Way("feed-1", "home-feed", 46, 700, slow=1.6, clicks=0.29),
-    Way("november-fast", "retail-rank", 33, 100, 0.03, 3.0, 0.1, 0.4, "model: expected 24 inputs, found 23"),
-    Way("november-fast.control", "retail-rank", 33, 200),
-    Way("feed-2", "home-feed", 30, 700, 0.0004, 0.8, 0.31),
-    Way("november", "retail-rank", 20, 100, clicks=0.124, drift=0.1),
-    Way("november.control", "retail-rank", 20, 200),
-)
-FEATURES: Final = ("buys_30d", "spend_30d", "views_7d")
-POLICY: Final = Policy(
-    stages=(
-        *(Stage(devices=devices, least_s=9_000) for devices in (100, 250, 500, 1_000, 2_000)),
-        *(Stage(millionths=share, least_s=43_200) for share in (100_000, 500_000, 1_000_000)),
-    ),
-    criteria=(Criterion("broken", most=10_000), Criterion("failing"), Criterion("slow"), counter("clicked")),
-    control=2,
-    watch_s=5_400,
-)
-FLEET: Final = 40_000
-
-
-def graphs() -> list[fg.Graph]:
-    """Return the graphs of the versions of retail-rank, the oldest first."""
-    views, buys = fg.rows(View), fg.rows(Purchase)
-    first = {
-        "views_7d": views.over("7d").count(),
-        "buys_30d": buys.over("30d").count(),
-        "spend_30d": buys.over("30d").sum(Purchase.price),
-        "last_price": views.over("7d").last(View.price),
-    }
-    second = {**first, "buys_30d": buys.over("14d").count(), "views_1h": views.over("1h").count()}
-    third = {**second, "ticket": second["spend_30d"] / second["buys_30d"]}
-    del third["last_price"]
-    return [fg.Graph("rank", features) for features in (first, first, second, third)]
-
-
-MESSAGES: Final = (
-    "The ranker of September",
-    "Trained on October",
-    "Baskets of two weeks, and what was seen within the hour\n\nA month told more of gifts than of taste.",
-    "The mean ticket takes the place of the last price",
-)
 
 
 class Days:
@@ -127,40 +50,35 @@ class Days:
         self.gates = Gates(database, self.registry)
         self._rng = Random(7)
         self._devices: dict[str, list[str]] = {}
+        self._bundles: list[Manifest] = []
 
     def tell(self) -> None:
         """Write all of it."""
         names = {"publisher": "ann", "releaser": "bob", "viewer": "eve", "device": "the app"}
         for role in MAY:
             self.who[role], self.secrets[role] = tokens.add(self._database, role, names[role], self._ago(48))
-        self._live(list(self._publish()))
+        self._live()
 
     def _ago(self, hours: float) -> int:
         return self.now_ms - int(hours * DAY_MS / 24)
 
     # ------------------------------------------------------------ what was published
 
-    def _publish(self) -> Iterator[Manifest]:
-        parent = None
-        for place, (graph, message) in enumerate(zip(graphs(), MESSAGES, strict=True)):
-            self._at_ms = self._ago((47.8, 47.5, 36, 22)[place])
-            files = {
-                "model/model.onnx": b"weights %d" % place,
-                **({"data/words.txt": b"tea"} if place > 1 else {}),
-            }
-            manifest = self._bundle("retail-rank", graph, files, "Ranks what a basket lacks")
-            commit = Commit(canonical.digest(message.encode())[:40], "tasks/rank")
-            version = Version(
-                "retail-rank", manifest.id, graph.id, "Ann Author", message, self._at_ms, parent, commit
-            )
-            self.registry.commit(self.who["publisher"], version)
-            parent = version.id
-            yield manifest
-        for place, graph in enumerate(graphs()[1:3]):
-            self._at_ms = self._ago(47.2 - 13 * place)
-            yield self._bundle("home-feed", graph, {"data/feed.txt": b"%d" % place})
-        self._at_ms = self._ago(3)
-        yield self._bundle("search-suggest", graphs()[0], {}, f"Suggest {EVIL}")
+    def _commit(self, place: int) -> None:
+        """Publish a version of retail-rank."""
+        graph, message = graphs()[place], MESSAGES[place]
+        files = {
+            "model/model.onnx": b"weights %d" % place,
+            **({"data/words.txt": b"tea"} if place > 1 else {}),
+        }
+        manifest = self._bundle("retail-rank", graph, files, "Ranks what a basket lacks")
+        head = self.registry.head("retail-rank")
+        commit = Commit(canonical.digest(message.encode())[:40], "tasks/rank")
+        parent = None if head is None else head.id
+        version = Version(
+            "retail-rank", manifest.id, graph.id, "Ann Author", message, self._at_ms, parent, commit
+        )
+        self.registry.commit(self.who["publisher"], version)
 
     def _bundle(
         self, task: str, graph: fg.Graph, files: Mapping[str, bytes], description: str = ""
@@ -173,6 +91,7 @@ class Days:
         entries = {name: self._blob(content) for name, content in contents.items()}
         manifest = Manifest(task, graph.id, "b" * 64, entries, description=description)
         self.registry.publish(self.who["publisher"], manifest)
+        self._bundles.append(manifest)
         return manifest
 
     def _blob(self, content: bytes) -> FileEntry:
@@ -184,16 +103,24 @@ class Days:
 
     # ------------------------------------------------------------ what happened, hour by hour
 
-    def _deeds(self, bundles: list[Manifest]) -> Iterator[tuple[float, Callable[[], object]]]:
-        """Yield what was done and how many hours ago, the oldest first."""
-        yield 46, partial(self._release, "october", bundles[1], 1_000_000)
-        yield 46, partial(self._release, "feed-1", bundles[4], 1_000_000)
-        yield 33, partial(self._begin, "november-fast", bundles[2])
-        yield 30, partial(self._release, "feed-2", bundles[5], 250_000, 2)
-        yield 20, partial(self._begin, "november", bundles[3])
-        yield 5, partial(self._release, "feed-2", bundles[5], 400_000, 2)
+    def _deeds(self) -> Iterator[tuple[float, Callable[[], object]]]:
+        """Yield what was done and how many hours ago, the oldest first; bundles by their order."""
+        yield 47.8, partial(self._commit, 0)
+        yield 47.5, partial(self._commit, 1)
+        yield 47.2, partial(self._bundle, "home-feed", graphs()[1], {})
+        yield 46.5, partial(self._bundle, "search-suggest", graphs()[0], {}, f"Suggest {EVIL}")
+        yield 46, partial(self._release, "october", 1, 1_000_000)
+        yield 46, partial(self._release, "feed-1", 2, 1_000_000)
+        yield 36, partial(self._commit, 2)
+        yield 34, partial(self._bundle, "home-feed", graphs()[2], {})
+        yield 33, partial(self._begin, "november-fast", 4)
+        yield 30, partial(self._release, "feed-2", 5, 250_000, 2)
+        yield 22, partial(self._commit, 3)
+        yield 20, partial(self._begin, "november", 6)
+        yield 5, partial(self._release, "feed-2", 5, 400_000, 2)
 
-    def _release(self, name: str, manifest: Manifest, millionths: int, priority: int = 0) -> None:
+    def _release(self, name: str, place: int, millionths: int, priority: int = 0) -> None:
+        manifest = self._bundles[place]
         release = Release(
             manifest.task, manifest.id, manifest.graph_id, Cohort(name, millionths, FOR), priority
         )
@@ -201,19 +128,22 @@ class Days:
             self.who["releaser"], "release.put", name, partial(released, name=name, release=release)
         )
 
-    def _begin(self, name: str, manifest: Manifest) -> None:
+    def _begin(self, name: str, place: int) -> None:
+        manifest = self._bundles[place]
         cohort = Cohort(name, 1, FOR, allow=frozenset({"ann", "bob"}))
         release = Release(manifest.task, manifest.id, manifest.graph_id, cohort)
         wanted, seen = Wanted(release, POLICY), self.registry.version()
         self.gates.begin(self.who["releaser"], name, wanted, seen, FLEET, self._at_ms)
 
-    def _live(self, bundles: list[Manifest]) -> None:
+    def _live(self) -> None:
         """Let the hours pass: deeds, what devices tell, and looks of the gates."""
-        deeds, steps = list(self._deeds(bundles)), round(46 / self._step_h)
+        deeds, steps = list(self._deeds()), round(46 / self._step_h)
         for hours in (self._step_h * (steps - n) for n in range(steps + 1)):
-            self._at_ms = self._ago(hours) - 1
             while deeds and deeds[0][0] >= hours:
-                deeds.pop(0)[1]()
+                ago, deed = deeds.pop(0)
+                self._at_ms = self._ago(ago)
+                deed()
+            self._at_ms = self._ago(hours) - 1
             led = {gate.release: gate for gate in self.gates.running()}
             rules = self.registry.ruleset()
             reports = [r for way in WAYS if self._runs(way, hours, rules) for r in self._reports(way, led)]

@@ -20,7 +20,7 @@ LISTED: Final = 50
 
 async def overview(visit: Visit) -> Response:
     """Show what runs where, and what was done last."""
-    rules, found = await visit.service.do(release_rows, visit)
+    rules, found = await visit.service.do(release_rows, visit, in_rules=True)
     entries = await visit.service.do(visit.service.registry.audited, None, 8)
     tasks = await visit.service.do(visit.service.registry.tasks)
     return visit.page(
@@ -56,14 +56,17 @@ async def audit_log(visit: Visit) -> Response:
     return visit.page("audit.html", {"deeds": deeds.deeds(entries[:LISTED]), "more": more})
 
 
-def release_rows(visit: Visit, task: str | None = None) -> tuple[Ruleset, list[ReleaseRow]]:
-    """Return the ruleset in force and all releases, of TASK or of all, as rows."""
+def release_rows(
+    visit: Visit, task: str | None = None, *, in_rules: bool = False
+) -> tuple[Ruleset, list[ReleaseRow]]:
+    """Return the ruleset in force and releases as rows: of TASK or of all, that ever were or are IN_RULES."""
     database, minute = visit.service.database, visit.now_ms // MINUTE_MS
     rules = visit.service.registry.ruleset()
     marks = {gate.release: gate_mark(gate) for gate in visit.service.gates.all()}
+    found = [each for each in rows.releases(database, task) if not in_rules or each.id in rules.releases]
     return rules, [
-        release_row(began, rules, visit.sums.of(database, began.id, minute), marks.get(began.id))
-        for began in rows.releases(database, task)
+        release_row(each, rules, visit.sums.of(database, each.id, minute), marks.get(each.id))
+        for each in found
     ]
 
 

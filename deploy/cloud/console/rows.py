@@ -105,7 +105,7 @@ def series(database: Database, name: str, window: Window) -> Series:
     query = select(COUNTER.c.name, step, func.sum(COUNTER.c.value).label("sum"))
     query = query.where(*_within(name, window), COUNTER.c.name.not_like(DRIFT))
     found: Series = {}
-    for row in _all(database, query.group_by(COUNTER.c.name, step)):
+    for row in _all(database, query.group_by(COUNTER.c.name, "step")):
         found.setdefault(row["name"], {})[row["step"]] = int(row["sum"])
     return found
 

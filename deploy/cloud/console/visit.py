@@ -96,14 +96,19 @@ async def read_form(call: Call) -> dict[str, str]:
 
 def demand_own(request: Request, current: Session, key: bytes, form: dict[str, str]) -> None:
     """Raise ServiceError (403) unless a page of this session, on this site, sent FORM."""
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    foreign = site not in (None, "same-origin", "none") or (
-        origin is not None and urlsplit(origin).netloc != request.headers.get("host")
-    )
-    if foreign or not session.knows(current, key, form.get("form_word", "")):
+    if _is_foreign(request) or not session.knows(current, key, form.get("form_word", "")):
         raise ServiceError(
             "form: expected one of this page, found another or an old one; load the page again", 403
         )
+
+
+def _is_foreign(request: Request) -> bool:
+    """Tell whether another site sent REQUEST, as far as the browser says."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        return site not in ("same-origin", "none")
+    # An older browser; a proxy before it has to pass the host on.
+    return origin is not None and urlsplit(origin).netloc != request.headers.get("host")
 
 
 def demand_may(service: Service, who: Who, action: Action) -> None:

@@ -122,15 +122,27 @@ def test_log_in_and_out(console: Console, page: Browser) -> None:
 
 
 def test_a_release_is_watched(console: Console, page: Browser) -> None:
-    """Its charts are drawn; a table that was opened stays open while all is drawn anew."""
+    """Its charts are drawn anew; while a table is open nothing moves; silence of the service is told."""
     page.open(f"{console.url}/releases/november")
     assert page.run("document.querySelectorAll('svg.chart .line, svg.chart .dot').length") > 10
-    page.run("document.querySelector('#c1-table summary').click()")
-    assert page.run("document.querySelectorAll('#c1-table tbody tr').length") > 5
-    page.run("window.before = document.querySelector('#c1-table')")
-    page.run("htmx.ajax('GET', location.pathname, document.querySelector('main > [hx-get]'))")
-    page.wait("window.before && document.querySelector('#c1-table') !== window.before")
-    page.wait("document.querySelector('#c1-table').open")
+    part = "document.querySelector('main > [hx-get]')"
+    poll = f"htmx.ajax('GET', location.pathname, {{source: {part}, target: {part}}})"
+    page.run("window.before = document.querySelector('.tiles')")
+    page.run(poll)
+    page.wait("document.querySelector('.tiles') !== window.before")
+    page.click("#c1-open")
+    assert page.run("document.querySelectorAll('#c1-table tbody tr').length") > 1
+    page.run("window.before = document.querySelector('.tiles')")
+    page.run(f"Promise.race([{poll}.catch(() => 0), new Promise((done) => setTimeout(done, 300))])")
+    assert page.run(
+        "document.querySelector('.tiles') === window.before && document.querySelector('#c1-table').open"
+    )
+    page.click("#c1-open")
+    assert page.run("document.getElementById('silent').hidden")
+    page.run("htmx.trigger(document.body, 'htmx:sendError')")
+    page.wait("!document.getElementById('silent').hidden")
+    page.run(poll)
+    page.wait("document.getElementById('silent').hidden")
 
 
 def test_a_halt_is_asked_for_and_done(console: Console, page: Browser) -> None:

@@ -131,6 +131,7 @@ def test_a_revoked_token_ends_its_sessions(as_role: Any, told_copy: Any) -> None
         ({}, "0" * 64),
         ({"sec-fetch-site": "cross-site"}, None),
         ({"sec-fetch-site": "same-site"}, None),
+        ({"sec-fetch-site": "cross-site", "origin": "http://service"}, None),
         ({"origin": "http://evil.example"}, None),
         ({"origin": "null"}, None),
     ],

@@ -29,6 +29,7 @@ def test_a_session_is_opened_by_the_same_key_and_token_until_it_ends() -> None:
     assert opened(cookie, KEY, TOKENS, 1_000 + LIFE_MS) is None
     assert opened(cookie, KEY, {"2" * 64: BOB}, 1_000) is None
     assert opened(cookie, KEY, {"3" * 64: EVE}, 1_000) is None
+    assert opened(sealed(session, KEY, {}), KEY, {}, 1_000) is None
     assert opened(cookie, b"l" * 32, TOKENS, 1_000) is None
 
 

@@ -1,4 +1,4 @@
-// What htmx leaves open: a question is shown as a dialog, and what somebody opened stays open when a part is drawn anew.
+// What htmx leaves open: a question is a dialog, nothing moves while somebody reads, and silence is told.
 "use strict";
 
 document.addEventListener("htmx:afterSwap", (event) => {
@@ -12,11 +12,13 @@ document.addEventListener("click", (event) => {
   close.closest("dialog").close();
 });
 
-let open = [];
-document.addEventListener("htmx:beforeSwap", (event) => {
-  open = [...event.target.querySelectorAll("details[open][id]")].map((each) => each.id);
+// A part is not drawn anew while a table in it is open, or the page is out of sight.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  const part = event.target.closest("[hx-trigger^=every]");
+  if (part && (document.hidden || part.querySelector("details[open]"))) event.preventDefault();
 });
-document.addEventListener("htmx:afterSettle", () => {
-  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-  open = [];
-});
+
+const silent = (is) => () => (document.getElementById("silent").hidden = !is);
+document.addEventListener("htmx:sendError", silent(true));
+document.addEventListener("htmx:responseError", silent(true));
+document.addEventListener("htmx:afterOnLoad", silent(false));

@@ -10,7 +10,7 @@ from deploy.rollout import Release, Ruleset
 
 def told(old: Ruleset | None, new: Ruleset) -> list[str]:
     """Return what happens when NEW takes OLD's place, a line each; None: NEW is the first one."""
-    return list(_lines(old or Ruleset(1), new)) or ["nothing"]
+    return list(_lines(old or Ruleset(1), new)) or ["nothing" if old else "no release yet"]
 
 
 def _lines(old: Ruleset, new: Ruleset) -> Iterator[str]:
