@@ -64,7 +64,7 @@ def values_of(row: dict[str, Any]) -> dict[str, Any]:
     """Return the features of a ROW of a plain training set."""
     found = {name: row[name] for name in ("views", "spend", "any")}
     found["history"] = {"item": real(row, "history.item", "history")}
-    found["lines"] = {"n": real(row, "lines.n", "lines")}
+    found["lines"] = {"n": [n or None for n in real(row, "lines.n", "lines")]}  # nulls were filled there
     found["top"] = real(row, "top", "top")
     return found | {name: real(row, name) for name in ("seen", "item", "new")}
 
