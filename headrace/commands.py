@@ -183,6 +183,12 @@ COMMANDS: tuple[Command, ...] = (
     _row(
         TASK, "simulate estimate", "deploy.cli.simulate:estimate", "Estimate how a release reaches a fleet."
     ),
+    _row(
+        TASK,
+        "simulate loopback",
+        "headrace.retail.fleet.cli:loopback",
+        "Measure real agents against the real service.",
+    ),
     _row(TASK, "simulate fleet", "deploy.cli.simulate:fleet", "Let devices act that run the real machine."),
     _row(
         BENCH,
