@@ -17,6 +17,7 @@ from stream.choice import STATES, Choice, Costs
 from stream.columns import Dictionary
 from stream.decode import Decoder
 from stream.event import Row
+from stream.front import Front, Numbered, fronts
 from stream.held_events import HeldEvents
 from stream.key_cache import KeyCache, Read
 from stream.key_rows import Fetch, FetchSince, KeyRows, fill
@@ -51,7 +52,8 @@ class KeyState(KeyCache):
         self._margin = 0  # bytes of it that a choice leaves, since with less the latest one did not fit
         self.states: list[Any] = []  # by cell
         self.spans: dict[int, RunningSpan] = {}
-        self._by_track: dict[int, list[tuple[int, RunningSpan]]] = {}
+        self._by_track: dict[int, list[Numbered]] = {}
+        self._fronts: dict[int, list[Front]] = {}  # by track
         self._filtered: list[Rows] = []  # those whose filter may overflow
         self._wakes: dict[int, int] = {}  # by track: from when on a span of it may move
         self._wake = INT64_MIN  # the least of these
@@ -162,6 +164,7 @@ class KeyState(KeyCache):
             track: [(number, self.spans[number]) for number in numbers]
             for track, numbers in binding.by_track.items()
         }
+        self._fronts = {track: fronts(windows) for track, windows in self._by_track.items()}
         self._filtered = [rows for rows in self.tracks.values() if rows.track.where is not None]
         self._wakes = dict.fromkeys(layout.tracks, INT64_MIN)
         self._trims = dict.fromkeys(layout.tracks, binding.pace.least_trim)
@@ -251,12 +254,8 @@ class KeyState(KeyCache):
     def _move(self, number: int, t: int) -> int:
         """Bring the spans of a track to T; return when one of them moves again."""
         wake = NEVER
-        for place, running in self._by_track[number]:
-            if running.advance(t):
-                self._moved[place] = self._moved[ANY] = self._age
-                if running.marks_states:
-                    running.mark()
-            wake = min(wake, running.wake)
+        for front in self._fronts[number]:
+            wake = min(wake, front.advance(t, self._moved, self._age))
         rows = self.tracks[number]
         rows.entered()
         held = len(rows.ts)
@@ -357,7 +356,8 @@ class KeyState(KeyCache):
 
     def _shed(self) -> None:
         """Keep nothing but the choice; the next query begins anew with it."""
-        self.tracks, self.spans, self.states, self._by_track, self._filtered = {}, {}, [], {}, []
+        self.tracks, self.spans, self.states, self._filtered = {}, {}, [], []
+        self._by_track, self._fronts = {}, {}
         self._wakes, self._moved, self._answers, self._on_log = {}, [self._age], {}, None
         self._dictionary = Dictionary()
         self.held = HeldEvents(self._dictionary, has_ties=self.binding.has_ties)

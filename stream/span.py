@@ -47,26 +47,26 @@ class RunningSpan:
     """
 
     __slots__ = (
-        "_enters",
-        "_hi",
         "_last",
         "_least_marked",
         "_leaves",
-        "_lo",
-        "_pushes",
         "_running",
-        "_touched",
         "commutes",
         "dirty",
         "end",
+        "enters",
+        "hi",
         "kernels",
+        "lo",
         "marks",
         "marks_states",
+        "pushes",
         "reads_all",
         "rows",
         "span",
         "start",
         "states",
+        "touched",
         "wake",
     )
 
@@ -86,8 +86,8 @@ class RunningSpan:
         reads_all: something else reads all rows of the window at each query.
         """
         self.span = span
-        self._hi = span.window.hi
-        self._lo = span.window.lo
+        self.hi = span.window.hi
+        self.lo = span.window.lo
         self._last = span.last
         self.rows = rows
         self.kernels = kernels
@@ -101,18 +101,18 @@ class RunningSpan:
         self.commutes = False
         self.marks_states = False  # rows never leave, and their order matters
         self.wake = INT64_MIN
-        self._touched = False
+        self.touched = False
 
     def advance(self, t: int) -> bool:
         """Bring the window to T, which never goes back; tell whether its rows are others than before."""
         if self.dirty:
             self._rebuild(t)
-        changed, self._touched = self._touched, False
-        ts, lo = self.rows.ts, self._lo
+        changed, self.touched = self.touched, False
+        ts, lo = self.rows.ts, self.lo
         start, end, n = self.start, self.end, len(ts)
-        if end < n and ts[end] < t + self._hi:
+        if end < n and ts[end] < t + self.hi:
             # Nearly always all rows are visible by now.
-            until = n if ts[-1] < t + self._hi else bisect_left(ts, t + self._hi, end)
+            until = n if ts[-1] < t + self.hi else bisect_left(ts, t + self.hi, end)
             if lo is not None and ts[end] < t + lo:
                 changed = self._pass_by(bisect_left(ts, t + lo, end, until)) or changed
                 start = end = self.end
@@ -126,22 +126,25 @@ class RunningSpan:
         if self._last is not None and end - start > self._last:
             start = end - self._last
         if start > self.start:
-            for leave in self._leaves:
-                leave(self.rows, self.start, start)
-            self.start = start
+            self.let_go(start)
             changed = True
-        wake = ts[end] - self._hi + 1 if end < n else NEVER
+        wake = ts[end] - self.hi + 1 if end < n else NEVER
         if lo is not None and start < end and ts[start] - lo < wake:
             wake = ts[start] - lo + 1
         self.wake = wake
         return changed
 
+    def let_go(self, start: int) -> None:
+        """Let the rows before START leave."""
+        for leave in self._leaves:
+            leave(self.rows, self.start, start)
+        self.start = start
+
     def _pass_by(self, first: int) -> bool:
         """Go on to the row FIRST: those before it left, or enter and leave at once; tell whether any left."""
         left = self.start < self.end
         if left:
-            for leave in self._leaves:
-                leave(self.rows, self.start, self.end)
+            self.let_go(self.end)
         self.start = self.end = first
         return left
 
@@ -150,29 +153,29 @@ class RunningSpan:
         rows = self.rows
         first = start - rows.packed
         if first < 0:
-            for enter in self._enters:
+            for enter in self.enters:
                 enter(rows, start, end)
         elif end - start == 1:
             row = rows.loose[first]
-            for push in self._pushes:
+            for push in self.pushes:
                 push(row)
         else:
             batch = rows.entering(start, end)
-            for enter in self._enters:
+            for enter in self.enters:
                 enter(batch, start, end)
 
     def _rebuild(self, t: int) -> None:
         self._running = {}
         if self.marks:
             mark = self.marks[-1]
-            self.start, self.end = mark.at - mark.rows, bisect_left(self.rows.ts, t + self._hi)
+            self.start, self.end = mark.at - mark.rows, bisect_left(self.rows.ts, t + self.hi)
             self._run(self.kernels, mark.at, mark.states)
         else:
             self.start, end = cut(self.rows, self.span, t)
             self.end = max(self.start, end - self._least_marked) if self.span.is_endless else end
             self._run(self.kernels, self.start)
             self._mark_before(end)
-        self.dirty, self._touched = False, True
+        self.dirty, self.touched = False, True
 
     def serve(
         self, rows: KeptRows, kernels: Mapping[int, CellKernel], t: int, *, reads_all: bool = False
@@ -205,11 +208,11 @@ class RunningSpan:
                 self._enter(running.enter, first, self.end)
         self._running |= added
         every = self._running.values()
-        self._pushes = [one.push for one in every if one.push is not None]
-        self._enters = [one.enter for one in every if one.enter is not None]
+        self.pushes = [one.push for one in every if one.push is not None]
+        self.enters = [one.enter for one in every if one.enter is not None]
         self._leaves = [one.leave for one in every if one.leave is not None]
         self.commutes = all(one.commutes for one in every)
-        self.marks_states = self._lo is None and self._last is None and not self.commutes
+        self.marks_states = self.lo is None and self._last is None and not self.commutes
         if self.commutes:
             self.marks = []  # late rows are taken as they come, and marks would not know of them
 
@@ -222,7 +225,7 @@ class RunningSpan:
         """Keep what the states are, so that the rows from here to END, which now enter, may be late ones."""
         if self.start < self.end < end and not self.commutes:
             self.marks = [self._mark()]
-        for enter in self._enters:
+        for enter in self.enters:
             self._enter(enter, self.end, end)
         self.end = end
 
@@ -279,12 +282,12 @@ class RunningSpan:
         at = self.rows.after(position)
         if not at or self.rows.position(at - 1) != position:
             raise ValueError(f"expected a row at {position}, found none; read the events")
-        self.start, self.end = at - rows, max(at, bisect_left(self.rows.ts, t + self._hi))
+        self.start, self.end = at - rows, max(at, bisect_left(self.rows.ts, t + self.hi))
         self._run(self.kernels, at, states)
         if any((one.encode is None) != (n not in states) for n, one in self._running.items()):
             raise ValueError("expected a state per aggregate, found one too few; read the events")
         self.marks = [] if self.commutes else [Mark(at, rows, states)]
-        self.dirty, self._touched = False, True
+        self.dirty, self.touched = False, True
 
     def inserted(self, at: int, row: EventRow) -> None:
         """Take note that ROW was inserted at number AT, before others."""
@@ -311,9 +314,9 @@ class RunningSpan:
         return self.commutes
 
     def _take(self, row: EventRow) -> None:
-        for push in self._pushes:
+        for push in self.pushes:
             push(row)
-        self._touched = True
+        self.touched = True
 
     def trimmed(self, count: int) -> None:
         """Take note that the COUNT earliest rows are gone."""

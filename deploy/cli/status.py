@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from deploy.cli.remote import ServiceOption, TokenOption, remote
+from deploy.gate.totals import Totals
 from deploy.rollout import Ruleset
 from headrace import console
 
@@ -34,6 +35,8 @@ def status(
     console.say(f"ruleset {rules.version}; halted tasks: {', '.join(sorted(rules.halted_tasks)) or 'none'}")
     columns = ("release", "task", "bundle", "share", "state", "active", "failed", "runs", "failures")
     console.print_table("", columns, [_row(rules, each, told[each], gates.get(each)) for each in names])
+    if name:
+        console.say(_counted(told[name], minutes))
     for each in names:
         if each in gates:
             console.say(_stands(gates[each]))
@@ -68,6 +71,14 @@ def _stands(gate: dict[str, Any]) -> str:
         return f"{gate['release']}: {state}, its gate has not looked yet"
     seen = f"{look['devices']:,} devices and {look['control']:,} of the control arm"
     return f"{gate['release']}: {state}, {seen}; {look['verdict']}: {look['why']}"
+
+
+def _counted(told: dict[str, Any], minutes: int) -> str:
+    """Return what devices counted, in one line."""
+    p99 = Totals(latency=told["latency"]).latency_us(990)
+    runs = f"{told['runs']:,} runs" + ("" if p99 is None else f", 99 % within {p99:,} us")
+    counters = "".join(f"; {name} {count:,}" for name, count in sorted(told["counters"].items())[:20])
+    return f"last {minutes} minutes: {runs}, {told['crashes']:,} crashes{counters}"
 
 
 def _reading(found: dict[str, Any]) -> tuple[str, ...]:

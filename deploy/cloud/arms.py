@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, tuple_
 
 from deploy.cloud.database import INSERT
 from deploy.cloud.tables import COUNTER, ENTRANT, SEEN
@@ -60,9 +60,14 @@ def settle(connection: Connection, release: str, minute: int, watch: int) -> Non
     _add(connection, release, sums)
 
 
-def forget(connection: Connection, releases: Collection[str]) -> None:
-    """Let go of the devices of RELEASES that no gate leads any more; their counts stay."""
-    connection.execute(delete(SEEN).where(SEEN.c.release.in_(releases)))
+def forget(connection: Connection, releases: Collection[str], most: int = 10_000) -> bool:
+    """Let go of MOST devices of RELEASES that no gate leads any more; tell whether there may be others.
+
+    Their counts stay. A transaction is bounded, since reports wait for it.
+    """
+    some = select(SEEN.c.release, SEEN.c.device).where(SEEN.c.release.in_(releases)).limit(most)
+    gone = delete(SEEN).where(tuple_(SEEN.c.release, SEEN.c.device).in_(some))
+    return connection.execute(gone).rowcount == most
 
 
 def _take(connection: Connection, release: str, reports: list[Report], view: View, minute: int) -> None:

@@ -38,6 +38,7 @@ MINUTE_MS: Final = 60_000
 DAY_MS: Final = 86_400_000
 KEPT_DAYS: Final = 90  # of looks
 MAX_LISTED: Final = 1_000
+MAX_FORGOTTEN: Final = 200  # transactions of one sweep
 
 
 class Gates:
@@ -149,8 +150,8 @@ class Gates:
             for release in gate.arms:
                 with self._database.writing() as connection:
                     arms.settle(connection, release, now_ms // MINUTE_MS, gate.policy.watch)
+        self._forget(over)
         with self._database.writing() as connection:
-            arms.forget(connection, over)
             first = select(LOOK.c.release, func.min(LOOK.c.at_ms))
             first = first.group_by(LOOK.c.release, LOOK.c.at_ms // (15 * MINUTE_MS))
             others = tuple_(LOOK.c.release, LOOK.c.at_ms).not_in(first)
@@ -159,6 +160,12 @@ class Gates:
             connection.execute(delete(LOOK).where(LOOK.c.at_ms < now_ms - KEPT_DAYS * DAY_MS))
 
     # ------------------------------------------------------------ rows
+
+    def _forget(self, releases: list[str]) -> None:
+        for _ in range(MAX_FORGOTTEN):
+            with self._database.writing() as connection:
+                if not arms.forget(connection, releases):
+                    return
 
     def _beside(self, control: str) -> Release | str:
         if control in (BASE, NONE):

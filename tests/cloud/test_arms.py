@@ -100,8 +100,9 @@ def test_two_processes_count_a_device_once(url: str) -> None:
     with database.reading() as connection:
         arm = arms.read(connection, "one", VIEW)
     assert [arm.tosses(event, 7, VIEW.watch)[:2] for event in ("broken", "alive")] == [(50, 50), (50, 50)]
-    with database.writing() as connection:
-        arms.forget(connection, ["one"])
+    for left in (True, True, False):
+        with database.writing() as connection:
+            assert arms.forget(connection, ["one", "two"], 20) is left
     with database.reading() as connection:
         assert arms.read(connection, "one", VIEW).entered == 50
     database.close()

@@ -24,7 +24,7 @@ from deploy.cli.status import status
 from deploy.cloud import serve
 from deploy.errors import DeployError, ServiceError
 from deploy.task.version import Version
-from deploy.wire.report import Report, Reports
+from deploy.wire.report import Counts, Report, Reports
 
 RETAIL = Path(headrace.__file__).parent / "retail/package"
 ARGV = [sys.executable, "-m", "headrace"]
@@ -95,9 +95,14 @@ def test_gates_lead_a_release_by_commands(
     assert (found["watch_s"], found["control"], found["criteria"][-1]["event"]) == (60, 2, "counter.clicked")
     while not running.remote("viewer").ask("GET", "/v1/releases/led/looks")["looks"]:
         time.sleep(0.1)  # its gate looks within a second
+    counts = Counts(3, latency=(0,) * 30 + (3,), counters={"clicked": 2})
+    told = Reports((Report("1" * 32, "ann", "rank", "led", "alive", 1, "", counts),))
+    running.remote("device").ask("POST", "/v1/reports", told.to_json())
     commands.pause("led", **releaser)
     status("led", **releaser)
-    assert "stage 1 of 3, paused" in " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "stage 1 of 3, paused" in shown
+    assert "3 runs, 99 % within 215 us, 0 crashes; clicked 2" in shown
     commands.resume("led", **releaser)
     commands.halt("led", **releaser)
     with pytest.raises(ServiceError, match="expected a new bundle and no share"):

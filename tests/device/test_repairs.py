@@ -19,7 +19,8 @@ from featuregraph import reference
 from featuregraph.testing.clock import FakeClock
 from stream import Engine, EventLog, LogCorruptError
 from stream.engine import MODES
-from stream.span import RunningSpan
+from stream.front import Front
+from stream.rows import KeptRows
 
 pytestmark = pytest.mark.device
 
@@ -140,15 +141,14 @@ def test_an_interrupt_leaves_no_half_state(log: EventLog, monkeypatch: pytest.Mo
     engine.extract(graph_id, at_ms=100)
     engine.append(tick(50))
     events.append(tick(50))
-    advance, calls = RunningSpan.advance, iter(range(100))
 
-    def interrupted(self: RunningSpan, t: int) -> bool:
-        changed = advance(self, t)
-        if next(calls) == 0:
-            raise KeyboardInterrupt
-        return changed
+    def interrupted(self: Front, rows: KeptRows, start: int, end: int) -> None:
+        for _, window in self._windows[:1]:
+            window.end = end
+            window.pushes[0](rows.loose[-1])
+        raise KeyboardInterrupt
 
-    monkeypatch.setattr(RunningSpan, "advance", interrupted)
+    monkeypatch.setattr(Front, "_let_in", interrupted)
     with pytest.raises(KeyboardInterrupt):
         engine.extract(graph_id, at_ms=200)
     monkeypatch.undo()
