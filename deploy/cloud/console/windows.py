@@ -9,9 +9,10 @@ from deploy.cloud.console.rows import Window
 MOST_STEPS: Final = 96
 WIDTHS: Final = (1, 5, 15, 30, 60, 120, 360, 1_440)  # minutes
 # Counters are kept by minute for a week, then by day (`deploy.cloud.days`).
-SPANS: Final = {"6h": 360, "24h": 1_440, "7d": 10_080, "30d": 43_200}  # minutes
+SPANS: Final = {"1h": 60, "6h": 360, "24h": 1_440, "7d": 10_080, "30d": 43_200}  # minutes
 DAY: Final = 1_440
 WEEK: Final = 7 * DAY
+_EVERY: Final = ((60, 5), (DAY, 10), (43_200, 120))  # up to so many minutes: every so many seconds
 
 
 def window(now: int, span: str | None, since: int) -> tuple[str, Window]:
@@ -30,4 +31,4 @@ def window(now: int, span: str | None, since: int) -> tuple[str, Window]:
 
 def every_s(span: str) -> int:
     """Return how often a chart of SPAN is drawn anew: long ones move slowly, and cost more."""
-    return 10 if SPANS[span] <= DAY else 120
+    return next(seconds for most, seconds in _EVERY if SPANS[span] <= most)
