@@ -44,7 +44,7 @@ COMMANDS: tuple[Command, ...] = (
     _row(
         GRAPH,
         "training-set",
-        "stream.backfill.cli.training_set:training_set",
+        "headrace.training_set:training_set",
         "Make train, validation and test data from events.",
     ),
     _row(
@@ -182,6 +182,12 @@ COMMANDS: tuple[Command, ...] = (
     ),
     _row(
         TASK, "simulate estimate", "deploy.cli.simulate:estimate", "Estimate how a release reaches a fleet."
+    ),
+    _row(
+        TASK,
+        "simulate loopback",
+        "headrace.retail.fleet.cli:loopback",
+        "Measure real agents against the real service.",
     ),
     _row(TASK, "simulate fleet", "deploy.cli.simulate:fleet", "Let devices act that run the real machine."),
     _row(

@@ -44,6 +44,10 @@ class Remote:
         headers = {} if seen is None else {"if-match": f'"{seen}"'}
         return json.loads(self._send(method, path, body, headers)[1] or b"null")
 
+    def text(self, path: str) -> str:
+        """Return what the service answers, as it is."""
+        return self._send("GET", path)[1].decode()
+
     def ruleset(self) -> Ruleset:
         """Return the ruleset in force."""
         return Ruleset.from_json(self._send("GET", "/v1/ruleset")[1])

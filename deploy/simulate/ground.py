@@ -35,6 +35,15 @@ _URL: Final = re.compile(r"serving on (http://[\d.:]+)")
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a service is, and what its devices know of it."""
+
+    url: str
+    token: str
+    root: bytes  # what devices are shipped with
+
+
+@dataclass(frozen=True, slots=True)
 class Ground:
     """A service that runs, and what its people and devices need."""
 
@@ -44,6 +53,11 @@ class Ground:
     secrets: Mapping[Role, str]
     publisher: Key  # of the task
     pid: int
+
+    @property
+    def place(self) -> Place:
+        """Return what devices know."""
+        return Place(self.url, self.secrets["device"], self.root)
 
     def remote(self, role: Role) -> Remote:
         """Return the service as somebody with the token of ROLE asks it."""

@@ -16,10 +16,11 @@ from deploy.cloud.client import body_of
 from deploy.cohort import Cohort
 from deploy.rollout import Release
 from deploy.simulate.ground import Ground, ground
+from deploy.simulate.loopback import Ways, run
 from headrace.retail.catalogue import catalogue
 from headrace.retail.fleet import versions
 from headrace.retail.fleet.story import FIRST, SETTINGS, WORSE, policy
-from headrace.retail.fleet.till import START, Place, Till, shared
+from headrace.retail.fleet.till import START, Till, shared
 from headrace.retail.fleet.versions import TASK
 from headrace.retail.slice import load
 
@@ -44,7 +45,7 @@ def tills(tmp_path: Path, place: Ground) -> Iterator[list[Till]]:
         for n in range(2):
             till = Till(tmp_path / f"till-{n}", n, shared(log, n, OF), offered, graph)
             stack.callback(till.close)
-            till.open(Place(place.url, place.secrets["device"], place.root))
+            till.open(place.place)
             found.append(till)
         yield found
 
@@ -99,3 +100,17 @@ def test_the_gates_of_the_story_stop_what_nobody_clicks() -> None:
     need = policy(50).need("stop")
     assert against(10, 10, 20, 0) > need
     assert against(10, 3, 20, 2) < need
+
+
+def test_real_agents_are_measured(tmp_path: Path) -> None:
+    """Two in a process: both releases reach them, the second one as differences; checks are counted."""
+    first, second = versions.first(tmp_path / "first"), versions.worse(tmp_path / "second")
+    said: list[str] = []
+    ways = Ways(devices=2, poll_s=1, idle_s=0.2, steady_s=1.5, sqlite=True)
+    found = run(first, second, ways, said.append)
+    assert found.database == "SQLite"
+    assert 0 < found.t50_s <= found.t99_s == found.all_s
+    assert [share for _, share in found.curve] == [0.5, 1.0]
+    assert found.first_bytes_per_device > found.full_bytes > 20 * found.origin_bytes_per_device
+    assert found.steady_checks_per_s > 0
+    assert any("run the first bundle" in line for line in said)

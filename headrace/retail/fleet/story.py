@@ -27,10 +27,11 @@ from deploy.errors import ServiceError
 from deploy.gate.policy import Criterion, Policy, Stage, counter
 from deploy.gate.view import FAILING
 from deploy.rollout import Release
+from deploy.simulate.crews import Crews, crews
 from deploy.simulate.ground import Ground, ground
-from headrace.retail.fleet import versions
-from headrace.retail.fleet.crew import Crews, Seen, crews
-from headrace.retail.fleet.till import CLICKED, Place
+from headrace.retail.fleet import crew, versions
+from headrace.retail.fleet.crew import Seen
+from headrace.retail.fleet.till import CLICKED
 from headrace.retail.fleet.versions import TASK
 
 FIRST, WORSE = "retail-1", "retail-2"
@@ -97,14 +98,15 @@ def tell(say: Say, tills: int = 50, then: Callable[[Told], object] = lambda told
     began = time.monotonic()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="headrace-fleet-")))
-        fleet = stack.enter_context(crews(folder, tills, PROCESSES))
+        parts = [(folder, list(range(n, tills, PROCESSES)), tills) for n in range(PROCESSES)]
+        fleet = stack.enter_context(crews(crew.tills, parts))
         place = stack.enter_context(ground(folder / "service", TASK, SETTINGS))
         say(f"the service is at {place.url}, its console at {place.url}/console")
         say(f"  to look: token {place.secrets['viewer']}")
         bundles = [versions.first(folder / "first"), versions.worse(folder / "worse")]
         fleet.ask("ready")
         say(f"{tills} tills have their history in their logs")
-        fleet.ask("open", Place(place.url, place.secrets["device"], place.root))
+        fleet.ask("open", place.place)
         told = _Play(place, fleet, bundles, tills, say, began).all()
         then(told)
         return told

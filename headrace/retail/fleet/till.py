@@ -24,6 +24,7 @@ from deploy.device.settings import Settings
 from deploy.device.words import Woke
 from deploy.errors import InstallError
 from deploy.host import Host
+from deploy.simulate.ground import Place
 from deploy.trust.client import TrustedTargets
 from deploy.wire.check import METADATA, TARGETS
 from featuregraph import Graph
@@ -40,15 +41,6 @@ PLACES: Final = 3  # on a till's small screen
 CHECKED: Final = 3  # customers of a till whose values are compared
 BUDGET: Final = "8MiB"
 _LINES: Final = ("customer", "item", "country", "minute", "invoice", "source", "quantity", "price", "cancel")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a service is, and what its devices know of it."""
-
-    url: str
-    token: str
-    root: bytes
 
 
 @dataclass(slots=True)
