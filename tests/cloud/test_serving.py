@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -127,6 +128,17 @@ def test_what_is_no_policy_is_one_line(tmp_path: Path, content: str, stages: str
     with pytest.raises(DeployError, match=said) as refused:
         policy_of(file, stages)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.checkout
+def test_the_policy_of_the_page_is_one(tmp_path: Path) -> None:
+    """What the page shows in TOML is read as it says."""
+    page = (Path(__file__).parents[2] / "docs/how-to/run-the-service.md").read_text("utf-8")
+    shown = page.partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "policy.toml").write_text(textwrap.dedent(shown))
+    found = policy_of(tmp_path / "policy.toml")
+    assert [each.event for each in found.criteria] == ["failing", "counter.clicked"]
+    assert (len(found.stages), found.watch_s, found.latency_us) == (4, 3_600, 20_000)
 
 
 def test_a_head_is_bounded_in_size_and_time(running: Any) -> None:
