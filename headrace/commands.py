@@ -44,7 +44,7 @@ COMMANDS: tuple[Command, ...] = (
     _row(
         GRAPH,
         "training-set",
-        "stream.backfill.cli.training_set:training_set",
+        "headrace.training_set:training_set",
         "Make train, validation and test data from events.",
     ),
     _row(

@@ -110,6 +110,7 @@ class Browser:
 
     def write(self, selector: str, text: str) -> None:
         """Write TEXT into the field that SELECTOR finds."""
+        self.wait(f"document.querySelector({json.dumps(selector)}) !== null")
         self.run(f"document.querySelector({json.dumps(selector)}).focus()")
         self._tell("Input.insertText", text=text)
 
@@ -119,6 +120,10 @@ class Browser:
         text = {"text": "\r"} if key == "Enter" else {}
         self._tell("Input.dispatchKeyEvent", type="keyDown", **known, **text)
         self._tell("Input.dispatchKeyEvent", type="keyUp", **known)
+
+    def forget(self) -> None:
+        """Let go of all cookies."""
+        self._tell("Network.clearBrowserCookies")
 
     # ------------------------------------------------------------ what is there
 
@@ -140,7 +145,7 @@ class Browser:
             try:
                 if self.run(condition):
                     return
-            except (AssertionError, RuntimeError):  # between two pages there is none to ask
+            except (AssertionError, RuntimeError, KeyError):  # between two pages there is none to ask
                 pass
             if time.monotonic() > end:
                 raise TimeoutError(f"expected {condition}, found {self.text()[:2_000]}; {self.said}")

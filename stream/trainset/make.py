@@ -32,6 +32,7 @@ from stream.backfill.part import Executor
 from stream.backfill.workplace import workplace
 from stream.errors import BackfillError
 from stream.trainset.card import FILE, Card, Part, Tally
+from stream.trainset.filler import Filler
 from stream.trainset.forms import Form, described, forms, shaped, whole
 from stream.trainset.padding import as_doubles, counts_of
 from stream.trainset.queries import Queries, check_fields, queries
@@ -65,6 +66,7 @@ def make(
         taking = partial(progress, TAKING)
         asked = queries(recipe, graphs, events, options.end, taking, options.memory)
         shapes = forms(recipe, plans, asked.widest)
+        filler = None if recipe.inputs is None else Filler(recipe.inputs, shapes, plans)
         source = place.folder / "queries.parquet"
         _write_once(asked.table, source)
         asked = replace(asked, table=asked.table.schema.empty_table())  # replay reads it from there
@@ -74,8 +76,10 @@ def make(
         )
         made = place.folder / "set"
         made.mkdir(exist_ok=True)
-        parts = _write(made, features, recipe, asked, shapes, report.end, progress)
-        card = _card(recipe, asked, shapes, report, parts, pq.read_schema(made / _file(recipe.parts[0])))
+        shape = partial(_shaped, shapes, filler, exact=recipe.exact)
+        parts = _write(made, features, recipe, asked, shapes, shape, report.end, progress)
+        told = shapes if filler is None else [*filler.kept, *filler.described]
+        card = _card(recipe, asked, told, report, parts, pq.read_schema(made / _file(recipe.parts[0])))
         with replacing(made / FILE) as part:
             part.write_text(card.text(), encoding="utf-8")
         made.replace(out)
@@ -110,24 +114,31 @@ def _write(
     recipe: Recipe,
     asked: Queries,
     shapes: Sequence[Form],
+    shape: Callable[[pa.Table], pa.Table],
     end: int | None,
     progress: Progress,
 ) -> dict[str, Part]:
-    """Write the rows of FEATURES as the files of the parts in FOLDER; return what is in them."""
+    """Write the rows of FEATURES, each as SHAPE makes it, as the files of the parts in FOLDER; count them."""
     labels = [form for form in shapes if form.role in ("chosen", "label")]
     parts = {name: Part(_file(name), labels={form.name: Tally() for form in labels}) for name in recipe.parts}
     with pq.ParquetFile(features) as source, ExitStack() as stack:
         about = source.schema_arrow.metadata
-        none = shaped(shapes, source.schema_arrow.empty_table(), exact=recipe.exact)
+        none = shape(source.schema_arrow.empty_table())
         schema = none.schema.with_metadata(about)
         puts = {
             name: stack.enter_context(output.writing(folder / _file(name), schema)) for name in recipe.parts
         }
         for name, table in _by_part(source, asked.bounds, recipe.parts):
-            puts[name](shaped(shapes, table, exact=recipe.exact).cast(schema))
+            puts[name](shape(table).cast(schema))
             _count(parts[name], table, labels, end)
             progress(SHAPING, table.num_rows, source.metadata.num_rows)
     return parts
+
+
+def _shaped(forms: Sequence[Form], filler: Filler | None, table: pa.Table, *, exact: bool) -> pa.Table:
+    if filler is None:
+        return shaped(forms, table, exact=exact)
+    return filler.filled(table, shaped(filler.kept, table, exact=exact))
 
 
 def _by_part(

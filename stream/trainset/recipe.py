@@ -13,6 +13,7 @@ from featuregraph.ir import Node, ahead_of
 from featuregraph.shown import nearest
 from featuregraph.windows import parse_duration
 from stream.errors import BackfillError
+from stream.trainset.inputs import Inputs
 
 ROW, TIME = "row", "time"
 POPULARITY, CATALOGUE = "popularity", "catalogue"
@@ -51,6 +52,8 @@ class Recipe:
         side: where lists are padded; "left": the newest stands at the right end, as in inference.Input.
         exact: keep decimals; else they are the nearest doubles.
         keep_unknown: keep the queries of which a label looks past the end of the events.
+        inputs: of a model that was made for one of the graphs: columns are these, in their order and
+            datatypes, the key, ts_ms and labels. Each row is what the model is given at that query.
     """
 
     at: str
@@ -73,6 +76,7 @@ class Recipe:
     side: str = "left"
     exact: bool = False
     keep_unknown: bool = False
+    inputs: Inputs | None = None
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -122,6 +126,7 @@ class Recipe:
             "side": self.side,
             "exact": self.exact,
             "keep_unknown": self.keep_unknown,
+            "inputs": None if self.inputs is None else self.inputs.to_json(),
         }
 
 

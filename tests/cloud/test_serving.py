@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -93,8 +94,12 @@ def test_gates_lead_a_release_by_commands(
     found = running.remote("viewer").ask("GET", "/v1/releases/led/gate")["policy"]
     assert [stage["devices"] for stage in found["stages"]] == [10, 1_000, None]
     assert (found["watch_s"], found["control"], found["criteria"][-1]["event"]) == (60, 2, "counter.clicked")
-    while not running.remote("viewer").ask("GET", "/v1/releases/led/looks")["looks"]:
-        time.sleep(0.1)  # its gate looks within a second
+    for _ in range(600):  # its gate looks within a second
+        if running.remote("viewer").ask("GET", "/v1/releases/led/looks")["looks"]:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("expected the gate to look, found no look")
     counts = Counts(3, latency=(0,) * 30 + (3,), counters={"clicked": 2})
     told = Reports((Report("1" * 32, "ann", "rank", "led", "alive", 1, "", counts),))
     running.remote("device").ask("POST", "/v1/reports", told.to_json())
@@ -127,6 +132,17 @@ def test_what_is_no_policy_is_one_line(tmp_path: Path, content: str, stages: str
     with pytest.raises(DeployError, match=said) as refused:
         policy_of(file, stages)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.checkout
+def test_the_policy_of_the_page_is_one(tmp_path: Path) -> None:
+    """What the page shows in TOML is read as it says."""
+    page = (Path(__file__).parents[2] / "docs/how-to/run-the-service.md").read_text("utf-8")
+    shown = page.partition("```toml\n")[2].partition("```")[0]
+    (tmp_path / "policy.toml").write_text(textwrap.dedent(shown))
+    found = policy_of(tmp_path / "policy.toml")
+    assert [each.event for each in found.criteria] == ["failing", "counter.clicked"]
+    assert (len(found.stages), found.watch_s, found.latency_us) == (4, 3_600, 20_000)
 
 
 def test_a_head_is_bounded_in_size_and_time(running: Any) -> None:

@@ -411,6 +411,8 @@ MUTANTS = [
     Mutant("stream/backfill/intake/pruning.py", "return [span for name, span in needs.spans.items() if first <= name.encode() <= last]", "return [span for name, span in needs.spans.items() if first < name.encode() <= last]", "a row group whose least name is read left out"),
     Mutant("stream/backfill/spill.py", 'order = np.argsort(buckets, kind="stable")', "order = np.lexsort((-np.arange(len(buckets)), buckets))", "events of a bucket in the reverse order of arrival"),
     Mutant("stream/backfill/pieces.py", "table = table.take(pa.array(np.argsort(places)))", "pass", "answers in the order of the buckets"),
+    Mutant("stream/trainset/filler.py", "found[real] = np.where(known, numbers, pad)", "found[real] = numbers", "a null in a list of an input is no padding"),
+    Mutant("stream/trainset/filler.py", 'first = ends - (counts if one.side == "right" else one.length)', "first = ends - counts", "an input's list begins at its first position"),
     Mutant("stream/backfill/tablerows.py", "found & kept", "found", "a value counted in a row that is dropped"),
     Mutant("stream/backfill/columnar/tables.py", "np.append(self._order, len(self._raws))", "np.append(self._order, 0)", "a key that no table has finds its first row"),
     Mutant("stream/backfill/rowgroups.py", "v + by if n in _PAGE_OFFSETS else v", "v", "pages of a row group looked for in the first one"),

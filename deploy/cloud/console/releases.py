@@ -20,12 +20,14 @@ from deploy.cloud.console.views.table import release_row
 from deploy.cloud.console.visit import Visit
 from deploy.cloud.console.windows import SPANS, every_s, window
 from deploy.cloud.kept import MINUTE_MS
-from deploy.cloud.looks import Gate
+from deploy.cloud.looks import Gate, Look
 from deploy.cloud.staged import CONTROL
 from deploy.errors import ServiceError
 from deploy.rollout import ReleaseId
+from deploy.wire.report import Report
 
-LOOKS: Final = 1_000  # of a gate that are read for one page
+LOOKS: Final = 1_000  # of a gate that are read at once
+MOST_PAGES: Final = 10
 FAILURES: Final = 10
 AFTER: Final = 60  # minutes that are shown after a halt
 LOOKED_AT: Final = 200  # reports that were kept, in which failures are looked for
@@ -62,7 +64,7 @@ async def show_release(visit: Visit) -> Response:
     halted = began.halted_ms // MINUTE_MS + AFTER if began.halted_ms else visit.now_ms
     now = min(visit.now_ms // MINUTE_MS, halted)
     span, over = window(now, visit.query("span"), began.at_ms // MINUTE_MS)
-    gate = next((each for each in await do(visit.service.gates.all) if each.release == name), None)
+    gate = await do(_gate, visit, name)
     control = name + CONTROL if name + CONTROL in visit.service.known else None
     shown = Shown(visit, began, gate, control, over, now)
     rules = await do(visit.service.registry.ruleset)
@@ -76,23 +78,47 @@ async def show_release(visit: Visit) -> Response:
         "led": None if gate is None else led(gate, visit.now_ms),
         "charts": await do(_charts, shown),
         "drifts": await do(_drifts, shown),
+        "began": began,
+        "whom": cohort.told(release.cohort) if release else [],
+        "failures": await do(_failures, visit, name),
+        "deeds": deeds.deeds(await do(rows.deeds, database, (name,))),
         "span": span,
         "spans": tuple(SPANS),
         "every_s": every_s(span),
     }
-    if visit.is_part:
-        return visit.page("release_live.html", values)
-    values["failures"] = [r for r in await do(kept.last, database, name, LOOKED_AT) if r.error][:FAILURES]
-    values["deeds"] = deeds.deeds(await do(rows.deeds, database, (name,)))
-    values["whom"] = cohort.told(release.cohort) if release else []
-    return visit.page("release.html", {**values, "began": began})
+    return visit.page("release_live.html" if visit.is_part else "release.html", values)
+
+
+def _failures(visit: Visit, name: str) -> list[Report]:
+    """Return the last reports of NAME that tell of an error."""
+    return [each for each in kept.last(visit.service.database, name, LOOKED_AT) if each.error][:FAILURES]
+
+
+def _gate(visit: Visit, name: str) -> Gate | None:
+    try:
+        return visit.service.gates.find(name)
+    except ServiceError:  # nobody leads it
+        return None
+
+
+def _looks(shown: Shown) -> list[Look]:
+    """Return what its gate saw within the window, the newest first."""
+    found: list[Look] = []
+    before: int | None = None
+    for _ in range(MOST_PAGES if shown.gate else 0):
+        some = shown.visit.service.gates.looks(shown.began.id, before, LOOKS)
+        found += some
+        if len(some) < LOOKS or some[-1].at_ms < shown.over.begin_ms:
+            break
+        before = some[-1].at_ms
+    return found
 
 
 def _charts(shown: Shown) -> list[Chart]:
     service, over, gate = shown.visit.service, shown.over, shown.gate
     treated = rows.series(service.database, shown.began.id, over)
     control = None if shown.control is None else rows.series(service.database, shown.control, over)
-    looks = [] if gate is None else service.gates.looks(shown.began.id, None, LOOKS)
+    looks = _looks(shown)
     before = [
         max(0, shown.sums(name).get("state:active", 0) - sum((series or {}).get("state:active", {}).values()))
         for name, series in ((shown.began.id, treated), (shown.control, control))

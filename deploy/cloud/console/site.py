@@ -47,6 +47,7 @@ def routes(folder: Path, running: Callable[[], Service | None]) -> list[Path_]:
 
     return [
         Path_(BASE + "/static/{hash}/{name}", _static, methods=["GET"]),
+        Path_("/", _to_console, methods=["GET"]),
         *(Path_(BASE + p.path, endpoint(p), methods=[p.method]) for p in PAGES),
         Path_(BASE + "/{rest:path}", endpoint(_NOWHERE), methods=["GET"]),
     ]
@@ -111,6 +112,10 @@ def _remember(response: Response, request: Request, visit: Visit) -> None:
     """Give nobody a session, whose forms have a word; whoever is logged in has one."""
     if COOKIE + "=" not in response.headers.get("set-cookie", ""):
         give_cookie(response, request, sealed(visit.session, visit.key, visit.service.checks.tokens))
+
+
+async def _to_console(_request: Request) -> Response:
+    return RedirectResponse(BASE, 303, HEADERS)
 
 
 async def _static(request: Request) -> Response:

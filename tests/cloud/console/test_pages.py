@@ -86,6 +86,12 @@ def test_a_log_in_leads_nowhere_else(person: Any, told: Any, path: str) -> None:
     assert person.log_in(told[1]["viewer"], next=path).headers["location"] == "/console"
 
 
+def test_the_address_of_the_service_leads_here(person: Any) -> None:
+    """Who types the service's address comes to the console."""
+    answer = person._ask("GET", "/")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console")
+
+
 def test_a_cookie_is_out_of_reach(as_role: Any) -> None:
     """Scripts can not read it, other sites do not send it with a form, and a log-in makes a new one."""
     person = as_role("viewer")

@@ -12,10 +12,11 @@ document.addEventListener("click", (event) => {
   close.closest("dialog").close();
 });
 
-// A part is not drawn anew while a table in it is open, or the page is out of sight.
+// A part is not drawn anew while a table in it or a question is open, or the page is out of sight.
 document.addEventListener("htmx:beforeRequest", (event) => {
-  const part = event.target.closest("[hx-trigger^=every]");
-  if (part && (document.hidden || part.querySelector("details[open]"))) event.preventDefault();
+  const polls = event.target.matches("[hx-trigger^=every]");
+  const still = document.hidden || document.querySelector("details[open], dialog[open]");
+  if (polls && still) event.preventDefault();
 });
 
 const silent = (is) => () => (document.getElementById("silent").hidden = !is);

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from deploy.cloud.audit import Entry
+from deploy.cloud.console import words
 from deploy.cloud.console.views.mark import Tone
 
 _DEEDS: Final[dict[str, tuple[str, Tone]]] = {
@@ -71,6 +72,10 @@ def _why(entry: Entry) -> str:
     detail = _object(entry.detail)
     if why := detail.get("why"):
         return str(why)
+    rehearsed = detail.get("rehearsed")
+    if isinstance(rehearsed, dict) and rehearsed.get("events"):
+        p99 = words.micros(rehearsed.get("p99_us", 0))
+        return f"rehearsed on {words.count(rehearsed['events'])} events, 99 of 100 runs within {p99}"
     told = [
         f"{name} {value}" for name in ("task", "role", "author") if isinstance(value := detail.get(name), str)
     ]

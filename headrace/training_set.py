@@ -1,4 +1,7 @@
-"""`headrace training-set`: from recorded events to a folder that trains a model."""
+"""`headrace training-set`: from recorded events to a folder that trains a model.
+
+It reads a model's contract too, so that it stands above both rooms, and lends the options of replay.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from featuregraph.sources import load_graph
 from featuregraph.times import format_time, parse_time
 from featuregraph.types import Type
 from headrace import console
+from headrace.contract import inputs_of
 from stream.backfill import given, job
 from stream.backfill.cli.options import (
     FORMATS,
@@ -37,7 +41,7 @@ if TYPE_CHECKING:
     from stream.trainset.card import Card
 
 
-def training_set(
+def training_set(  # noqa: PLR0913 - the options of a command
     events: Events,
     *,
     graph: GraphsOption,
@@ -85,6 +89,10 @@ def training_set(
     ] = None,
     side: Annotated[str, typer.Option(help="Where lists are padded: left or right.")] = "left",
     exact: Annotated[bool, typer.Option("--exact", help="Keep decimals; else the nearest doubles.")] = False,
+    contract: Annotated[
+        Path | None,
+        typer.Option(help="A model's contract, or its package: its inputs are the columns, and no others."),
+    ] = None,
     keep_unknown: Annotated[
         bool, typer.Option("--keep-unknown", help="Keep queries whose labels look past the end.")
     ] = False,
@@ -124,6 +132,7 @@ def training_set(
         side=side,
         exact=exact,
         keep_unknown=keep_unknown,
+        inputs=None if contract is None else inputs_of(contract),
     )
     options = job.Options.of(
         tables, as_known=as_known, end=end, workers=workers, memory=memory, resume=resume
