@@ -94,8 +94,12 @@ def test_gates_lead_a_release_by_commands(
     found = running.remote("viewer").ask("GET", "/v1/releases/led/gate")["policy"]
     assert [stage["devices"] for stage in found["stages"]] == [10, 1_000, None]
     assert (found["watch_s"], found["control"], found["criteria"][-1]["event"]) == (60, 2, "counter.clicked")
-    while not running.remote("viewer").ask("GET", "/v1/releases/led/looks")["looks"]:
-        time.sleep(0.1)  # its gate looks within a second
+    for _ in range(600):  # its gate looks within a second
+        if running.remote("viewer").ask("GET", "/v1/releases/led/looks")["looks"]:
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("expected the gate to look, found no look")
     counts = Counts(3, latency=(0,) * 30 + (3,), counters={"clicked": 2})
     told = Reports((Report("1" * 32, "ann", "rank", "led", "alive", 1, "", counts),))
     running.remote("device").ask("POST", "/v1/reports", told.to_json())

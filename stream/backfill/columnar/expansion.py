@@ -56,8 +56,21 @@ def copy_runs(source: Array, lo: Array, counts: Array, target: Array, at: Array)
 
 
 def _copy(source: Array, lo: Array, target: Array, at: Array, chosen: Array, length: int) -> None:
-    runs = sliding_window_view(source, length)[lo[chosen]]
-    sliding_window_view(target, length, writeable=True)[at[chosen]] = runs
+    if source.dtype.hasobject:
+        runs = sliding_window_view(source, length)[lo[chosen]]
+        sliding_window_view(target, length, writeable=True)[at[chosen]] = runs
+        return
+    found = _runs(np.ascontiguousarray(source), length)[lo[chosen]].view(source.dtype)
+    _runs(target, length)[at[chosen]] = _runs(found.astype(target.dtype, copy=False), length)[::length]
+
+
+def _runs(values: Array, length: int) -> Array:
+    """Return the run of LENGTH values from each of VALUES on as one item of so many bytes, which overlap.
+
+    NumPy copies an item at once and without the interpreter's lock, which it keeps for rows of windows.
+    """
+    kind = np.dtype((np.void, length * values.itemsize))
+    return np.ndarray((len(values) - length + 1,), kind, buffer=values, strides=(values.itemsize,))
 
 
 def chunks(lo: Array, hi: Array, size: int = CHUNK) -> Iterator[slice]:

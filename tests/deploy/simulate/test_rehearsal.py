@@ -84,7 +84,7 @@ def test_it_runs_in_a_process_of_its_own(
     bundle: Bundle, store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that passes is told as such; one that does not end, or ends without a word, has failed."""
-    assert rehearse(store, bundle.manifest, lines(bundle)).asks == 3
+    assert rehearse(store, bundle.manifest, lines(bundle), within_s=600).asks == 3
     with pytest.raises(ServiceError, match="expected an end within") as late:
         rehearse(store, bundle.manifest, lines(bundle), within_s=0.01)
     assert late.value.status == 422
