@@ -68,10 +68,12 @@ class Signer:
         return bool(done.lines)
 
     def refresh(self) -> Done | None:
-        """Sign what is due, None before the ceremony; what else is due is kept as `left`."""
+        """Sign what is due and prune what is over; None before the ceremony. What else is due is `left`."""
         if not self.is_there:
             return None
-        done = self._repository().refresh(self._held())
+        repository = self._repository()
+        done = repository.refresh(self._held())
+        repository.prune()
         self.left = dict(done.left)
         return done
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, Final, Protocol
 
-END_S: Final = 60.0
+END_S: Final = 20.0
 
 
 class Crew(Protocol):

@@ -153,6 +153,16 @@ class Draft(TufRepository):
         there = self._versions.get(role, []) if role != ROOT else []
         return max([newest[0].signed.version if newest else 0, *there]) + 1
 
+    def published(self, role: str) -> int:
+        """Return which version of ROLE the timestamp leads to, 0 if it leads to none."""
+        if role == TIMESTAMP or not self._versions.get(TIMESTAMP):
+            return 0
+        number: int = self._parsed(TIMESTAMP, 0)[0].signed.snapshot_meta.version
+        if role == SNAPSHOT:
+            return number
+        meta = self._parsed(SNAPSHOT, number)[0].signed.meta.get(f"{role}.json")
+        return 0 if meta is None else meta.version
+
     def standings(self) -> list[Standing]:
         """Return how each role that is there stands, tasks before what names them."""
         order = [ROOT, *self.tasks, TARGETS, SNAPSHOT, TIMESTAMP]
@@ -210,7 +220,7 @@ class Draft(TufRepository):
         delegator = self._load(TARGETS if role not in TOP else ROOT)
         if delegator is None or not there:
             return None
-        published = self._published(role)
+        published = self.published(role)
         for number in there:
             if number < published:
                 break
@@ -228,16 +238,6 @@ class Draft(TufRepository):
             one is None or one[0].signed.version >= signed.meta[f"{role}.json"].version
             for role, one in lists.items()
         )
-
-    def _published(self, role: str) -> int:
-        """Return which version of ROLE the timestamp leads to, 0 if it leads to none."""
-        if role == TIMESTAMP or not self._versions.get(TIMESTAMP):
-            return 0
-        number: int = self._parsed(TIMESTAMP, 0)[0].signed.snapshot_meta.version
-        if role == SNAPSHOT:
-            return number
-        meta = self._parsed(SNAPSHOT, number)[0].signed.meta.get(f"{role}.json")
-        return 0 if meta is None else meta.version
 
     def _parsed(self, role: str, version: int) -> tuple[Metadata[Any], bytes]:
         try:

@@ -32,6 +32,7 @@ from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 from deploy.trust.pace import Bounds, Meter
 
 _CHUNK: Final = 64 << 10
+_PART_LIFE_S: Final = 14 * 86_400
 _HEADERS: Final = {"User-Agent": "headrace", "Accept-Encoding": "identity"}
 
 
@@ -81,6 +82,7 @@ class Fetcher(FetcherInterface):
                 yield Path(folder)
         else:
             self._partials.mkdir(parents=True, exist_ok=True)
+            _prune(self._partials)
             yield self._partials
 
     @contextmanager
@@ -167,6 +169,14 @@ class Fetcher(FetcherInterface):
                 response.release_conn()
             else:
                 response.close()
+
+
+def _prune(folder: Path) -> None:
+    """Remove the parts in FOLDER that nobody went on with: what they were of has been replaced."""
+    with suppress(OSError):
+        for path in folder.glob("*.part"):
+            if time.time() - path.stat().st_mtime > _PART_LIFE_S:
+                path.unlink()
 
 
 def _check(size: int, most: int) -> None:

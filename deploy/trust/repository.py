@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tuf.api.metadata import DelegatedRole, Delegations, Root, TargetFile, Targets
 
@@ -24,11 +24,13 @@ from deploy.trust.draft import Draft
 from deploy.trust.due import Standing
 from deploy.trust.keys import Key, PublicKey
 from deploy.trust.lists import Find, Listed
-from deploy.trust.roles import ROOT, TARGETS, TOP, check_task, place_of, target_of
+from deploy.trust.roles import ROOT, SNAPSHOT, TARGETS, TOP, check_task, place_of, target_of
 from deploy.trust.shelf import Shelf
 from deploy.trust.told import SHORT
 from deploy.trust.tufkeys import tuf_key
 from stream.clock import Clock, SystemClock
+
+KEPT_S: Final = 14 * 86_400  # that metadata stays which nothing leads to any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,17 @@ class Repository:
         with self._draft(keys) as draft:
             pass
         return _done(draft)
+
+    def prune(self) -> list[str]:
+        """Remove lists and snapshots that are long behind those in force; return the names of their files.
+
+        Roots stay: devices follow all of them. So does what a device may still be fetching.
+        """
+        with self._shelf.locked():
+            draft = self._look()
+            roles = (SNAPSHOT, TARGETS, *draft.tasks)
+            before_s = self._clock.now_ms() / 1_000 - KEPT_S
+            return self._shelf.prune({role: draft.published(role) for role in roles}, before_s)
 
     # ------------------------------------------------------------ looking
 

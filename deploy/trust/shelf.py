@@ -62,6 +62,16 @@ class Shelf:
         """Tell whether a file lies at PLACE."""
         return (self.targets / place).is_file()
 
+    def prune(self, least: Mapping[str, int], before_s: float) -> list[str]:
+        """Remove the versions of a role below its LEAST, if written before BEFORE_S; return their names."""
+        gone = []
+        for role, numbers in self.versions().items():
+            for path in (self.metadata / file_of(role, n) for n in numbers if n < least.get(role, 0)):
+                if path.stat().st_mtime < before_s:
+                    path.unlink()
+                    gone.append(path.name)
+        return gone
+
     def write(self, new: Written) -> None:
         """Bring NEW to the disk, what others lead to before what leads to it."""
         with naming(self._folder):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -139,6 +140,16 @@ def test_without_a_ceremony_nothing_is_taken(sent: Any) -> None:
     assert Signer(sent.folder, lambda: 0).refresh() is None
 
 
+def test_what_it_cannot_sign_is_counted(sent: Any) -> None:
+    """A role whose end is near and whose key lies elsewhere stands in the metrics."""
+    ceremony(sent.folder)
+    signer = sent.app.service.signer
+    signer.refresh()
+    assert "headrace_trust_due{role=" not in sent("GET", "/metrics", "viewer").text
+    signer.left = {"root": "it ends soon"}
+    assert 'headrace_trust_due{role="root"} 1.0' in sent("GET", "/metrics", "viewer").text
+
+
 def test_a_service_that_starts_signs_what_is_due(tmp_path: Path) -> None:
     """Four weeks asleep: the first look gives snapshot and timestamp anew, the second has nothing to do."""
     repository = ceremony(tmp_path)
@@ -150,6 +161,25 @@ def test_a_service_that_starts_signs_what_is_due(tmp_path: Path) -> None:
     assert (bool(first.lines), second.lines) == (True, ())
     after = {one.standing.role: one.version for one in repository.status()}
     assert {role for role in after if after[role] != before[role]} == {"snapshot", "timestamp"}
+
+
+def test_what_nothing_leads_to_any_more_goes_after_a_while(sent: Any) -> None:
+    """Old lists and snapshots go; roots, what is in force and what a device may still be fetching stay."""
+    repository = ceremony(sent.folder)
+    for n in range(3):
+        assert put(sent, signed(sent, sent.publish(n), MINE)).status_code == 200
+    metadata = repository.metadata
+    before = {path.name for path in metadata.iterdir()}
+    assert repository.prune() == []
+    for path in metadata.iterdir():
+        os.utime(path, (0, 0))
+    Signer(sent.folder, lambda: time.time_ns() // 1_000_000).refresh()
+    left = {path.name for path in metadata.iterdir()}
+    assert {"1.rank.json", "2.rank.json", "1.snapshot.json"} <= before - left
+    assert {"1.root.json", "3.rank.json", "timestamp.json"} <= left
+    assert len([name for name in left if "snapshot" in name]) == 1
+    assert len(repository.bundles("rank")) == 3
+    assert all(one.why_due is None for one in repository.status())
 
 
 def test_a_difference_is_made_between_files_of_one_name(sent: Any) -> None:

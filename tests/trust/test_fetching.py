@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from pathlib import Path
 from random import Random
 
@@ -144,6 +146,17 @@ def test_what_is_too_long_or_not_there(place: Place) -> None:
     assert not any(path.stat().st_size for path in place.partials.iterdir())  # type: ignore[union-attr]
     with pytest.raises(DownloadHTTPError, match="found status 404"):
         place.fetcher.download_bytes(place.url, SIZE)
+
+
+def test_a_part_that_nobody_goes_on_with_goes(place: Place) -> None:
+    """After two weeks; a younger one stays."""
+    folder = place.partial.parent
+    folder.mkdir()
+    for name, age_s in (("old.part", 15 * 86_400), ("new.part", 86_400)):
+        (folder / name).write_bytes(b"x")
+        os.utime(folder / name, (time.time() - age_s,) * 2)
+    assert place.get() == CONTENT
+    assert {path.name for path in folder.glob("*.part")} == {"new.part"}
 
 
 def test_without_a_folder_of_parts(world: World) -> None:

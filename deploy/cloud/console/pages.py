@@ -9,7 +9,6 @@ from starlette.responses import Response
 from deploy.cloud.console import rows
 from deploy.cloud.console.page import Page
 from deploy.cloud.console.views import deeds, edits
-from deploy.cloud.console.views.gate import gate_mark
 from deploy.cloud.console.views.table import ReleaseRow, in_force, release_row
 from deploy.cloud.console.visit import Visit
 from deploy.cloud.kept import MINUTE_MS
@@ -62,10 +61,10 @@ def release_rows(
     """Return the ruleset in force and releases as rows: of TASK or of all, that ever were or are IN_RULES."""
     database, minute = visit.service.database, visit.now_ms // MINUTE_MS
     rules = visit.service.registry.ruleset()
-    marks = {gate.release: gate_mark(gate) for gate in visit.service.gates.all()}
+    gates = {gate.release: gate for gate in visit.service.gates.all()}
     found = [each for each in rows.releases(database, task) if not in_rules or each.id in rules.releases]
     return rules, [
-        release_row(each, rules, visit.sums.of(database, each.id, minute), marks.get(each.id))
+        release_row(each, rules, visit.sums.of(database, each.id, minute), gates.get(each.id))
         for each in found
     ]
 

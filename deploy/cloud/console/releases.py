@@ -15,7 +15,7 @@ from deploy.cloud.console.rows import Began, Window
 from deploy.cloud.console.views import cohort, deeds
 from deploy.cloud.console.views.charts import release_charts, steps_of
 from deploy.cloud.console.views.drift import Moved, moved
-from deploy.cloud.console.views.gate import coverage, gate_mark, led, turns
+from deploy.cloud.console.views.gate import coverage, led, turns
 from deploy.cloud.console.views.table import release_row
 from deploy.cloud.console.visit import Visit
 from deploy.cloud.console.windows import SPANS, every_s, window
@@ -72,9 +72,7 @@ async def show_release(visit: Visit) -> Response:
     values: dict[str, Any] = {
         "name": name,
         "release": release,
-        "row": release_row(
-            began, rules, await do(shown.sums, name), None if gate is None else gate_mark(gate)
-        ),
+        "row": release_row(began, rules, await do(shown.sums, name), gate),
         "led": None if gate is None else led(gate, visit.now_ms),
         "charts": await do(_charts, shown),
         "drifts": await do(_drifts, shown),

@@ -13,7 +13,7 @@ from deploy.cloud.console.views.mark import task_mark
 from deploy.cloud.console.views.meaning import Meaning
 from deploy.cloud.console.views.table import TaskRow, in_force, task_rows
 from deploy.cloud.console.visit import Visit
-from deploy.cloud.console.windows import every_s, window
+from deploy.cloud.console.windows import SPANS, every_s, window
 from deploy.cloud.kept import MINUTE_MS
 from deploy.errors import DeployError, ServiceError
 from deploy.rollout import Ruleset
@@ -23,7 +23,6 @@ from inference.contract import Sha256
 
 LISTED: Final = 100  # versions of one page
 TOLD: Final = 10  # of those, with what each changed
-_HOUR: Final = 60
 
 
 async def list_tasks(visit: Visit) -> Response:
@@ -40,7 +39,8 @@ async def show_task(visit: Visit) -> Response:
         raise ServiceError(f"task {task}: expected one that was published, found none; see the list", 404)
     rules, found = await do(pages.release_rows, visit, task)
     now = visit.now_ms // MINUTE_MS
-    span, over = window(now, visit.query("span"), now - 24 * _HOUR)
+    since = min((row.since_ms // MINUTE_MS for row in found), default=now)
+    span, over = window(now, visit.query("span"), since)
     names = [each.name for each in in_force(found)][:12]
     counted = {name: await do(rows.series, visit.service.database, name, over) for name in names}
     return visit.page(
@@ -51,6 +51,7 @@ async def show_task(visit: Visit) -> Response:
             "rows": found,
             "charts": task_charts(over, now, counted),
             "span": span,
+            "spans": tuple(SPANS),
             "every_s": every_s(span),
             "versions": [(each, await do(_said, visit, each)) for each in versions[:TOLD]],
             "older": versions[TOLD:],

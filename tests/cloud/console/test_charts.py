@@ -132,7 +132,7 @@ def test_the_charts_of_a_release_are_its_counters() -> None:
     window = Window(100, 5, 96)
     charts = {one.title: one for one in release_charts(window, 110, treated, {"runs": {1: 10}}, (7, 0))}
     lines = {title: [line.values for line in one.lines] for title, one in charts.items()}
-    assert lines["Devices exposed"] == [(12, 12, 15), (None, None, None)]
+    assert lines["Exposed"] == [(12, 12, 15), (None, None, None)]
     assert lines["Failing"] == [(3.0, 0.0, None), (None, 0.0, None)]
     assert lines["Clicked"] == [(100.0, 50.0, None), (None, 0.0, None)]
     assert lines["Latency"][0] == (2**10.25 // 1, 2**10.25 // 1, None)

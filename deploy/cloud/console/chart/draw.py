@@ -85,10 +85,18 @@ def _lines(chart: Chart, across: Scale, up: Scale) -> Iterator[str]:
 def _areas(chart: Chart, across: Scale, up: Scale) -> Iterator[str]:
     bottoms, tops = _stacks(chart.lines)
     known = [n for n in range(chart.length) if any(line.values[n] is not None for line in chart.lines)]
-    end = known[-1] + 1 if known else 0  # the step that has just begun may know nothing yet
+    begin, end = (known[0], known[-1] + 1) if known else (0, 0)  # nothing is known before, or yet
     for line, low, high in zip(chart.lines, bottoms, tops, strict=True):
-        there = [f"{across.at(place)} {up.at(value or 0)}" for place, value in enumerate(high[:end])]
-        back = [f"{across.at(place)} {up.at(value or 0)}" for place, value in enumerate(low[:end])][::-1]
+        there = [
+            f"{across.at(place)} {up.at(value or 0)}"
+            for place, value in enumerate(high[:end])
+            if place >= begin
+        ]
+        back = [
+            f"{across.at(place)} {up.at(value or 0)}"
+            for place, value in enumerate(low[:end])
+            if place >= begin
+        ][::-1]
         yield f'<path class="area {line.kind}" d="M{"L".join([*there, *back])}Z"/>'
 
 

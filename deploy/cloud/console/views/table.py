@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from deploy.cloud.console.rows import Began
+from deploy.cloud.console.views.gate import gate_mark
 from deploy.cloud.console.views.mark import Mark, release_mark, task_mark
+from deploy.cloud.looks import Gate
 from deploy.cloud.staged import CONTROL
 from deploy.rollout import Ruleset
 from deploy.task.version import Version
@@ -25,7 +27,7 @@ class ReleaseRow:
     mark: Mark
     millionths: int | None  # None: it is not in force
     since_ms: int
-    exposed: int  # devices that told that they run it
+    exposed: int  # devices that a gate counts; without one, how often a device began to run it
     failing: float | None  # of 1,000 runs
     broken: int  # devices that could not install it, or took it back
 
@@ -47,8 +49,10 @@ def failing(sums: Sums) -> float | None:
     return 1_000 * (sums.get("failures", 0) + sums.get("crashes", 0)) / runs if runs else None
 
 
-def release_row(began: Began, rules: Ruleset, sums: Sums, mark: Mark | None = None) -> ReleaseRow:
-    """Return a release as a row; SUMS are its counters of `NAMES`, MARK is how its gate says it stands."""
+def release_row(began: Began, rules: Ruleset, sums: Sums, gate: Gate | None = None) -> ReleaseRow:
+    """Return a release as a row; SUMS are its counters of `NAMES`, GATE leads it."""
+    mark = None if gate is None else gate_mark(gate)
+    look = None if gate is None else gate.look
     release = rules.releases.get(began.id)
     return ReleaseRow(
         name=began.id,
@@ -57,7 +61,7 @@ def release_row(began: Began, rules: Ruleset, sums: Sums, mark: Mark | None = No
         mark=mark or release_mark(began.id, rules, halted=began.halted_ms is not None),
         millionths=None if release is None else release.cohort.millionths,
         since_ms=began.at_ms,
-        exposed=sums.get("state:active", 0),
+        exposed=look.devices if look is not None and look.devices else sums.get("state:active", 0),
         failing=failing(sums),
         broken=sums.get("state:failed", 0) + sums.get("state:rolled_back", 0),
     )
