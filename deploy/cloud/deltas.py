@@ -3,8 +3,8 @@
 1. What is to be made is a function of the registry: for each task, of its last bundles, the files of one name
    that a newer bundle and an older one, or a released one, both have. A process that starts goes on with it.
 2. A difference that is not worth it, too large or too slow to make is remembered as an empty file beside.
-3. zstd at its best level takes about ten times the content in memory: above `MOST_BYTES` nothing is made, and
-   devices fetch the whole file.
+3. zstd at its best level takes about nine times the content in memory: above `MOST_BYTES` nothing is made,
+   and devices fetch the whole file.
 """
 
 from __future__ import annotations

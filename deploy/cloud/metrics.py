@@ -42,6 +42,12 @@ class _Numbers(Collector):
         yield GaugeMetricFamily("headrace_reports_waiting", "Reports not kept yet.", service.intake.waiting)
         yield GaugeMetricFamily("headrace_listeners", "Lines held for hints.", service.listeners.count)
         yield from _gates(service)
+        due = GaugeMetricFamily(
+            "headrace_trust_due", "1: to be signed, with keys that are not here.", labels=["role"]
+        )
+        for role in service.signer.left:
+            due.add_metric([role], 1)
+        yield due
         answers = service.checks.answers
         version = 0 if answers is None else answers.ruleset.version
         yield GaugeMetricFamily("headrace_ruleset_version", "The ruleset that is answered by.", version)

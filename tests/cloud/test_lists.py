@@ -140,6 +140,16 @@ def test_without_a_ceremony_nothing_is_taken(sent: Any) -> None:
     assert Signer(sent.folder, lambda: 0).refresh() is None
 
 
+def test_what_it_cannot_sign_is_counted(sent: Any) -> None:
+    """A role whose end is near and whose key lies elsewhere stands in the metrics."""
+    ceremony(sent.folder)
+    signer = sent.app.service.signer
+    signer.refresh()
+    assert "headrace_trust_due{role=" not in sent("GET", "/metrics", "viewer").text
+    signer.left = {"root": "it ends soon"}
+    assert 'headrace_trust_due{role="root"} 1.0' in sent("GET", "/metrics", "viewer").text
+
+
 def test_a_service_that_starts_signs_what_is_due(tmp_path: Path) -> None:
     """Four weeks asleep: the first look gives snapshot and timestamp anew, the second has nothing to do."""
     repository = ceremony(tmp_path)

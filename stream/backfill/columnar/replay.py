@@ -32,7 +32,7 @@ from stream.backfill.columnar.order import counted_by, picked, sorted_order
 from stream.backfill.columnar.tracks import Tracks
 from stream.backfill.threads import each, in_order
 
-BLOCK_ROWS = 1 << 17  # events of a block; a key with more is a block of its own
+BLOCK_ROWS = 1 << 18  # events of a block; a key with more is a block of its own
 BLOCK_QUERIES = 1 << 16
 
 Found = dict[str, Values]  # by feature
