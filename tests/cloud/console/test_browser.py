@@ -83,15 +83,14 @@ class Console:
 @pytest.fixture(scope="module")
 def console(told: Any) -> Iterator[Console]:
     """Give one browser and one service for all tests, who log in and out in turn."""
-    room = Path(tempfile.mkdtemp(prefix="headrace-console-"))
-    shutil.copytree(told[0], room / "service")
-    with Browser(room / "profile") as browser:
-        made = Console(room / "service", told[1], browser)
-        try:
-            yield made
-        finally:
-            made.stop()
-    shutil.rmtree(room, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="headrace-console-", ignore_cleanup_errors=True) as folder:
+        shutil.copytree(told[0], Path(folder) / "service")
+        with Browser(Path(folder) / "profile") as browser:
+            made = Console(Path(folder) / "service", told[1], browser)
+            try:
+                yield made
+            finally:
+                made.stop()
 
 
 @pytest.fixture
