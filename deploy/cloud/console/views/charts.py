@@ -59,7 +59,7 @@ def release_charts(
     middle = Line("release, median", "second", _latency(treated, steps, 500))
     parts = () if covered is None else (Line("release", "release", covered),)
     return [
-        chart("Exposed", "how often a device began to run it, since the release began", exposed),
+        chart("Exposed", "how often devices began to run it", exposed),
         chart("Failing", "of 1,000 runs, crashes included", lines(lambda series: _failing(series, steps))),
         chart(
             "Latency",
