@@ -153,14 +153,14 @@ class Table(metaclass=_Tables):
             )
 
     @staticmethod
-    def of(
-        name: str, fields: Mapping[str, TypeLike], *, key: TypeLike, changing: bool = False
-    ) -> type[Table]:
-        """Return a table made at run time: fg.Table.of("rate", {"r": fg.float64}, key=fg.int64)."""
+    def of(name: str, fields: Mapping[str, TypeLike], *, key: TypeLike, changing: bool = False) -> Any:
+        """Return a table made at run time: fg.Table.of("rate", {"r": fg.float64}, key=fg.int64).
+
+        Its fields are known when it runs, so that type checkers take any.
+        """
         with placed():
             body = named_fields(fields)
-            made = _Tables(camel(name), (Table,), body, name=name, key=key, changing=changing)
-            return cast("type[Table]", made)
+            return _Tables(camel(name), (Table,), body, name=name, key=key, changing=changing)
 
     @staticmethod
     def of_graph(graph: Graph, *, changing: bool = False, name: str | None = None) -> Any:
