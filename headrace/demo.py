@@ -131,7 +131,10 @@ def draw(report: Report) -> None:
     if report.out is not None:
         from headrace.retail.record import FILES, again
 
-        say(f"served: {', '.join(FILES)} in {report.out}\ncompute them again:\n  {again(report.out)}")
+        say(
+            f"served: {', '.join(FILES)} in {report.out}\ncompute them again"
+            f" (own_pull decays: it may differ in its last bits):\n  {again(report.out)}"
+        )
 
 
 def _spread(spread: Spread) -> list[object]:

@@ -20,6 +20,7 @@ _TEXTS: Final = (
 )
 # What `judged` takes, of rows of the tail; and of those with an id from one to another, by arrival.
 TAIL: Final = f"{_SELECT} FROM event {_TEXTS}"
+_RUNS: Final = f"{_SELECT}, key, name FROM event {_TEXTS}"
 ROWS: Final = f"{_SELECT} FROM event NOT INDEXED {_TEXTS} WHERE event.id BETWEEN ? AND ? ORDER BY event.id"
 # Result codes of SQLite that say nothing of the file: busy, locked, memory, interrupted, full, cannot open.
 _PASSING: Final = frozenset({5, 6, 7, 9, 13, 14})
@@ -57,6 +58,19 @@ def judged(row: Stored, decode: Callable[[bytes], Fields]) -> Fields | Finding:
         return decode(rest[-1])
     except (ValueError, RecursionError) as error:
         return lost(id, "payload", f"expected fields as JSON, found: {error}")
+
+
+def damaged_runs(execute: Callable[[str], Iterable[Stored]]) -> dict[tuple[Any, Any], int]:
+    """Return the runs (key and name, by number) of the tail that hold a row which is not as it was written.
+
+    With the id of one such row; what is sealed has checksums of its own.
+    """
+    judged_rows = ((run, judged(row, _unread)) for *row, key, name in execute(_RUNS) for run in [(key, name)])
+    return {run: found.row or 0 for run, found in judged_rows if isinstance(found, Finding)}
+
+
+def _unread(_: bytes) -> Fields:
+    return {}
 
 
 def lost(id: int, what: str, detail: str) -> Finding:

@@ -17,6 +17,8 @@ from typing import Any, Final
 from featuregraph.types import INT64_MAX, INT64_MIN
 from stream.blocks.runs import Found, Run
 from stream.codec import column_value
+from stream.damage import damaged_runs
+from stream.errors import BlockError
 from stream.event import RAW_COLUMNS, Row
 from stream.shelf import Shelf
 from stream.texts import Texts, last_number
@@ -38,6 +40,8 @@ class Reader:
         self._execute = connection.execute
         self._texts = texts
         self._by_user = key == "user_id"
+        # Runs of the tail with a row that is not as it was written; None: nobody has looked yet.
+        self._damaged: dict[tuple[Any, Any], int] | None = None
         self.shelf = Shelf(connection.execute, by_user=self._by_user)
 
     # ---------------------------------------------------------------- one key, in total order
@@ -65,6 +69,7 @@ class Reader:
         runs = []
         for name, text in self._names(number, names):
             known = {"key": key, "user_id": key, "name": text}
+            self._require_sound(number, name)
             runs.append(self._tail((number, name, lo, hi, after_id), wanted, known))
             pieces = self.shelf.runs(number, name, lo, hi)
             runs += [self._sealed(piece, wanted, known, after_id) for piece in pieces]
@@ -79,8 +84,21 @@ class Reader:
         if number is None or named is None or lo > hi:
             return Found([])
         known = {"key": key, "user_id": key, "name": name}
+        self._require_sound(number, named)
         rows = self._tail((number, named, lo, hi, None), tuple(columns), known)
         return Found(self._merged([rows]), self.shelf.runs(number, named, lo, hi), key)
+
+    def _require_sound(self, key: int, name: int) -> None:
+        """Raise BlockError if the tail holds a row of KEY and NAME that is not as it was written.
+
+        All rows that were there when somebody looked first are held against their checksums once.
+        """
+        if self._damaged is None or (key, name) in self._damaged:  # it may be mended, or forgotten
+            self._damaged = damaged_runs(self._execute)
+            if (key, name) in self._damaged:
+                raise BlockError(
+                    f"row {self._damaged[key, name]}: expected the bytes that were written, found others"
+                )
 
     def _tail(
         self, where: tuple[int, int, int, int, int | None], columns: tuple[str, ...], known: dict[str, str]
@@ -170,6 +188,8 @@ class Reader:
         if not all(type(row[0]) is int and type(row[1]) is int for row in found):
             # A scan asks by time, so that SQLite leaves such rows out; here nothing else would find them.
             raise TypeError("expected int64 as ts_ms and seq in the file, found another type")
+        for run in {(row[4], row[5]) for row in found}:
+            self._require_sound(*run)
         text = self._texts.text
         rows = [(*r[:2], text(r[2]), r[3], text(r[4]), text(r[5]), *r[6:]) for r in found]
         sealed = self.shelf.rows(first, last)

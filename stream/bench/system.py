@@ -118,22 +118,30 @@ def play(
     cold_ms = (time.process_time_ns() - began) / 1e6
     timings, values, times = [], [], []
     coming = work.stream() if coming is None else coming
-    upcoming = next(coming)
-    for number in range(1, requests + 1):
-        t = work.start_ms + number * every_ms
-        new = []
-        while upcoming["ts_ms"] < t:
-            new.append(upcoming)
-            upcoming = next(coming)
+    for number, (t, new) in enumerate(requested(work, requests, every_ms, coming), 1):
         before(number)
-        timing, found = _request(system, new, t)
+        timing, found = asked(system, new, t)
         timings.append(timing)
         values.append(found)
         times.append(t)
     return Played(timings, values, times, cold_ms, system.state_bytes)
 
 
-def _request(system: System, new: Sequence[Event], t: int) -> tuple[Timing, Values]:
+def requested(
+    work: Work, requests: int, every_ms: int, coming: Iterator[Event]
+) -> Iterator[tuple[int, list[Event]]]:
+    """Give the time of each of so many REQUESTS, and those of the events COMING that are new then."""
+    upcoming = next(coming)
+    for number in range(1, requests + 1):
+        t, new = work.start_ms + number * every_ms, []
+        while upcoming["ts_ms"] < t:
+            new.append(upcoming)
+            upcoming = next(coming)
+        yield t, new
+
+
+def asked(system: System, new: Sequence[Event], t: int) -> tuple[Timing, Values]:
+    """Let SYSTEM keep NEW events and extract at T; return what that cost, and the values."""
     began = time.process_time_ns()
     system.append(new)
     appended = time.process_time_ns()
