@@ -7,7 +7,8 @@ FeatureGraphError
 ├── EventError          (ValueError)       an event is refused
 ├── RequestError        (ValueError)       a query's key, request or candidates have another form
 ├── FeatureOverflowError(ArithmeticError)  a value does not fit its type; names the feature
-└── TableError          (ValueError)       a table is missing or one of its rows is refused
+├── TableError          (ValueError)       a table is missing or one of its rows is refused
+└── UnknownFeatureError (KeyError)         a vector has no such feature; names the nearest
 
 Every message is one line: what was expected, what was found, where, and the next step.
 """
@@ -80,3 +81,10 @@ class TableError(FeatureGraphError, ValueError):
     """Say that a table is missing or refused."""
 
     kind = "table"
+
+
+class UnknownFeatureError(FeatureGraphError, KeyError):
+    """Say that a vector has no such feature, and which are like it."""
+
+    kind = "feature"
+    __str__ = Exception.__str__  # a KeyError's own writes the message in quotes

@@ -112,7 +112,10 @@ def _check_parts(
     if needs in ("any", "number") and x is None:
         raise CompileError(f"{agg}: expected an x, found none; name what to aggregate")
     if needs == "number" and x is not None and not (isinstance(x.type, Type) and x.type.is_number):
-        raise CompileError(f"{agg}: expected a number, found {x.type}; cast it or choose another field")
+        named = f"{x['name']!r} of type " if x.op is Op.FIELD else ""
+        raise CompileError(
+            f"{agg}: expected a number, found {named}{x.type}; cast it or choose another field"
+        )
     if not events:
         raise CompileError(f"{agg}: expected at least one event in its stream, found none; name one")
     if by is not None and agg in UNGROUPED:

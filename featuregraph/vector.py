@@ -7,6 +7,9 @@ from typing import Protocol
 
 import msgspec
 
+from featuregraph.errors import UnknownFeatureError
+from featuregraph.shown import nearest, shown
+
 
 class FeatureVector(msgspec.Struct, frozen=True):
     """The features of one query as owned public values, with the graph and the time they stand for.
@@ -22,7 +25,13 @@ class FeatureVector(msgspec.Struct, frozen=True):
     partial: tuple[str, ...] = ()  # features whose window begins before the history held (SEMANTICS 3.5)
 
     def __getitem__(self, feature: str) -> object:
-        return self.values[feature]
+        """Return the value of FEATURE; raise UnknownFeatureError, a KeyError, if there is none."""
+        try:
+            return self.values[feature]
+        except KeyError:
+            raise UnknownFeatureError(
+                f"expected a feature of the vector, found {shown(feature)}; {nearest(feature, self.values)}"
+            ) from None
 
 
 class FeatureSource(Protocol):

@@ -172,11 +172,13 @@ class Form:
         return name
 
     def _number(self, raw: Mapping[str, Any], column: str, step: str) -> int:
-        number = _timestamp(raw.get(column))
+        given = raw.get(column)
+        number = _timestamp(given)
         if not isinstance(number, int):
-            raise EventError(
-                f"expected {column} as int64, found {shown(raw.get(column))} in {_of(raw)}; {step}"
-            )
+            found, kind = shown(given), type(given)
+            if hasattr(kind, "__index__") and not isinstance(given, int):  # as NumPy's are
+                found, step = f"{kind.__module__}.{kind.__qualname__}", "convert it by int()"
+            raise EventError(f"expected {column} as int64, found {found} in {_of(raw, column)}; {step}")
         return number
 
     def _text(self, raw: Mapping[str, Any], name: str, bad: list[str]) -> str | None:
@@ -209,5 +211,9 @@ class Form:
         )
 
 
-def _of(raw: Mapping[str, Any]) -> str:
-    return f"event {shown(raw.get('event'))} at ts_ms {shown(raw.get('ts_ms'), 30)}"
+def _of(raw: Mapping[str, Any], column: str = "") -> str:
+    """Return what an error calls the event RAW; its time is left out if it has none, or COLUMN is that."""
+    name = f"event {shown(raw.get('event'))}"
+    if column == "ts_ms" or raw.get("ts_ms") is None:
+        return name
+    return f"{name} at ts_ms {shown(raw.get('ts_ms'), 30)}"

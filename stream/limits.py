@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Final
 
+from featuregraph.shown import shown
 from stream.blocks.sealing import SEALING, Sealing
+from stream.errors import ArgumentError
 
 KIB = 1024
 MIB = 1024 * KIB
+# The least values of bounds below which no event can be taken; that of the others is 0.
+_LEAST: Final[Mapping[str, int]] = {
+    "max_event_bytes": 1,
+    "max_text": 1,
+    "max_line_bytes": 1,
+    "cached_texts": 1,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one log; an event beyond one of them is refused with EventError."""
+    """Bounds of one log; an event beyond one of them is refused with EventError.
+
+    Raises:
+        ArgumentError: a bound is no int, or below its least value.
+    """
 
     max_event_bytes: int = MIB  # of an event's fields, as JSON in UTF-8
     max_attrs: int = 4_096  # fields of one event
@@ -32,3 +47,14 @@ class Limits:
     free_bytes: int = 128 * KIB  # of the file, kept for the next rows when others were sealed
     busy_ms: int = 5_000  # to wait for another process that holds the file for a moment
     sealing: Sealing = SEALING  # when rows become blocks
+
+    def __post_init__(self) -> None:
+        """Refuse a bound that is none."""
+        for name in (field.name for field in fields(self)):
+            bound, least = getattr(self, name), _LEAST.get(name, 0)
+            if name == "sealing" or (bound is None and name == "max_log_bytes"):
+                continue
+            if type(bound) is not int or bound < least:
+                raise ArgumentError(
+                    f"Limits: expected {name} as an int of at least {least}, found {shown(bound)}; correct it"
+                )

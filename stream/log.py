@@ -58,6 +58,10 @@ if TYPE_CHECKING:
 DEFAULT_KEY: Final = "user_id"
 _MOST_TRIMS: Final = 4  # to come below a size that is estimated
 _NO_KEY: Final = frozenset({"", "event", "ts_ms", "seq", "known_ms", "attrs"})
+# What is found, and to be done, where a log is shared and another process is its writer.
+_BESIDE: Final = (
+    "another process writing; call it in that process, or open the log again once that one has closed it"
+)
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -89,7 +93,8 @@ class EventLog(LogFile):
     shared: where another process is the writer, read the log and hand events over to that process; the
         receipt says so. The first of a log's processes becomes the writer.
     history_start_ms: from which time on the log holds all events (3.5). None: from the clock's now as the
-        file is made; "all": it holds all there ever were. Kept in the file.
+        file is made; "all": it holds all there ever were. A file keeps the one that it was made with: given
+        for a file that is there, it changes nothing. Only trimming moves it on.
     """
 
     def __init__(  # noqa: PLR0913 - what a user says of a log, by name
@@ -308,7 +313,7 @@ class EventLog(LogFile):
 
     def _writer(self) -> Appender:
         if self._appender is None:
-            found = "read_only=True; open it without" if self._outbox is None else "another process writing"
+            found = "read_only=True; open it without" if self._outbox is None else _BESIDE
             raise LogReadOnlyError(f"{self.path}: expected a log open for writing, found {found}")
         return self._appender
 

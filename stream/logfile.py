@@ -118,8 +118,9 @@ class LogFile:
         if not findings:
             return error
         first = findings[0]
+        found = "a fault," if len(findings) == 1 else f"{len(findings)} faults, first"
         return LogCorruptError(
-            f"{self.path}: expected a sound file while reading events, found {len(findings)} faults, first"
+            f"{self.path}: expected a sound file while reading events, found {found}"
             f" {first.where}: {first.detail:.300}; run `headrace log check` on it, export what it still holds"
             " and start a new log"
         )

@@ -187,7 +187,9 @@ def translating(path: str | Path, doing: str) -> Iterator[None]:
         ) from error
     except (EventFileError, LogError):
         raise
-    except (OSError, EventError, ValueError, NotImplementedError, TypeError, KeyError) as error:
+    except EventError as error:  # says by itself what is wrong and what to do
+        raise EventFileError(f"{path}: {error}") from error
+    except (OSError, ValueError, NotImplementedError, TypeError, KeyError) as error:
         # pyarrow's own errors derive from these
         said = str(error).splitlines() or [type(error).__name__]
         raise EventFileError(

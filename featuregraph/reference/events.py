@@ -234,4 +234,5 @@ def _seq(raw: Mapping[str, object]) -> int | None:
 
 
 def _name(raw: Mapping[str, object]) -> str:
-    return f"event {raw.get('event')!r:.60} at ts_ms {raw.get('ts_ms')!r:.30}"
+    at = "" if raw.get("ts_ms") is None else f" at ts_ms {raw['ts_ms']!r:.30}"
+    return f"event {raw.get('event')!r:.60}{at}"

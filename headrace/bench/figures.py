@@ -15,6 +15,7 @@ from headrace.bench.sections.every import NAIVES, USERS
 from headrace.bench.sections.imports import UNWANTED
 from headrace.bench.sections.plans import APART, TOGETHER
 from headrace.bench.sections.services import EVERY_MS as OF_SERVICES
+from headrace.bench.setting import Setting
 from headrace.bench.systems import CACHED, CACHED_ENGINE, COVERING, DEQUES, NAIVE_ENGINE, OURS
 
 Values = Callable[[Records], Sequence[float]]
@@ -25,6 +26,7 @@ class Target:
     """One row: what is to be reached in which section's records.
 
     Args:
+        name: a form that a Setting fills in: at another size it names another thing.
         least: must and aim are lower bounds; else upper ones.
         values: from the section's records to a value per seed.
     """
@@ -85,10 +87,11 @@ def _most(section: str, name: str, must: float, aim: float | None, unit: str, va
 
 
 _GEOMETRIC = f"every {OF_SERVICES // 1000} s, geometric mean of the services"
-_MIXED = "100 features, every 5 s"
-_OFTEN = "20,000 events, every 5 s"
+_MIXED = "{0.features} features, every 5 s"
+_OFTEN = "{0.events:,} events, every 5 s"
 _BYTES = "log bytes / indexed SQLite rows of JSON, both with ids and duplicate check"
-_PLANS = "20 plans, 80 % shared / 20 engines"
+_SCALE = "{0.scale[1]:,} events / {0.scale[0]:,}"
+_PLANS = "{0.plans} plans, 80 % shared / {0.plans} engines"
 TARGETS: tuple[Target, ...] = (
     *(
         _least("every-5s", f"{name}, {said}, {_OFTEN}: naive / ours", 500, 1_500, _naive(name + user))
@@ -100,14 +103,13 @@ TARGETS: tuple[Target, ...] = (
     _least("services", f"covering-index SQLite / ours, {_GEOMETRIC}", 20, 100, _geometric(COVERING)),
     _least("model", "VR, end to end, a TIN on 50 candidates: naive / ours", 100, 300, _over(NAIVE_ENGINE)),
     _most("modes", f"{_MIXED}: extraction", 0.25, 0.10, "ms", _per_seed("cpu_ms", system="auto")),
-    _most("push", "100 features: push of one event, decoded", 5, 2, "us", _per_seed("push_us")),
-    _most("scale", "cost per new and expired event, 200,000 events / 20,000", 1.3, 1.05, "x",
-          _per_seed("over_few")),
-    _most("modes", "100 features, 20,000 events: state and columns", 6, 2, "MB",
+    _most("push", "{0.features} features: push of one event, decoded", 5, 2, "us", _per_seed("push_us")),
+    _most("scale", f"cost per new and expired event, {_SCALE}", 1.3, 1.05, "x", _per_seed("over_few")),
+    _most("modes", "{0.features} features, {0.events:,} events: state and columns", 6, 2, "MB",
           _per_seed("state_bytes", 1e-6, system="auto")),
     _most("log", f"mixed: {_BYTES}", 0.4, 0.25, "x", _log("mixed")),
     _most("log", f"VR: {_BYTES}", 0.4, 0.25, "x", _log("VR")),
-    _most("cold", "cold start to first extraction, 7 days", 100, 20, "ms", _per_seed("all_ms")),
+    _most("cold", "cold start to first extraction, {0.days} days", 100, 20, "ms", _per_seed("all_ms")),
     _most("plans", f"{_PLANS}: time", 0.4, 0.25, "x", _over(TOGETHER, under=APART)),
     _most("plans", f"{_PLANS}: memory", 0.4, 0.25, "x", _over(TOGETHER, under=APART, value="held_bytes")),
     # Promised before: the device engine's first figures.
@@ -123,13 +125,14 @@ TARGETS: tuple[Target, ...] = (
 )  # fmt: skip
 
 
-def figures(records: Mapping[str, Sequence[Record]]) -> tuple[Figure, ...]:
-    """Return the figures of the sections that were measured."""
-    return tuple(_found(records))
+def figures(records: Mapping[str, Sequence[Record]], setting: Setting) -> tuple[Figure, ...]:
+    """Return the figures of the sections that were measured, named by the size of SETTING."""
+    return tuple(_found(records, setting))
 
 
-def _found(records: Mapping[str, Sequence[Record]]) -> Iterator[Figure]:
+def _found(records: Mapping[str, Sequence[Record]], setting: Setting) -> Iterator[Figure]:
     for target in TARGETS:
         values = tuple(target.values(records[target.section])) if target.section in records else ()
         if values:
-            yield Figure(target.name, target.must, target.aim, target.unit, target.least, values)
+            name = target.name.format(setting)
+            yield Figure(name, target.must, target.aim, target.unit, target.least, values)

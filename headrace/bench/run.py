@@ -41,7 +41,7 @@ def run(setting: Setting, sections: Mapping[str, Section], done: Done = lambda n
                 done(1)
         del stage
         gc.collect()
-    found = figures(records)
+    found = figures(records, setting)
     return Report(machine, setting, records, bench.equality, found, time.monotonic() - began)
 
 

@@ -1,4 +1,7 @@
-"""The demo's figures: the held-out days are served once, and all that is said of them is measured here."""
+"""The demo's figures: the held-out days are served once, and all that is said of them is measured here.
+
+Some requests are put to the naive mode as soon as they are answered: what disturbs the machine disturbs both.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,12 @@ import numpy as np
 import inference
 from headrace.retail import serving
 from headrace.retail.baselines import baselines
+from headrace.retail.catalogue import Catalogue
 from headrace.retail.quality import Lead, Quality, Ranked, measure
 from headrace.retail.record import Record
 from headrace.retail.slice import Slice, load
 from headrace.retail.task import HELD_OUT, Basket, K, baskets, top
-from inference import Model, Timings
+from inference import Model
 from stream import Engine
 
 BUDGET = "256MiB"  # one device plays all customers here; an app's engine holds one
@@ -33,7 +37,7 @@ Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Median and 99th percentile, ms of wall time."""
+    """Median and 99th percentile, ms of process CPU."""
 
     p50_ms: float
     p99_ms: float
@@ -47,13 +51,14 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """Requests of one kind: their times, and of some of them the naive mode's."""
+    """Requests of one kind: the times of all, and of those that the naive mode answered too both times."""
 
     requests: int
     all: Spread
-    compared: int  # how many were put to the naive mode too
-    naive: Spread
-    naive_ratio: float  # naive time of those over theirs, sums
+    compared: int  # how many the naive mode answered too
+    ours: Spread  # of these
+    naive: Spread  # of these
+    naive_ratio: float  # of these: naive median over ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +85,17 @@ class Report:
     requests: int
     quality: Sequence[Quality]
     lead: Lead
-    fill_s: float  # appending the history
+    fill_s: float  # appending the history, wall time
     append: Spread  # one event, durable against the death of the process
     first: Extraction  # a customer's first request: the state is built from the log
     later: Extraction  # the state is there, as on a device in use
-    ranking: Spread  # binding the tensors and running the model
+    ranking: Spread  # binding the tensors, running the model and choosing the best
     naive_equal: Equal
     reference_equal: Equal
     log_bytes: int
     state_bytes: int
     state_keys: int
-    seconds: float
+    seconds: float  # wall time
     out: Path | None
 
 
@@ -109,12 +114,11 @@ def run(progress: Progress, out: Path | None = None) -> Report:
             started = time.perf_counter()
             history = serving.fill(device, log, done)
             fill_s = time.perf_counter() - started
-        days = _serve(device, log, record, progress)
+        days = _serve(device, model, log, record, progress)
         if record is not None:
             record.events(device.log)
         days.baselines(log, progress)
         quality, lead = measure(days.queries, days.ranked)
-        naive_ns, naive_equal = _naive(device, model, days.kept, progress)
         per_candidate = sum(node.per_candidate for node in model.graph.features.values())
         return Report(
             graph_id=model.graph_id,
@@ -130,10 +134,10 @@ def run(progress: Progress, out: Path | None = None) -> Report:
             lead=lead,
             fill_s=fill_s,
             append=Spread.of(device.append_ns),
-            first=days.extraction(naive_ns, first=True),
-            later=days.extraction(naive_ns, first=False),
-            ranking=Spread.of(t.binding_ns + t.model_ns for t in days.timings),
-            naive_equal=naive_equal,
+            first=days.extraction(first=True),
+            later=days.extraction(first=False),
+            ranking=Spread.of(days.model_ns),
+            naive_equal=days.naive_equal,
             reference_equal=_reference(device, model, log, days.kept, progress),
             log_bytes=sum(file.stat().st_size for file in folder.iterdir()),
             state_bytes=device.engine.state_bytes,
@@ -144,40 +148,52 @@ def run(progress: Progress, out: Path | None = None) -> Report:
 
 
 class _Days:
-    """What is kept of the requests: rankings and times of all, vectors of some."""
+    """What is kept of the requests: rankings and times; of some the vectors, and the naive mode's part."""
 
     def __init__(self, queries: Sequence[Basket]) -> None:
         self.queries = queries
         self.ranked: dict[str, list[Ranked]] = {"model": []}
-        self.timings: list[Timings] = []
+        self.extraction_ns: list[int] = []
+        self.model_ns: list[int] = []
         self.kept: list[serving.Served] = []
+        self._naive: dict[int, tuple[int, int, int]] = {}  # by request: ns, cells that are equal, of how many
         earliest = {query.customer: at for at, query in reversed(list(enumerate(queries)))}
         self._first = [earliest[query.customer] == at for at, query in enumerate(queries)]
-        self._kept_at = sorted(
-            {at for first in (True, False) for at in _some(self._places(first=first), AGAIN)}
-        )
+        self._kept_at = {at for first in (True, False) for at in _some(self._places(first=first), AGAIN)}
 
     def _places(self, *, first: bool) -> list[int]:
         return [at for at, is_first in enumerate(self._first) if is_first == first]
 
-    def add(self, request: serving.Served) -> None:
-        """Take the next request."""
-        if len(self.timings) in self._kept_at:
+    def add(self, request: serving.Served, naive: Engine, offered: Catalogue) -> None:
+        """Take the next request, and put it to NAIVE if it is one of the some."""
+        at = len(self.extraction_ns)
+        if at in self._kept_at:
             self.kept.append(request)
+            self._naive[at] = serving.ask_again(naive, request, offered)
         self.ranked["model"].append(np.asarray(request.ranking.items, np.int64))
-        self.timings.append(request.timings)
+        self.extraction_ns.append(request.extraction_ns)
+        self.model_ns.append(request.model_ns)
 
-    def extraction(self, naive_ns: Sequence[int], *, first: bool) -> Extraction:
-        """Return the times of customers' FIRST or later requests; NAIVE_NS are those of the kept ones."""
+    def extraction(self, *, first: bool) -> Extraction:
+        """Return the times of customers' FIRST or later requests."""
         places = self._places(first=first)
-        naive = {at: ns for at, ns in zip(self._kept_at, naive_ns, strict=True) if self._first[at] == first}
+        both = [at for at in places if at in self._naive]
+        ours = Spread.of(self.extraction_ns[at] for at in both)
+        naive = Spread.of(self._naive[at][0] for at in both)
         return Extraction(
             requests=len(places),
-            all=Spread.of(self.timings[at].extraction_ns for at in places),
-            compared=len(naive),
-            naive=Spread.of(naive.values()),
-            naive_ratio=sum(naive.values()) / sum(self.timings[at].extraction_ns for at in naive),
+            all=Spread.of(self.extraction_ns[at] for at in places),
+            compared=len(both),
+            ours=ours,
+            naive=naive,
+            naive_ratio=naive.p50_ms / ours.p50_ms,
         )
+
+    @property
+    def naive_equal(self) -> Equal:
+        """Return how many cells of the naive mode are those that were served."""
+        _, equal, cells = map(sum, zip(*self._naive.values(), strict=True))
+        return Equal(equal, cells, len(self._naive))
 
     def baselines(self, log: Slice, progress: Progress) -> None:
         """Rank every query by each baseline."""
@@ -188,11 +204,15 @@ class _Days:
                 done(len(self.queries))
 
 
-def _serve(device: serving.Device, log: Slice, record: Record | None, progress: Progress) -> _Days:
+def _serve(
+    device: serving.Device, model: Model, log: Slice, record: Record | None, progress: Progress
+) -> _Days:
     days = _Days(baskets(log))
+    naive = Engine(device.log, mode="naive")
+    naive.install(model.graph.compile())
     with progress("serving the held-out days", len(days.queries)) as done:
         for request in serving.serve(device, log, K):
-            days.add(request)
+            days.add(request, naive, device.offered)
             if record is not None:
                 record.add(request)
             done(1)
@@ -203,16 +223,6 @@ def _some(things: Sequence[T], count: int) -> list[T]:
     """Return at most COUNT of THINGS, evenly spread."""
     places = np.unique(np.linspace(0, len(things) - 1, min(count, len(things))).astype(int))
     return [things[at] for at in places.tolist()]
-
-
-def _naive(
-    device: serving.Device, model: Model, kept: Sequence[serving.Served], progress: Progress
-) -> tuple[list[int], Equal]:
-    engine = Engine(device.log, mode="naive")
-    engine.install(model.graph.compile())
-    with progress("the same requests, naive", len(kept)) as done:
-        spent, equal, cells = serving.ask_again(engine, kept, device.offered, done)
-    return spent, Equal(equal, cells, len(kept))
 
 
 def _reference(

@@ -106,6 +106,7 @@ def test_an_engine_never_takes_damage_for_its_own_fault(path: Path, mode: Mode, 
             assert line.startswith(f"{path}: expected a sound file")
             assert "row 101" in line
             assert "\n" not in line
+            assert "found a fault, row 101: " in line
         assert engine.extract(GRAPH.id, key="u1", at_ms=NOW)["count"] == 150
         assert engine.append({"event": "click", "user_id": "u1", "ts_ms": NOW}).accepted == 1
         assert engine.extract(GRAPH.id, key="u1", at_ms=NOW + 1)["count"] == 151

@@ -45,7 +45,7 @@ def test_the_first_process_is_the_writer(open_log: Open) -> None:
         open_log()
     second = open_log(shared=True)
     assert second.append_many([E, {**E, "user_id": None}]) == Receipt(keyless=1, handed_over=1)
-    with pytest.raises(LogReadOnlyError, match="another process"):
+    with pytest.raises(LogReadOnlyError, match="another process writing; call it in that process, or"):
         second.forget(key="u")
 
 

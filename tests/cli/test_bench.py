@@ -79,7 +79,7 @@ def test_every_cell_is_compared(report: Report) -> None:
 def test_every_promised_figure_is_told(report: Report) -> None:
     """The table of figures has the promised rows, each with its must, its aim and a value per seed."""
     found = {figure.name: figure for figure in report.figures}
-    missing = {target.name for target in TARGETS} - set(found)
+    missing = {target.name.format(TINY) for target in TARGETS} - set(found)
     assert {name[:2] for name in missing} == {"PR", "CP"}  # services that so small a run leaves out
     assert len(missing) == 4
     assert (found["cold start to first extraction, 7 days"].must, TARGETS[0].must, TARGETS[0].aim) == (
@@ -115,6 +115,9 @@ def test_another_size_is_not_judged(report: Report) -> None:
     assert table.columns == ("figure", "found")
     assert "not judged: they are declared for 100 features, 20,000 events, 5 services" in table.title
     assert "this run has 9 features, 60 events, 1 services" in table.title
+    names = [str(row[0]) for row in table.rows]
+    assert "cost per new and expired event, 120 events / 60" in names
+    assert not [name for name in names if "100 features" in name or "20,000" in name or "20 plans" in name]
 
 
 def test_figures_are_judged(report: Report) -> None:
@@ -124,10 +127,8 @@ def test_figures_are_judged(report: Report) -> None:
     assert ["at least" in table.title for table in tables] == [True, False]
     rows = {str(row[0]): row for table in tables for row in table.rows}
     assert len(rows) == len(report.figures)
-    assert rows["100 features, every 5 s: naive / incremental"][1:3] == ("300x", None)
-    assert (
-        rows["100 features, every 5 s: naive / incremental"][4] == "missed"
-    )  # never with so short a history
+    assert rows["9 features, every 5 s: naive / incremental"][1:3] == ("300x", None)
+    assert rows["9 features, every 5 s: naive / incremental"][4] == "missed"  # never with so short a history
     assert rows["cold start to first extraction, 7 days"][1:3] == ("100 ms", "20 ms")
     assert rows["of pyarrow, networkx, faust loaded"][4] == "must"
 

@@ -252,8 +252,9 @@ def test_what_a_vector_says_of_itself(device: Any, graph: fg.Graph) -> None:
     found = device.engine.extract(graph.id)
     assert found.known_until == NOW + 10
     assert list(found.values) == sorted(graph.features)
-    with pytest.raises(KeyError):
-        found["no such feature"]
+    with pytest.raises(KeyError) as caught:
+        found["histroy"]
+    assert str(caught.value) == "expected a feature of the vector, found 'histroy'; did you mean 'history'?"
 
 
 def test_partial_names_what_begins_before_the_history(tmp_path: Path, mode: Any) -> None:

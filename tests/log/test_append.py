@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -189,9 +190,11 @@ def test_late_events_are_counted(log: EventLog, open_log: Any) -> None:
         (None, "None"),
         ([("event", "e")], "mapping"),
         ({"event": "e", "user_id": "u"}, "ts_ms"),
-        ({**E, "ts_ms": None}, "ts_ms"),
+        ({**E, "ts_ms": None}, "found None in event 'e'; give every event its time"),
         ({**E, "ts_ms": "5.0"}, "5.0"),
         ({**E, "ts_ms": 5.5}, "5.5"),
+        ({**E, "ts_ms": np.int64(5)}, "as int64, found numpy.int64 in event 'e'; convert it by int()"),
+        ({**E, "seq": np.int32(5)}, "found numpy.int32 in event 'e' at ts_ms 5; convert it by int()"),
         ({**E, "ts_ms": True}, "True"),
         ({**E, "ts_ms": 2**63}, str(2**63)),
         ({"ts_ms": 5, "user_id": "u"}, "event"),

@@ -260,7 +260,10 @@ GOOD = json.dumps(E)
         (content("events.arrow", b""), "expected a sound arrow file"),
         (content("events.csv", b""), "expected a sound csv file"),
         (content("events.csv", b"event,ts_ms\ne,1,2\n"), "expected a sound csv file"),
-        (content("events.csv", b"event,user_id\ne,u\n"), "no ts_ms"),
+        (
+            content("events.csv", b"event,user_id\ne,u\n"),
+            "events.csv: expected the columns event and ts_ms, found no ts_ms in the events; add it",
+        ),
         (content("events.csv", b"event,ts_ms,attrs\ne,1,{}\ne,1,{\n"), "row 2, column attrs"),
         (content("events.csv", b"event,ts_ms,attrs\ne,1,\xff\n"), "expected a sound csv file"),
     ],
@@ -275,6 +278,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, write: Callable[[Path], Path
         assert found in str(caught.value)
         assert str(caught.value).startswith(f"{path}")
         assert "\n" not in str(caught.value)
+        assert str(caught.value).count("expected") == 1
         assert log.count == 0
 
 

@@ -17,7 +17,8 @@ import pytest
 
 from featuregraph.testing.clock import FakeClock
 from stream import lockfile
-from stream.errors import LogError, LogFormatError, LogLockedError, LogReadOnlyError
+from stream.errors import ArgumentError, LogError, LogFormatError, LogLockedError, LogReadOnlyError
+from stream.limits import Limits
 from stream.log import EventLog
 from stream.schema import APPLICATION_ID, FORMAT, STEPS
 
@@ -249,8 +250,27 @@ def test_an_argument_of_another_form_is_refused(path: Path, bad: dict[str, Any])
 def test_history_starts_when_the_log_is_made(path: Path, given: Any, kept: int | None) -> None:
     """History starts at the clock's time, or the one given; opening the log again does not move it (3.5)."""
     EventLog(path, clock=FakeClock(7), history_start_ms=given).close()
-    with EventLog(path, clock=FakeClock(9)) as log:
-        assert log.history_start_ms == log.stats().history_start_ms == kept
+    for again in (None, 5, "all"):
+        with EventLog(path, clock=FakeClock(9), history_start_ms=again) as log:
+            assert log.history_start_ms == log.stats().history_start_ms == kept
+
+
+@pytest.mark.parametrize(
+    ("bad", "least"),
+    [
+        *((name, 0) for name in ("max_served", "max_log_bytes", "max_counted", "busy_ms", "free_bytes")),
+        ("max_text", 1),
+    ],
+)
+def test_a_bound_below_its_least_value_is_refused(bad: str, least: int) -> None:
+    """One line, as the Limits are made, with the field, its least value and what was found."""
+    for found in (least - 1, 2.0, True, "7"):
+        with pytest.raises(ArgumentError) as caught:
+            Limits(**{bad: found})  # type: ignore[arg-type]
+        assert str(caught.value) == (
+            f"Limits: expected {bad} as an int of at least {least}, found {found!r}; correct it"
+        )
+    assert getattr(Limits(**{bad: least}), bad) == least  # type: ignore[arg-type]
 
 
 def test_a_closed_log_says_so(path: Path, log: EventLog) -> None:

@@ -59,6 +59,15 @@ def test_all_of_the_slice_is_played(found: dict[str, Any]) -> None:
     assert found["requests"] == found["first"]["requests"] + found["later"]["requests"]
 
 
+def test_the_ratio_follows_from_the_medians_beside_it(found: dict[str, Any]) -> None:
+    """Naive and ours answered the same requests, and their ratio is that of the medians that are shown."""
+    for name in ("first", "later"):
+        kind = found[name]
+        assert 0 < kind["compared"] <= kind["requests"]
+        assert kind["naive_ratio"] == kind["naive"]["p50_ms"] / kind["ours"]["p50_ms"]
+    assert found["naive_equal"]["requests"] == found["first"]["compared"] + found["later"]["compared"]
+
+
 def test_out_says_what_it_needs(tmp_path: Path) -> None:
     """Without pyarrow --out ends at once, with one line that says what to install."""
     done = bare("demo", "--out", str(tmp_path / "served"))

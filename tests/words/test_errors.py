@@ -111,7 +111,11 @@ WORDS: list[tuple[Callable[[], object], str]] = [
     ),
     (
         lambda: buys.sum(Buy.item_id),
-        "sum: expected a number, found identifier; cast it or choose another field",
+        "sum: expected a number, found 'item_id' of type identifier; cast it or choose another field",
+    ),
+    (
+        lambda: buys.mean(Buy.item_id.hash(8) == 3),
+        "mean: expected a number, found boolean; cast it or choose another field",
     ),
     (
         lambda: buys.group_by(Buy.item_id).count().lookup(3),

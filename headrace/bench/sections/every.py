@@ -46,7 +46,7 @@ def tables(records: Records, setting: Setting) -> list[Table]:
     seeds = [f"seed {seed}" for seed in values(records, "seed")]
     title = (
         f"A request every {EVERY_MS // SECOND} s: CPU ms of an extraction, and the faster naive over ours by"
-        " seed; a busy user has 20,000 events in 7 days"
+        f" seed; a busy user has all {setting.events:,} events in 7 days"
     )
     return [Table(title, ("service", *NAIVES, OURS, *seeds), rows)]
 
