@@ -246,6 +246,8 @@ def test_a_changed_row_that_is_not_sealed_yet_is_no_value(mode: Mode, tmp_path: 
         for _ in range(2):
             with pytest.raises(LogCorruptError, match=r"row [123]: expected the bytes that were written"):
                 engine.extract(graph_id, key="u", at_ms=10)
+        with pytest.raises(LogCorruptError, match="a fault"):
+            log.rows_after(0)
         assert engine.extract(graph_id, key="v", at_ms=10).values == {"pieces": 66_666}
         engine.forget(key="u")
         assert engine.extract(graph_id, key="u", at_ms=10).values == {"pieces": 0}
