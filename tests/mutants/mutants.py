@@ -245,7 +245,6 @@ MUTANTS = [
     Mutant("stream/front.py", "wake = min(wake, leaves)", "wake = max(wake, leaves)", "windows abreast wake together with the last"),
     Mutant("stream/front.py", "            moved[ANY] = age\n        wake", "        wake", "rows entered, and nobody is told"),
     Mutant("stream/front.py", "            if enters:\n                moved[number] = age\n", "            if enters:\n", "rows entered, but what reads the window stands"),
-    Mutant("stream/front.py", "alone = None if span.span.last is None else number", "alone = None", "windows of the latest N and others in one front"),
     # ---- what is kept in little memory (SEMANTICS 8.2, and the laws of stream.admission)
     Mutant("stream/admission.py", "if size <= room and", "if size <= room + 1 and", "a byte too many admitted"),
     Mutant("stream/admission.py", "return max(greedy, first, single, key=lambda names: _gain(known, names))", "return greedy", "a small bargain keeps out the one large thing"),
