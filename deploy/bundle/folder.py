@@ -58,15 +58,15 @@ def read_folder(folder: Path) -> Folder:
 
 def _take(entry: os.DirEntry[str], name: str, count: int) -> Iterator[tuple[str, Path]]:
     """Yield the files at and below ENTRY; COUNT were there before."""
-    todo = [(entry, name)]
-    while todo:
-        entry, name = todo.pop()
+    ahead = [(entry, name)]
+    while ahead:
+        entry, name = ahead.pop()
         if (text := paths.problem(name)) is not None:
             raise TaskError(text)
         if entry.is_symlink():
             raise TaskError(f"{name}: expected a file or folder, found a link; copy the content here")
         if entry.is_dir(follow_symlinks=False):
-            todo += [
+            ahead += [
                 (inner, f"{name}/{inner.name}")
                 for inner in os.scandir(entry.path)
                 if inner.name not in PASSED_OVER
@@ -74,7 +74,7 @@ def _take(entry: os.DirEntry[str], name: str, count: int) -> Iterator[tuple[str,
         else:
             yield name, Path(entry.path)
             count += 1
-        if count + len(todo) > MAX_FILES:
+        if count + len(ahead) > MAX_FILES:
             raise TaskError(f"expected at most {MAX_FILES} files, found more; join or compress them")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -103,21 +103,25 @@ def release(
         deny=wanted.cohort.deny | set(deny or ()),
     )
     wanted = msgspec.structs.replace(wanted, cohort=cohort)
-    if gated or policy or stages or counter or events:
-        if share or not bundle:
-            raise ServiceError(
-                f"release {name!r:.80}: expected a new bundle and no share where gates lead, found otherwise;"
-                " give --bundle and --stages"
-            )
-        recording = "" if events is None else events.read_text("utf-8")
-        led = Wanted(wanted, policy_of(policy, stages, counter or ()), fleet or None, recording, control)
-        begun = far.ask("PUT", f"/v1/releases/{name}/gate", body_of(led), rules.version)
-        if (found := begun["rehearsed"]) is not None:
-            over = f"over {found['events']:,} events: 99 % within {found['p99_us']:,} us"
-            console.note(f"rehearsed {found['asks']:,} calls {over}")
-        _say(begun)
+    if not (gated or policy or stages or counter or events):
+        _say(far.ask("PUT", f"/v1/releases/{name}", body_of(wanted), rules.version))
         return
-    _say(far.ask("PUT", f"/v1/releases/{name}", body_of(wanted), rules.version))
+    if share or not bundle:
+        raise ServiceError(
+            f"release {name!r:.80}: expected a new bundle and no share where gates lead, found otherwise;"
+            " give --bundle and --stages"
+        )
+    recording = "" if events is None else events.read_text("utf-8")
+    led = Wanted(wanted, policy_of(policy, stages, counter or ()), fleet or None, recording, control)
+    _say_begun(far.ask("PUT", f"/v1/releases/{name}/gate", body_of(led), rules.version))
+
+
+def _say_begun(begun: Any) -> None:
+    """Tell what a rehearsal found, if there was one, and the rules that BEGUN brought."""
+    if (found := begun["rehearsed"]) is not None:
+        over = f"over {found['events']:,} events: 99 % within {found['p99_us']:,} us"
+        console.note(f"rehearsed {found['asks']:,} calls {over}")
+    _say(begun)
 
 
 def halt(

@@ -71,7 +71,7 @@ def _started(turn: Turn, event: Started) -> None:
 
 
 def _woke(turn: Turn, event: Woke) -> None:
-    pass
+    """Do nothing: what is due is looked at after each event, and this one tells only that time went by."""
 
 
 def _answered(turn: Turn, event: Answered) -> None:

@@ -57,7 +57,7 @@ def release_charts(
     )
     slow = lines(lambda series: _latency(series, steps, 990))
     middle = Line("release, median", "second", _latency(treated, steps, 500))
-    parts = () if covered is None else (Line("release", "release", covered),)
+    coverage = [] if covered is None else [_coverage(chart, covered)]
     return [
         chart("Exposed", "how often devices began to run it", exposed),
         chart("Failing", "of 1,000 runs, crashes included", lines(lambda series: _failing(series, steps))),
@@ -70,20 +70,7 @@ def release_charts(
             limit=limit_us,
             limit_word="slow",
         ),
-        *(
-            [
-                chart(
-                    "Coverage",
-                    "of the devices that are meant to run it",
-                    parts,
-                    show=_percent,
-                    tick=_percent,
-                    top=1,
-                )
-            ]
-            if parts
-            else []
-        ),
+        *coverage,
         *(
             chart(
                 name.replace("_", " ").capitalize(),
@@ -93,6 +80,13 @@ def release_charts(
             for name in _counters(treated, control)
         ),
     ]
+
+
+def _coverage(chart: Callable[..., Chart], covered: Values) -> Chart:
+    line = Line("release", "release", covered)
+    return chart(
+        "Coverage", "of the devices that are meant to run it", (line,), show=_percent, tick=_percent, top=1
+    )
 
 
 def steps_of(window: Window, now: int) -> int:
